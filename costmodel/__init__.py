@@ -1,0 +1,1 @@
+"""A cost oracle and kernel autotuner for compilers."""
