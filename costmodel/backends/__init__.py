@@ -1,0 +1,1 @@
+"""Compiler backends, by name."""

@@ -1,0 +1,89 @@
+"""The narrow seam under the tuner: what a compiler backend offers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.records import Schedule, Target, Workload
+
+__all__ = ["Backend", "Features", "LoadedKernel", "SearchSpace"]
+
+#: One row per buffer store of the scheduled program; float32, shape (stores, width).
+Features = NDArray[np.float32]
+
+
+class SearchSpace(Protocol):
+    """All schedules of one workload on one target. No I/O; deterministic for a seeded ``rng``."""
+
+    def default(self) -> Schedule:
+        """The untuned default: what the backend would do if nobody tuned."""
+        ...
+
+    def sample(self, count: int, rng: random.Random) -> list[Schedule]:
+        """Up to ``count`` random valid schedules; fewer where the space is small."""
+        ...
+
+    def mutate(self, schedule: Schedule, rng: random.Random) -> Schedule | None:
+        """A valid schedule that differs from ``schedule`` in one decision, if one was found."""
+        ...
+
+    def features(self, schedules: Sequence[Schedule]) -> list[Features]:
+        """Per-store features of each schedule, in order."""
+        ...
+
+    @property
+    def feature_set(self) -> str:
+        """Name and version of what ``features`` extracts; rows of different sets never mix."""
+        ...
+
+
+class Backend(Protocol):
+    """Makes the space of a workload, builds and exports candidates. Stateless and picklable."""
+
+    @property
+    def name(self) -> str: ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of everything whose change would change the machine code."""
+        ...
+
+    def space(self, workload: Workload, target: Target) -> SearchSpace:
+        """Raises UnsupportedError, with the reason, for a workload it cannot schedule."""
+        ...
+
+    def build(self, workload: Workload, schedule: Schedule, target: Target, library: Path) -> None:
+        """Compile a candidate to the shared library ``library``. Runs in a build worker.
+
+        Raises BackendError with the compiler's message.
+        """
+        ...
+
+    def load(self, library: Path, workload: Workload) -> LoadedKernel:
+        """Load what ``build`` wrote. Runs in the measuring worker."""
+        ...
+
+    def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
+        """The scheduled program as text, for the user (TensorIR text for TVM)."""
+        ...
+
+
+class LoadedKernel(Protocol):
+    """A compiled candidate in the measuring worker's process."""
+
+    def prepare(self, inputs: Sequence[NDArray], outputs: Sequence[NDArray]) -> None:
+        """Copy arrays into the kernel's own buffers (scalars have shape ``()``)."""
+        ...
+
+    def run(self, number: int) -> float:
+        """Run ``number`` times back to back; seconds for all of them, by a monotonic clock."""
+        ...
+
+    def results(self) -> list[NDArray]:
+        """Copies of the output buffers."""
+        ...

@@ -1,0 +1,1 @@
+"""TVM: TensorIR from MLIR, MetaSchedule's space, shared libraries."""

@@ -1,0 +1,1 @@
+"""Reading MLIR: parse, canonical form, hash, analysis."""

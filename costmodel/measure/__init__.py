@@ -1,0 +1,1 @@
+"""Worker processes, the timing policy and the output check."""

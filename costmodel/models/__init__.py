@@ -1,0 +1,1 @@
+"""Cost models: the analytic roofline and gradient-boosted trees."""

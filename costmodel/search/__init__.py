@@ -1,0 +1,1 @@
+"""Ask/tell search strategies; no I/O."""

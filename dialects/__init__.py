@@ -1,0 +1,1 @@
+"""What each operation costs: one TOML table a dialect, read through importlib.resources."""
