@@ -1,0 +1,274 @@
+"""What tuning, predicting and ranking give back, and what they say while they work.
+
+Each result is frozen; ``to_json`` gives exactly the object that ``--json`` prints, the contract
+for scripts. Units as in ``records``: latencies in microseconds, durations in seconds. A number
+that is not known (no correct measurement was made) is ``None``, and ``null`` in JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from costmodel.records import Outcome
+
+__all__ = [
+    "ARTIFACTS",
+    "PredictResult",
+    "ProgressListener",
+    "RankResult",
+    "RankedSchedule",
+    "Source",
+    "TrialRecord",
+    "TuneResult",
+    "TuneStart",
+]
+
+#: Where a trial came from: the untuned default, exploration, the cost model's choice, the store.
+Source = Literal["default", "random", "model", "stored"]
+
+#: Keys of ``TuneResult.artifacts``; a value is the file's path, or None where it was not written.
+ARTIFACTS = ("library", "schedule", "ir", "report", "plot")
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity and no NaN: what is not a number is not known."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a run, in the order in which it ended.
+
+    ``latency_us`` is the measured median, None for a failure. The prediction (median and 90%
+    interval) is the one made before the trial was measured, None where the model had none.
+    ``elapsed_s`` counts from the start of the run.
+    """
+
+    index: int
+    schedule_hash: str
+    outcome: Outcome
+    latency_us: float | None
+    predicted_us: float | None
+    predicted_low_us: float | None
+    predicted_high_us: float | None
+    elapsed_s: float
+    source: Source
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome is Outcome.OK
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "schedule_hash": self.schedule_hash,
+            "outcome": str(self.outcome),
+            "latency_us": _finite(self.latency_us),
+            "predicted_us": _finite(self.predicted_us),
+            "predicted_low_us": _finite(self.predicted_low_us),
+            "predicted_high_us": _finite(self.predicted_high_us),
+            "elapsed_s": round(self.elapsed_s, 3),
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True)
+class TuneStart:
+    """What is known before the first trial.
+
+    ``flops`` and ``bytes`` are one run's; ``roofline_us`` is the latency at which the machine's
+    peak FLOP/s or bandwidth would be reached, whichever binds. ``trials`` and ``seconds`` are
+    the budgets (None: no limit in time) and ``stored`` counts the measurements already known.
+    """
+
+    workload: str
+    function: str
+    target: str
+    backend: str
+    trials: int
+    seconds: float | None
+    flops: float
+    bytes: int
+    roofline_us: float
+    stored: int
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """The outcome of ``costmodel.tune``; the fields up to ``artifacts`` are the JSON contract.
+
+    ``workload`` is the hash of the canonical text, ``target`` a readable name of the device.
+    ``baseline_us`` is the untuned default and ``best_us`` the winner, measured interleaved with
+    it; ``noise_us`` is the noise of timing the same thing twice. ``speedup`` is their quotient
+    and 1.0 where the winner is the default. ``roofline_fraction`` is the share of the roofline
+    that the winner reaches. ``trials`` were asked for, ``measured`` were run now, ``cached``
+    were answered by the store and ``failed`` counts failures by outcome. ``schedule`` is the
+    winner's replayable text as a JSON value. ``artifacts`` has the keys of ``ARTIFACTS``.
+    """
+
+    workload: str
+    function: str
+    target: str
+    backend: str
+    baseline_us: float | None
+    best_us: float | None
+    noise_us: float | None
+    speedup: float | None
+    gflops: float | None
+    roofline_fraction: float | None
+    trials: int
+    measured: int
+    failed: Mapping[str, int]
+    cached: int
+    seconds: float
+    schedule: Any
+    artifacts: Mapping[str, str | None]
+
+    # What the report says beyond the contract.
+    model: str = ""
+    seed: int = 0
+    interrupted: bool = False
+    reference_us: float | None = None  # the same MLIR by the reference compiler's defaults
+    reference: str = ""
+    flops: float = 0.0
+    bytes: int = 0
+    store: str | None = None
+    snippet: str | None = None
+    notes: tuple[str, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    target_facts: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[TrialRecord, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract for scripts: these keys, no more and no fewer."""
+        return {
+            "workload": self.workload,
+            "function": self.function,
+            "target": self.target,
+            "backend": self.backend,
+            "baseline_us": _finite(self.baseline_us),
+            "best_us": _finite(self.best_us),
+            "noise_us": _finite(self.noise_us),
+            "speedup": _finite(self.speedup),
+            "gflops": _finite(self.gflops),
+            "roofline_fraction": _finite(self.roofline_fraction),
+            "trials": self.trials,
+            "measured": self.measured,
+            "failed": dict(self.failed),
+            "cached": self.cached,
+            "seconds": round(self.seconds, 3),
+            "schedule": self.schedule,
+            "artifacts": {key: self.artifacts.get(key) for key in ARTIFACTS},
+        }
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """What a kernel is expected to cost, before anything is measured.
+
+    ``latency_us`` with its 90% interval is the prediction for the untuned default schedule.
+    ``intensity`` is in FLOP per byte, ``roofline_us`` the least latency that the machine allows,
+    and ``measured_us`` the best correct measurement that the store knows, if any.
+    """
+
+    workload: str
+    function: str
+    target: str
+    backend: str
+    model: str
+    latency_us: float
+    low_us: float
+    high_us: float
+    roofline_us: float
+    flops: float
+    bytes: int
+    intensity: float
+    measured_us: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "workload": self.workload,
+            "function": self.function,
+            "target": self.target,
+            "backend": self.backend,
+            "model": self.model,
+            "latency_us": _finite(self.latency_us),
+            "low_us": _finite(self.low_us),
+            "high_us": _finite(self.high_us),
+            "roofline_us": _finite(self.roofline_us),
+            "flops": self.flops,
+            "bytes": self.bytes,
+            "intensity": _finite(self.intensity),
+            "measured_us": _finite(self.measured_us),
+        }
+
+
+@dataclass(frozen=True)
+class RankedSchedule:
+    """One schedule of a ranking; ``rank`` counts from 1, the interval spans 90%."""
+
+    rank: int
+    schedule_hash: str
+    predicted_us: float
+    low_us: float
+    high_us: float
+    measured_us: float | None
+    schedule: Any
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rank": self.rank,
+            "schedule_hash": self.schedule_hash,
+            "predicted_us": _finite(self.predicted_us),
+            "low_us": _finite(self.low_us),
+            "high_us": _finite(self.high_us),
+            "measured_us": _finite(self.measured_us),
+            "schedule": self.schedule,
+        }
+
+
+@dataclass(frozen=True)
+class RankResult:
+    """Schedules of one workload, the fastest predicted first; nothing was measured."""
+
+    workload: str
+    function: str
+    target: str
+    backend: str
+    model: str
+    seconds: float
+    schedules: tuple[RankedSchedule, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "workload": self.workload,
+            "function": self.function,
+            "target": self.target,
+            "backend": self.backend,
+            "model": self.model,
+            "seconds": round(self.seconds, 3),
+            "schedules": [schedule.to_json() for schedule in self.schedules],
+        }
+
+
+class ProgressListener(Protocol):
+    """Told of a run as it goes, always from one thread. It must not raise."""
+
+    def on_phase(self, name: str) -> None:
+        """A part of the work begins: "reading", "space", "tuning", "confirming", "exporting"."""
+        ...
+
+    def on_start(self, start: TuneStart) -> None:
+        """The space stands and the first trial is about to be made."""
+        ...
+
+    def on_trial(self, trial: TrialRecord, best_us: float | None) -> None:
+        """A trial ended; ``best_us`` is the fastest correct one so far, this one included."""
+        ...
+
+    def on_end(self, result: TuneResult) -> None:
+        """The run is over; called once, also after an interruption."""
+        ...
