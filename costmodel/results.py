@@ -138,6 +138,7 @@ class TuneResult:
     store: str | None = None
     snippet: str | None = None
     notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # files that could not be written, and why
     environment: Mapping[str, Any] = field(default_factory=dict)
     target_facts: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[TrialRecord, ...] = ()

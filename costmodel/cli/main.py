@@ -1,5 +1,68 @@
-"""The ``costmodel`` command."""
+"""The ``costmodel`` command: a group that imports a subcommand when it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+import click
+
+from costmodel import __version__
+from costmodel.cli.failures import guard
+
+__all__ = ["COMMANDS", "LazyGroup", "command_group", "main"]
+
+#: Where each subcommand is; none of these modules may import a compiler when it is imported.
+COMMANDS: Mapping[str, str] = {
+    "cache": "costmodel.cli.cache:cache",
+    "doctor": "costmodel.cli.doctor:doctor",
+    "predict": "costmodel.cli.predict:predict",
+    "rank": "costmodel.cli.rank:rank",
+    "tune": "costmodel.cli.tune:tune",
+}
+
+EPILOG = (
+    "Exit status: 0 done, 1 could not, 2 bad input or usage, 130 interrupted. "
+    "`costmodel COMMAND --help` explains a command."
+)
 
 
-def main() -> None:
-    """Placeholder entry until the command group stands."""
+class LazyGroup(click.Group):
+    """A click group over a registry of ``module:attribute`` names."""
+
+    def __init__(self, registry: Mapping[str, str], **settings: object) -> None:
+        super().__init__(**settings)  # type: ignore[arg-type]
+        self._registry = registry
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._registry)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._registry:
+            return None
+        module, _, attribute = self._registry[cmd_name].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    registry=COMMANDS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="costmodel", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an unexpected error.")
+def command_group(debug: bool) -> None:
+    """Tell what a kernel costs on this machine, and tune it until it costs less.
+
+    FILE is MLIR text: linalg on tensors, with static shapes.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and end the process with its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(guard(lambda: command_group.main(given, "costmodel", standalone_mode=False), given))

@@ -1,0 +1,105 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from costmodel.errors import UsageError
+
+__all__ = ["describes_run", "json_option", "quiet_option", "seed_option", "threads_option"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+#: The largest seed that every random number generator in use takes.
+MAX_SEED = 2**31 - 1
+
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object on stdout and nothing else there, also on failure.",
+)
+quiet_option = click.option("--quiet", is_flag=True, help="Show no progress on stderr.")
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, MAX_SEED),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of everything that is drawn at random.",
+)
+
+
+def _check_threads(
+    _context: click.Context, _parameter: click.Parameter, value: int | None
+) -> int | None:
+    """More threads than cores would time the operating system's scheduler."""
+    available = len(os.sched_getaffinity(0))
+    if value is not None and value > available:
+        raise UsageError(
+            f"--threads {value}, and this process may use {available} cores",
+            hint=f"give a number from 1 to {available}, or leave --threads out to use all",
+        )
+    return value
+
+
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    callback=_check_threads,
+    metavar="N",
+    help="Threads that the kernel runs on; by default every core that this process may use.",
+)
+
+
+def check_seconds(
+    _context: click.Context, _parameter: click.Parameter, value: float | None
+) -> float | None:
+    """A range check lets ``nan`` and ``inf`` through."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number of seconds")
+    return value
+
+
+_RUN_OPTIONS = (
+    click.argument("file", type=click.Path(path_type=Path)),
+    click.option(
+        "--function",
+        metavar="NAME",
+        help="The function to take, where FILE has several.",
+    ),
+    click.option(
+        "--target",
+        metavar="T",
+        default="cpu",
+        show_default=True,
+        help="The device: cpu is the one of this machine.",
+    ),
+    click.option(
+        "--backend",
+        metavar="B",
+        default="tvm",
+        show_default=True,
+        help="The compiler that makes the schedules and builds them.",
+    ),
+    threads_option,
+    click.option(
+        "--store",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="The measurement store; by default one in the user's data directory.",
+    ),
+)
+
+
+def describes_run(command: Command) -> Command:
+    """Add the kernel and what it is asked about: file, function, target, backend, store."""
+    for option in reversed(_RUN_OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,100 @@
+"""The tables that commands print on stdout. Paths are never cut: they are there to be copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from costmodel.cli.output import duration, latency, number, quantity
+from costmodel.results import PredictResult, RankResult, TuneResult
+
+__all__ = ["print_predict", "print_rank", "print_tune", "summarize_failures"]
+
+Rows = Iterable[tuple[str, str]]
+
+
+def print_tune(result: TuneResult) -> None:
+    """Untuned latency, best, noise, speed-up; then where the files are and what to know."""
+    console = _console()
+    console.print(f"[bold]{result.function}[/] on {result.target} through {result.backend}")
+    rows = [
+        ("untuned", latency(result.baseline_us)),
+        ("tuned", latency(result.best_us)),
+        ("noise", f"± {latency(result.noise_us)}"),
+        ("speed-up", f"{number(result.speedup)} x"),
+        ("rate", f"{number(result.gflops)} GFLOP/s, {_roofline(result.roofline_fraction)}"),
+        ("trials", _trials(result)),
+    ]
+    if result.reference_us is not None:
+        rows.insert(3, (result.reference or "reference", latency(result.reference_us)))
+    _print_rows(console, rows)
+    files = {**result.artifacts, "snippet": result.snippet}
+    _print_rows(console, [(name, path) for name, path in files.items() if path is not None])
+    for note in result.notes:
+        console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
+
+
+def print_predict(result: PredictResult) -> None:
+    """The predicted latency, and what it follows from."""
+    console = _console()
+    console.print(f"[bold]{result.function}[/] on {result.target} through {result.backend}")
+    interval = f"{latency(result.low_us)} to {latency(result.high_us)}"
+    rows = [
+        ("predicted", f"{latency(result.latency_us)} (90%: {interval}, by {result.model})"),
+        ("roofline", latency(result.roofline_us)),
+        ("work", quantity(result.flops, "FLOP")),
+        ("traffic", quantity(result.bytes, "B", 1024.0)),
+        ("intensity", f"{number(result.intensity)} FLOP/B"),
+    ]
+    if result.measured_us is not None:
+        rows.append(("measured", f"{latency(result.measured_us)} (best in the store)"))
+    _print_rows(console, rows)
+
+
+def print_rank(result: RankResult, top: int) -> None:
+    """The ``top`` fastest by prediction."""
+    console = _console()
+    console.print(
+        f"[bold]{result.function}[/] on {result.target} through {result.backend}: "
+        f"{len(result.schedules)} schedules ranked by {result.model} in {duration(result.seconds)}"
+    )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("rank", "predicted", "90% from", "to", "measured"):
+        table.add_column(heading, justify="right")
+    table.add_column("schedule")
+    for row in result.schedules[:top]:
+        bounds = (row.predicted_us, row.low_us, row.high_us, row.measured_us)
+        table.add_row(str(row.rank), *map(latency, bounds), row.schedule_hash[:12])
+    console.print(table)
+
+
+def summarize_failures(failed: Iterable[tuple[str, int]]) -> str:
+    """``2 run_timeout, 1 crash``; empty where nothing failed."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(failed) if count)
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _print_rows(console: Console, rows: Rows) -> None:
+    """Aligned by hand: a rich table would fold a path that is longer than the line."""
+    for name, value in rows:
+        console.print(f"  {name:<10} {value}", soft_wrap=True, markup=False)
+
+
+def _roofline(fraction: float | None) -> str:
+    return "roofline not known" if fraction is None else f"{fraction:.0%} of the roofline"
+
+
+def _trials(result: TuneResult) -> str:
+    parts = [f"{result.measured} measured in {duration(result.seconds)}"]
+    if result.cached:
+        parts.append(f"{result.cached} from the store")
+    if any(result.failed.values()):
+        parts.append(f"failed: {summarize_failures(result.failed.items())}")
+    if result.interrupted:
+        parts.append("interrupted")
+    return "; ".join(parts)
