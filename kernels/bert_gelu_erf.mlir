@@ -1,0 +1,24 @@
+// Exact (erf) GELU, elementwise. BERT-base, encoder.layer.*.intermediate, 128 tokens.
+func.func @bert_gelu_erf(
+    %x: tensor<128x3072xf32>) -> tensor<128x3072xf32> {
+  %half = arith.constant 0.5 : f32
+  %one = arith.constant 1.0 : f32
+  %inv_sqrt2 = arith.constant 0.707106769 : f32
+  %empty = tensor.empty() : tensor<128x3072xf32>
+  %result = linalg.generic {
+      indexing_maps = [
+          affine_map<(m, n) -> (m, n)>,
+          affine_map<(m, n) -> (m, n)>],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<128x3072xf32>)
+      outs(%empty : tensor<128x3072xf32>) {
+    ^bb0(%a: f32, %unused: f32):
+      %scaled = arith.mulf %a, %inv_sqrt2 : f32
+      %erf = math.erf %scaled : f32
+      %shifted = arith.addf %erf, %one : f32
+      %halved = arith.mulf %a, %half : f32
+      %gelu = arith.mulf %halved, %shifted : f32
+      linalg.yield %gelu : f32
+  } -> tensor<128x3072xf32>
+  return %result : tensor<128x3072xf32>
+}
