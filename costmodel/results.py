@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from costmodel.records import Outcome
+from costmodel.records import Outcome, TensorType
 
 __all__ = [
     "ARTIFACTS",
@@ -139,6 +139,8 @@ class TuneResult:
     snippet: str | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()  # files that could not be written, and why
+    inputs: tuple[TensorType, ...] = ()
+    outputs: tuple[TensorType, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     target_facts: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[TrialRecord, ...] = ()

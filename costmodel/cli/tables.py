@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from costmodel.cli.output import duration, latency, number, quantity
 from costmodel.results import PredictResult, RankResult, TuneResult
@@ -18,7 +19,7 @@ Rows = Iterable[tuple[str, str]]
 def print_tune(result: TuneResult) -> None:
     """Untuned latency, best, noise, speed-up; then where the files are and what to know."""
     console = _console()
-    console.print(f"[bold]{result.function}[/] on {result.target} through {result.backend}")
+    _print_heading(console, result)
     rows = [
         ("untuned", latency(result.baseline_us)),
         ("tuned", latency(result.best_us)),
@@ -39,7 +40,7 @@ def print_tune(result: TuneResult) -> None:
 def print_predict(result: PredictResult) -> None:
     """The predicted latency, and what it follows from."""
     console = _console()
-    console.print(f"[bold]{result.function}[/] on {result.target} through {result.backend}")
+    _print_heading(console, result)
     interval = f"{latency(result.low_us)} to {latency(result.high_us)}"
     rows = [
         ("predicted", f"{latency(result.latency_us)} (90%: {interval}, by {result.model})"),
@@ -56,8 +57,8 @@ def print_predict(result: PredictResult) -> None:
 def print_rank(result: RankResult, top: int) -> None:
     """The ``top`` fastest by prediction."""
     console = _console()
+    _print_heading(console, result)
     console.print(
-        f"[bold]{result.function}[/] on {result.target} through {result.backend}: "
         f"{len(result.schedules)} schedules ranked by {result.model} in {duration(result.seconds)}"
     )
     table = Table(box=None, pad_edge=False)
@@ -77,6 +78,11 @@ def summarize_failures(failed: Iterable[tuple[str, int]]) -> str:
 
 def _console() -> Console:
     return Console(highlight=False)
+
+
+def _print_heading(console: Console, result: PredictResult | RankResult | TuneResult) -> None:
+    place = f" on {result.target} through {result.backend}"
+    console.print(Text.assemble((result.function, "bold"), place), soft_wrap=True)
 
 
 def _print_rows(console: Console, rows: Rows) -> None:

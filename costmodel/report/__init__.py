@@ -1,0 +1,14 @@
+"""The files that a tuning run leaves behind: report, plot, and a snippet that runs the kernel."""
+
+from costmodel.report.files import prepare_out, write_bytes, write_text
+from costmodel.report.summary import ranking_quality, report_json
+from costmodel.report.write import write_report
+
+__all__ = [
+    "prepare_out",
+    "ranking_quality",
+    "report_json",
+    "write_bytes",
+    "write_report",
+    "write_text",
+]

@@ -1,0 +1,62 @@
+"""Writing files so that a reader sees the old one or the new one, never half of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from costmodel.errors import UsageError
+
+__all__ = ["prepare_out", "write_bytes", "write_text"]
+
+HINT = "give another directory with --out"
+
+
+def prepare_out(out: Path) -> Path:
+    """Make the directory ``out`` and see that files can be made in it; returns it absolute.
+
+    Meant to be called when the input is known to be good and before time is spent on it. Raises
+    UsageError where ``out`` is a file or cannot be written; it leaves nothing inside.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"{out} is not a directory", hint=HINT) from error
+    except OSError as error:
+        raise UsageError(f"cannot write into {out}: {error.strerror}", hint=HINT) from error
+    return out.resolve()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put ``text`` at ``path`` as UTF-8; see ``write_bytes``."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write beside ``path``, make it durable, rename. Raises OSError and leaves ``path`` as it was.
+
+    The file has the permissions that a plain ``open`` would give it, not a temporary file's.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    """The mask can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,72 @@
+"""Writing the report of a run; a file that cannot be written is reported, never fatal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from costmodel.report.files import write_bytes, write_text
+from costmodel.report.snippet import tvm_snippet
+from costmodel.report.summary import report_json
+from costmodel.results import TuneResult
+
+__all__ = ["write_report"]
+
+PLOT = "search.png"
+REPORT = "report.json"
+SNIPPET = "run_kernel.py"
+
+
+def write_report(result: TuneResult, out: Path) -> TuneResult:
+    """Write plot, snippet and ``report.json`` into the directory ``out``.
+
+    Returns ``result`` with their paths in ``artifacts`` and ``snippet``. A file that could not be
+    written (the disk is full) is left out and named in ``problems``: hours of measuring must not
+    be lost over a picture. Files of an earlier run are replaced whole or left as they were.
+    """
+    result = _artifact(result, "plot", out / PLOT, lambda path: _write_plot(path, result))
+    result = _write_snippet(result, out / SNIPPET)
+    # The report names its own path, so that it is the same object as the one that is printed.
+    final = _with_artifact(result, "report", str(out / REPORT))
+    text = json.dumps(report_json(final), indent=1, allow_nan=False) + "\n"
+    return _artifact(result, "report", out / REPORT, lambda path: write_text(path, text))
+
+
+def _artifact(
+    result: TuneResult, name: str, path: Path, write: Callable[[Path], None]
+) -> TuneResult:
+    try:
+        write(path)
+    except OSError as error:
+        return _with_problem(result, path, error)
+    return _with_artifact(result, name, str(path))
+
+
+def _with_artifact(result: TuneResult, name: str, path: str) -> TuneResult:
+    return replace(result, artifacts={**result.artifacts, name: path})
+
+
+def _with_problem(result: TuneResult, path: Path, error: OSError) -> TuneResult:
+    problem = f"{path} could not be written: {error.strerror or error}"
+    return replace(result, problems=(*result.problems, problem))
+
+
+def _write_plot(path: Path, result: TuneResult) -> None:
+    from costmodel.report.plot import search_plot  # matplotlib takes a second to import
+
+    write_bytes(path, search_plot(result))
+
+
+def _write_snippet(result: TuneResult, path: Path) -> TuneResult:
+    """Only with a library to load, and only for a backend whose libraries TVM's runtime loads."""
+    library = result.artifacts.get("library")
+    if library is None or result.backend != "tvm":
+        return result
+    text = tvm_snippet(result.function, Path(library).name, result.inputs, result.outputs)
+    try:
+        write_text(path, text)
+    except OSError as error:
+        return _with_problem(result, path, error)
+    return replace(result, snippet=str(path))
