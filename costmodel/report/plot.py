@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from costmodel.report.summary import predicted_and_measured, ranking_quality
 from costmodel.results import Source, TrialRecord, TuneResult
@@ -35,7 +36,8 @@ def search_plot(result: TuneResult) -> bytes:
     figure = Figure(figsize=(12.5, 5.0), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     over_trials, against = figure.subplots(1, 2, width_ratios=(3, 2))
-    figure.suptitle(f"{result.function} on {result.target} through {result.backend}")
+    heading = f"{result.function} on {result.target} through {result.backend}"
+    figure.suptitle(heading, parse_math=False)  # an MLIR symbol may hold dollar signs
     _draw_trials(over_trials, result)
     _draw_predictions(against, result.history)
     buffer = io.BytesIO()
@@ -60,11 +62,23 @@ def _draw_trials(axes: Axes, result: TuneResult) -> None:
             failed, [0.98] * len(failed), transform=axes.get_xaxis_transform(),
             marker="x", s=22, color=FAILED, label="failed",
         )  # fmt: skip
-    _draw_level(axes, result.baseline_us, "untuned default", "#000000")
+    _draw_level(axes, result.baseline_us, "default, measured with the winner", "#000000")
     _draw_level(axes, result.reference_us, result.reference or "reference", "#CC79A7")
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="upper right", fontsize="small", framealpha=0.9)
+    _finish(axes, columns=4)
+
+
+def _finish(axes: Axes, columns: int) -> None:
+    """Plain numbers on logarithmic axes, and a legend that covers no point."""
+    for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
+        if scale == "log":
+            axis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
+            axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
     axes.grid(visible=True, which="both", alpha=0.2)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=columns,
+            fontsize="small", frameon=False,
+        )  # fmt: skip
 
 
 def _running_best(correct: Sequence[tuple[int, TrialRecord]]) -> list[float]:
@@ -77,7 +91,7 @@ def _running_best(correct: Sequence[tuple[int, TrialRecord]]) -> list[float]:
 
 def _draw_level(axes: Axes, latency_us: float | None, name: str, colour: str) -> None:
     if latency_us is not None:
-        axes.axhline(latency_us, linestyle="--", linewidth=1, color=colour, label=f"{name}, final")
+        axes.axhline(latency_us, linestyle="--", linewidth=1, color=colour, label=name)
 
 
 def _draw_predictions(axes: Axes, history: Sequence[TrialRecord]) -> None:
@@ -102,5 +116,4 @@ def _draw_predictions(axes: Axes, history: Sequence[TrialRecord]) -> None:
     values = [value for pair in pairs for value in (pair.measured, pair.predicted)]
     ends = (min(values), max(values))
     axes.plot(ends, ends, linestyle="--", linewidth=1, color="#555555", label="exact")
-    axes.legend(loc="upper left", fontsize="small", framealpha=0.9)
-    axes.grid(visible=True, which="both", alpha=0.2)
+    _finish(axes, columns=3)
