@@ -153,6 +153,10 @@ class ReferenceKernel:
         """Upload the inputs; ``outputs`` is ignored."""
         import iree.runtime as rt
 
+        for place, (array, type_) in enumerate(zip(inputs, self._input_types, strict=True)):
+            if array.shape != type_.shape or array.dtype != NUMPY_DTYPES[type_.dtype]:
+                got = "x".join([*map(str, array.shape), str(array.dtype)])
+                raise BackendError(f"input {place} has shape and type {got}, expected {type_}")
         self._results = None
         self._inputs = rt.VmVariantList(len(inputs))
         for array, type_, scalar in zip(
@@ -170,7 +174,7 @@ class ReferenceKernel:
 
         dtype = NUMPY_DTYPES[type_.dtype]
         # ascontiguousarray would turn a 0-d array into one of shape (1,).
-        data = np.asarray(array, dtype=dtype, order="C").reshape(type_.shape)
+        data = np.asarray(array, dtype=dtype, order="C")
         return self._device.allocator.allocate_buffer_copy(
             memory_type=rt.MemoryType.DEVICE_LOCAL,
             allowed_usage=rt.BufferUsage.DEFAULT,
