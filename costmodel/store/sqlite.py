@@ -1,0 +1,364 @@
+"""The measurement store in one SQLite file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.errors import (
+    CostModelError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreLockedError,
+)
+from costmodel.records import Measurement, Schedule, Target, Workload
+from costmodel.store import rows, verify
+from costmodel.store.best import find_best
+from costmodel.store.codec import DecodeError, unpack_features
+from costmodel.store.connection import Connection
+from costmodel.store.entries import Document, Entry, FeaturesEntry, TargetEntry, WorkloadEntry
+from costmodel.store.rescue import Rescue
+
+__all__ = ["BadRowWarning", "SQLiteStore"]
+
+_T = TypeVar("_T")
+
+#: Rows read at once, so that no read holds the file long and no result fills the memory.
+_PAGE = 500
+
+#: Entries added in one transaction when many are; other writers get their turn in between.
+_BATCH = 1000
+
+
+#: What ``ingest`` takes, by the table that it goes to.
+_TABLE: dict[type[Entry], str] = {
+    WorkloadEntry: "workloads",
+    TargetEntry: "targets",
+    Document: "documents",
+    Measurement: "measurements",
+    FeaturesEntry: "features",
+}
+
+
+def _insert(conn: sqlite3.Connection, entry: Entry) -> int:
+    match entry:
+        case WorkloadEntry():
+            return rows.insert_workload(conn, entry)
+        case TargetEntry():
+            return rows.insert_target(conn, entry)
+        case Document():
+            return rows.insert_document(conn, entry)
+        case Measurement():
+            return rows.insert_measurement(conn, entry)
+        case FeaturesEntry():
+            return rows.insert_features(conn, entry)
+
+
+class BadRowWarning(UserWarning):
+    """A row cannot be read and was left out."""
+
+
+class SQLiteStore:
+    """A MeasurementStore (see ``costmodel.store.base``); get one with ``open_store``.
+
+    Threads may share a store; a forked process must open its own. A measurement that was added
+    survives the death of the process at any moment.
+    """
+
+    def __init__(self, connection: Connection, path: Path, rescue_dir: Path | None = None) -> None:
+        self.path = path
+        self._connection = connection
+        self._rescue = Rescue(rescue_dir)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Workloads, targets, documents
+
+    def add_workload(self, workload: Workload) -> None:
+        """Remember a workload's text; adding it again does nothing."""
+        with self._connection.transaction() as conn:
+            rows.insert_workload(conn, WorkloadEntry(workload, time.time()))
+
+    def workload(self, hash: str) -> Workload | None:
+        """The workload of this hash, if it is known and sound."""
+        entry = self._one("SELECT * FROM workloads WHERE hash = ?", hash, rows.read_workload)
+        return None if entry is None else entry.workload
+
+    def workloads(self) -> Iterator[Workload]:
+        """Every workload, in the order of their hashes."""
+        return (entry.workload for entry in self._all("workloads", rows.read_workload))
+
+    def add_target(self, target: Target) -> None:
+        """Remember a target's facts; the measured rates of a known target are refreshed."""
+        with self._connection.transaction() as conn:
+            rows.insert_target(conn, TargetEntry(target, time.time()))
+
+    def target(self, hash: str) -> Target | None:
+        """The target of this hash, if it is known and sound."""
+        entry = self._one("SELECT * FROM targets WHERE hash = ?", hash, rows.read_target)
+        return None if entry is None else entry.target
+
+    def targets(self) -> Iterator[Target]:
+        """Every target, in the order of their hashes."""
+        return (entry.target for entry in self._all("targets", rows.read_target))
+
+    def documents(self) -> Iterator[Document]:
+        """Every imported file of another tool, in the order of their ids."""
+        return iter(self._all("documents", rows.read_document))
+
+    # Measurements
+
+    def add(self, measurements: Iterable[Measurement]) -> int:
+        """Add measurements in one transaction; those whose ``id`` is known are left out.
+
+        Returns the number added. Where the store cannot take them (full, locked, damaged) they
+        go to a rescue file, and the error says where and how to import them. Raises
+        StoreFullError, StoreLockedError, StoreCorruptError, StoreReadOnlyError, and StoreError
+        for a workload or target that was not added before.
+        """
+        batch = list(measurements)
+        try:
+            with self._connection.transaction() as conn:
+                return sum(rows.insert_measurement(conn, each) for each in batch)
+        except (StoreFullError, StoreLockedError, StoreCorruptError) as error:
+            self._save_elsewhere(batch, error)
+
+    def measurements(
+        self,
+        *,
+        workload: str | None = None,
+        target: str | None = None,
+        backend: str | None = None,
+        toolchain: str | None = None,
+        policy: str | None = None,
+    ) -> Iterator[Measurement]:
+        """Those that match every given field, oldest first. A bad row is a miss with a warning.
+
+        What is added while iterating is not part of it.
+        """
+        where, parameters = _where(workload, target, backend, toolchain, policy)
+        found = self._connection.query(
+            "SELECT m.seq FROM measurements m LEFT JOIN schedules s ON s.hash = m.schedule "
+            f"WHERE {where} ORDER BY m.timestamp, m.seq",
+            parameters,
+        )
+        numbers = iter([seq for (seq,) in found])
+        while page := list(islice(numbers, _PAGE)):
+            yield from self._read(page)
+
+    def best(
+        self,
+        *,
+        workload: str,
+        target: str,
+        backend: str | None = None,
+        toolchain: str | None = None,
+        policy: str | None = None,
+    ) -> Measurement | None:
+        """The fastest correct measurement, by the median over all samples of its key.
+
+        A key that ever gave a wrong result does not count as correct.
+        """
+        where, parameters = _where(workload, target, backend, toolchain, policy)
+        return find_best(self._connection, self._read, where, parameters)
+
+    def _read(self, numbers: Sequence[int]) -> list[Measurement]:
+        """The measurements of these ``seq``, in that order, without the bad ones."""
+        found: dict[int, tuple[Any, ...]] = {}
+        for start in range(0, len(numbers), _PAGE):
+            page = numbers[start : start + _PAGE]
+            for row in self._connection.query(
+                f"SELECT {rows.MEASUREMENT_COLUMNS} FROM {rows.MEASUREMENT_SOURCE} "
+                f"WHERE m.seq IN ({','.join('?' * len(page))})",
+                page,
+            ):
+                found[row[0]] = row
+        ordered = [found[number] for number in numbers if number in found]
+        return self._decode(ordered, rows.read_measurement)
+
+    # Features
+
+    def add_features(
+        self, feature_set: str, workload: str, rows: Sequence[tuple[Schedule, NDArray[np.float32]]]
+    ) -> None:
+        """Keep the features of schedules, each float32 of shape (stores, width)."""
+        self.ingest(FeaturesEntry(feature_set, workload, each, array) for each, array in rows)
+
+    def features(
+        self, feature_set: str, *, workload: str | None = None
+    ) -> Iterator[tuple[str, str, NDArray[np.float32]]]:
+        """Workload hash, schedule hash, float32 array of shape (stores, width)."""
+        condition = "" if workload is None else " AND workload = ?"
+        names = self._connection.query(
+            f"SELECT rowid FROM features WHERE feature_set = ?{condition} "
+            "ORDER BY workload, schedule",
+            [feature_set] if workload is None else [feature_set, workload],
+        )
+        for start in range(0, len(names), _PAGE):
+            page = [rowid for (rowid,) in names[start : start + _PAGE]]
+            found = self._connection.query(
+                "SELECT workload, schedule, data, stores, width FROM features "
+                f"WHERE rowid IN ({','.join('?' * len(page))}) ORDER BY workload, schedule",
+                page,
+            )
+            yield from self._decode(found, lambda row: (row[0], row[1], unpack_features(*row[2:])))
+
+    # The whole of it
+
+    def ingest(self, entries: Iterable[Entry]) -> dict[str, int]:
+        """Add entries of any kind, in short transactions; those that are known are left out.
+
+        Returns the number added of each kind. What refers to a workload or target must come
+        after it. Raises as ``add`` does.
+        """
+        added: dict[str, int] = dict.fromkeys(_TABLE.values(), 0)
+        remaining = iter(entries)
+        while batch := list(islice(remaining, _BATCH)):
+            counts = dict.fromkeys(added, 0)
+            with self._connection.transaction() as conn:
+                for entry in batch:
+                    counts[_TABLE[type(entry)]] += _insert(conn, entry)
+            for kind, count in counts.items():
+                added[kind] += count
+        return added
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything that can be read, each after what it refers to; see ``costmodel.store.dump``.
+
+        Damaged pages and bad rows are left out with a warning.
+        """
+        from costmodel.store.dump import dump
+
+        return dump(self._connection, self._warn)
+
+    def stats(self) -> Mapping[str, Any]:
+        """Counts by workload, target, backend and outcome; size in bytes; schema version."""
+        return {
+            "path": str(self.path),
+            "schema_version": self._connection.query("PRAGMA user_version")[0][0],
+            "size_bytes": self._size(),
+            **{table: self._count(table) for table in [*_TABLE.values(), "schedules"]},
+            "by_workload": self._group("m.workload"),
+            "by_target": self._group("m.target"),
+            "by_backend": self._group("coalesce(s.backend, '?')"),
+            "by_outcome": self._group("m.outcome"),
+        }
+
+    def verify(self) -> list[str]:
+        """Every damage found, one sentence each; empty for a sound store."""
+        return verify.find_damage(self._connection)
+
+    def close(self) -> None:
+        """Close the file; closing twice does nothing."""
+        self._connection.close()
+
+    # Parts
+
+    def _count(self, table: str) -> int:
+        return int(self._connection.query(f"SELECT count(*) FROM {table}")[0][0])
+
+    def _group(self, column: str) -> dict[str, int]:
+        join = "LEFT JOIN schedules s ON s.hash = m.schedule" if "s." in column else ""
+        counts = self._connection.query(
+            f"SELECT {column}, count(*) FROM measurements m {join} GROUP BY 1 ORDER BY 2 DESC, 1"
+        )
+        return dict(counts)
+
+    def _size(self) -> int:
+        pages = self._connection.query("PRAGMA page_count")[0][0]
+        page = self._connection.query("PRAGMA page_size")[0][0]
+        log = f"{self.path}-wal"
+        return int(pages * page) + (os.path.getsize(log) if os.path.exists(log) else 0)
+
+    def _one(self, sql: str, key: str, read: Callable[[tuple[Any, ...]], _T]) -> _T | None:
+        found = self._decode(self._connection.query(sql, [key]), read)
+        return found[0] if found else None
+
+    def _all(self, table: str, read: Callable[[tuple[Any, ...]], _T]) -> list[_T]:
+        return self._decode(self._connection.query(f"SELECT * FROM {table} ORDER BY 1"), read)
+
+    def _decode(
+        self, found: Iterable[tuple[Any, ...]], read: Callable[[tuple[Any, ...]], _T]
+    ) -> list[_T]:
+        good, bad = [], []
+        for row in found:
+            try:
+                good.append(read(row))
+            except DecodeError as error:
+                bad.append(str(error))
+        self._warn(bad)
+        return good
+
+    def _warn(self, bad: Sequence[str]) -> None:
+        if bad:
+            rest = "" if len(bad) == 1 else f" (and {len(bad) - 1} more)"
+            warnings.warn(
+                f"left out what cannot be read in {self.path}: {bad[0]}{rest}; "
+                "`costmodel cache verify` lists it all",
+                BadRowWarning,
+                stacklevel=3,
+            )
+
+    def _context(self, batch: Sequence[Measurement]) -> list[Entry]:
+        """The workloads and targets of measurements, as far as they can still be read."""
+        found: list[Entry] = []
+        now = time.time()
+        with contextlib.suppress(StoreError):
+            for hash in dict.fromkeys(each.workload for each in batch):
+                workload = self.workload(hash)
+                found += [] if workload is None else [WorkloadEntry(workload, now)]
+            for hash in dict.fromkeys(each.target for each in batch):
+                target = self.target(hash)
+                found += [] if target is None else [TargetEntry(target, now)]
+        return found
+
+    def _save_elsewhere(self, batch: Sequence[Measurement], error: CostModelError) -> NoReturn:
+        """Put measurements in a rescue file and raise ``error`` with the place."""
+        lost = self._rescue.write([*self._context(batch), *batch])
+        count = len(batch) - sum(isinstance(entry, Measurement) for entry in lost)
+        files = " ".join(map(str, self._rescue.files))
+        message = f"{error.message}; {count} of {len(batch)} measurements were put in {files}"
+        if not count:
+            message = f"{error.message}; no place was found for {len(batch)} measurements"
+        hint = error.hint if not files else f"then run: costmodel cache import {files}"
+        raise type(error)(message, hint=hint) from error
+
+
+def _where(
+    workload: str | None,
+    target: str | None,
+    backend: str | None,
+    toolchain: str | None,
+    policy: str | None,
+) -> tuple[str, list[str]]:
+    """A condition on measurements ``m`` and schedules ``s``, and its parameters."""
+    wanted = {
+        "m.workload": workload,
+        "m.target": target,
+        "s.backend": backend,
+        "m.toolchain": toolchain,
+        "m.policy": policy,
+    }
+    given = {column: value for column, value in wanted.items() if value is not None}
+    return " AND ".join(f"{column} = ?" for column in given) or "1", list(given.values())
