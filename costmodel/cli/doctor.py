@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from costmodel.cli.failures import COULD_NOT
-from costmodel.cli.options import json_option, threads_option
+from costmodel.cli.options import json_option, store_option, threads_option
 from costmodel.cli.output import print_json, quantity
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "failed": ("FA
 
 @click.command()
 @threads_option
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="The measurement store; by default one in the user's data directory.",
-)
+@store_option
 @click.option(
     "--measure/--no-measure",
     default=True,

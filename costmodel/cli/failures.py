@@ -68,6 +68,11 @@ def guard(command: Callable[[], Any], arguments: Sequence[str]) -> int:
         return _reader_left()
     except SystemExit as end:
         return _status_of(end)
+    except click.exceptions.NoArgsIsHelpError as error:
+        if not wants_json(arguments):
+            click.echo(error.format_message(), err=True)
+            return BAD_INPUT
+        return _report(Failure("UsageError", "no command was given", BAD_INPUT), arguments)
     except BaseException as error:  # the last line of defence: everything becomes a message
         return _report(_classify(error, arguments), arguments)
     return status if isinstance(status, int) else 0

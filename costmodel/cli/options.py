@@ -12,7 +12,15 @@ import click
 
 from costmodel.errors import UsageError
 
-__all__ = ["describes_run", "json_option", "quiet_option", "seed_option", "threads_option"]
+__all__ = [
+    "check_seconds",
+    "describes_run",
+    "json_option",
+    "quiet_option",
+    "seed_option",
+    "store_option",
+    "threads_option",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,6 +75,14 @@ def check_seconds(
     return value
 
 
+store_option = click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The measurement store; by default $COSTMODEL_STORE, "
+    "or else one in the user's data directory.",
+)
+
 _RUN_OPTIONS = (
     click.argument("file", type=click.Path(path_type=Path)),
     click.option(
@@ -89,12 +105,7 @@ _RUN_OPTIONS = (
         help="The compiler that makes the schedules and builds them.",
     ),
     threads_option,
-    click.option(
-        "--store",
-        type=click.Path(path_type=Path),
-        metavar="PATH",
-        help="The measurement store; by default one in the user's data directory.",
-    ),
+    store_option,
 )
 
 

@@ -157,7 +157,7 @@ class LiveProgress:
         )
         self._task = self._bar.add_task("trials", total=None)
         self._live = Live(
-            get_renderable=self._render, console=console, transient=True, refresh_per_second=4
+            get_renderable=self.__rich__, console=console, transient=True, refresh_per_second=4
         )
 
     def __enter__(self) -> LiveProgress:
@@ -181,7 +181,7 @@ class LiveProgress:
     def on_end(self, result: TuneResult) -> None:
         self._live.stop()
 
-    def _render(self) -> Group:
+    def __rich__(self) -> Group:
         state = self._state
         rows = Table.grid(padding=(0, 2))
         name = state.start.function if state.start else ""

@@ -24,7 +24,7 @@ def commands(
     command: click.Command = command_group, parent: click.Context | None = None
 ) -> Iterator[click.Context]:
     """A context for the command and for each of its subcommands, parents first."""
-    name = parent and command.name or "costmodel"
+    name = (parent and command.name) or "costmodel"
     context = click.Context(
         command, parent, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH
     )
