@@ -1,0 +1,202 @@
+"""What the tuner measures with: one workload on one target, for as long as a run takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from costmodel.backends.base import Backend
+from costmodel.errors import BackendError, MeasureError, UsageError
+from costmodel.ir.analysis import Analysis
+from costmodel.measure import tasks
+from costmodel.measure.check import compute_dtype, reduction_length
+from costmodel.measure.comparison import Comparison
+from costmodel.measure.cores import plan_cores, usable_cores
+from costmodel.measure.environment import machine_facts, worker_environment
+from costmodel.measure.expectation import ReferenceInfo, make_reference
+from costmodel.measure.pipeline import Pipeline
+from costmodel.measure.tasks import Contestant, Context
+from costmodel.measure.team import TaskError, Team
+from costmodel.measure.worker import Stage
+from costmodel.records import (
+    Environment,
+    Measurement,
+    Schedule,
+    Target,
+    TimingPolicy,
+    Workload,
+)
+
+__all__ = ["Measurer", "ReferenceInfo"]
+
+#: Built candidates that are kept for ``compare`` and ``library``: the fastest ones.
+_KEPT_LIBRARIES = 64
+
+
+class Measurer:
+    """Measures candidates of one workload in worker processes. A context manager.
+
+    ``builders`` is the most processes that compile at once; ``threads`` is the number of threads
+    that a kernel runs on, the target's. Files go to a fresh folder in ``directory``, which is
+    removed at the end, as all processes are. A candidate slower than ``give_up_factor`` times
+    the best so far is sampled once. ``analysis`` decides the tolerance of the output check.
+
+    The backend travels to the workers by cloudpickle. It may have an attribute
+    ``worker_modules``, names of modules that are imported once, before workers are forked: a
+    module that starts threads must not be among them. Starting is asynchronous: the workers load
+    those modules while the caller goes on.
+
+    Raises MeasureError where the workers and not the candidates fail: they cannot be started, or
+    the disk is full. What had been measured has been yielded by then, or is in ``finished``.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        workload: Workload,
+        target: Target,
+        policy: TimingPolicy,
+        *,
+        analysis: Analysis,
+        builders: int,
+        threads: int,
+        seed: int,
+        directory: Path,
+        give_up_factor: float = 3.0,
+    ) -> None:
+        if threads != target.threads:
+            raise UsageError(f"the target has {target.threads} threads, not {threads}")
+        plan = plan_cores(usable_cores(), threads=threads, builders=builders)
+        settings = worker_environment(threads)
+        length, dtype = reduction_length(analysis), compute_dtype(analysis)
+        self.environment = Environment(
+            dict(backend.versions()), machine_facts(target, plan, settings)
+        )
+        self._team = Team(
+            lambda folder: Context(backend, workload, target, policy, seed, folder, length, dtype),
+            plan,
+            directory=directory,
+            modules=["numpy", *getattr(backend, "worker_modules", ())],
+            settings=settings,
+        )
+        self._pipeline = Pipeline(self._team, self.environment, self._path, self._give_up_above)
+        self._give_up_factor = give_up_factor
+        self._latency_us: dict[Path, float] = {}
+        self._reference: ReferenceInfo | None = None
+
+    def __enter__(self) -> Measurer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every process and remove every file. Idempotent."""
+        self._team.close()
+
+    def prepare_reference(self) -> ReferenceInfo:
+        """Have IREE compute the outputs that candidates must agree with; once per Measurer.
+
+        Falls back to the backend's untuned default where IREE cannot, and says so in what it
+        returns. Raises BackendError if that fails too.
+        """
+        if self._reference is None:
+            self._reference = make_reference(self._team)
+        return self._reference
+
+    def measure(self, schedules: Sequence[Schedule]) -> Iterator[Measurement]:
+        """Build, check and time every schedule; exactly one Measurement each, as each is done.
+
+        Building goes on while measuring where cores are left for it; otherwise the two take
+        turns. When the caller stops early (by KeyboardInterrupt, say), candidates under way are
+        dropped, ``finished`` has what was measured and not yielded, and the Measurer can be used
+        on. A crash or a wrong result is recorded only after it came again in a fresh process.
+        """
+        self.prepare_reference()
+        for measurement in self._pipeline.run(schedules):
+            self._note(measurement)
+            yield measurement
+
+    def finished(self) -> list[Measurement]:
+        """Measurements that were made and not yielded, for a caller that was interrupted."""
+        left = list(self._pipeline.finished)
+        self._pipeline.finished.clear()
+        for measurement in left:
+            self._note(measurement)
+        return left
+
+    def library(self, schedule: Schedule) -> Path:
+        """The shared library of a schedule, built again if it is not at hand.
+
+        It is gone after ``close``. Raises BackendError if it cannot be built.
+        """
+        path = self._path(schedule)
+        if not path.exists():
+            stage = Stage("building", self._team.context.policy.build_timeout_s)
+            try:
+                self._team.call(tasks.build, (schedule, path), stage, building=True)
+            except TaskError as error:
+                raise BackendError(f"{error.outcome}: {error.message}") from error
+        return path
+
+    def compare(
+        self, schedules: Sequence[Schedule], *, rounds: int, include_reference: bool = True
+    ) -> Comparison:
+        """Time schedules in turns in one process; the first is the yardstick, timed as two.
+
+        A schedule that crashes or hangs is taken out and the rest is timed again. The reference
+        is IREE's module, where it could be compiled. Raises MeasureError if the yardstick fails.
+        """
+        if not schedules or rounds < 1:
+            raise UsageError("a comparison needs at least one schedule and one round")
+        reference = self.prepare_reference()
+        entries = {item.hash: Contestant(self.library(item)) for item in schedules}
+        first = schedules[0].hash
+        entries["twin"] = entries[first]
+        if include_reference and reference.compiler == "iree":
+            path = self._team.context.reference_path
+            entries["reference"] = Contestant(path, is_reference=True)
+        failed: dict[str, str] = {}
+        samples = self._interleave(entries, rounds, failed)
+        if first in failed or "twin" in failed:
+            raise MeasureError(f"the yardstick cannot be timed: {failed}")
+        twin = samples.pop("twin")
+        return Comparison(schedules[0], samples, twin, samples.pop("reference", ()), failed)
+
+    def _interleave(
+        self, entries: dict[str, Contestant], rounds: int, failed: dict[str, str]
+    ) -> dict[str, tuple[float, ...]]:
+        names = list(entries)
+        while names:
+            # A process that has run nothing else, so that no earlier candidate disturbs.
+            self._team.measurer.stop()
+            arguments = ([entries[name] for name in names], rounds)
+            try:
+                samples = self._team.call(
+                    tasks.interleave, arguments, Stage("loading", tasks.LOAD_S, 0)
+                )
+            except TaskError as error:
+                culprit = names.pop(self._team.measurer.stage.item or 0)
+                failed[culprit] = f"{error.outcome}: {error.message}"
+                continue
+            finally:
+                self._team.measurer.stop()
+            return {name: tuple(taken) for name, taken in zip(names, samples, strict=True)}
+        return {}
+
+    def _path(self, schedule: Schedule) -> Path:
+        return self._team.folder / f"{schedule.hash}.so"
+
+    def _give_up_above(self) -> float:
+        return min(self._latency_us.values(), default=math.inf) * self._give_up_factor
+
+    def _note(self, measurement: Measurement) -> None:
+        """Remember the latency; of many libraries keep the fastest."""
+        if not measurement.ok:
+            return
+        self._latency_us[self._path(measurement.schedule)] = measurement.latency_us
+        if len(self._latency_us) > _KEPT_LIBRARIES:
+            slowest = max(self._latency_us, key=self._latency_us.__getitem__)
+            del self._latency_us[slowest]
+            slowest.unlink(missing_ok=True)

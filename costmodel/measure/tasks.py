@@ -1,0 +1,207 @@
+"""What the workers are asked to do. Each function runs in a worker process."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.backends.base import Backend, LoadedKernel
+from costmodel.measure.check import compare
+from costmodel.measure.inputs import poisoned_outputs, random_inputs
+from costmodel.measure.timing import calibrate, time_kernel
+from costmodel.measure.worker import Report, Stage
+from costmodel.records import Schedule, Target, TimingPolicy, Workload
+
+__all__ = [
+    "LOAD_S",
+    "REFERENCE_COMPILE_S",
+    "Contestant",
+    "Context",
+    "Timed",
+    "build",
+    "compile_iree",
+    "default_schedule",
+    "interleave",
+    "measure",
+    "save_expected",
+]
+
+#: A kernel's threads keep spinning for more work for a few milliseconds after a run; before
+#: another kernel is timed they have to have gone to sleep.
+_SETTLE_S = 0.02
+
+#: Seconds to compile the reference, and to load a built library.
+REFERENCE_COMPILE_S = 120.0
+LOAD_S = 30.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all tasks of a run share; ``directory`` holds the libraries and expected outputs."""
+
+    backend: Backend
+    workload: Workload
+    target: Target
+    policy: TimingPolicy
+    seed: int
+    directory: Path
+    reduction_length: int
+    dtype: str | None
+    positive: bool = False
+
+    @cached_property
+    def inputs(self) -> list[NDArray[Any]]:
+        return random_inputs(self.workload.inputs, self.seed, positive=self.positive)
+
+    @cached_property
+    def poison(self) -> list[NDArray[Any]]:
+        return poisoned_outputs(self.workload.outputs)
+
+    @cached_property
+    def expected(self) -> list[NDArray[Any]]:
+        """The reference's outputs; stored as bytes, since .npy has no bf16."""
+        return [
+            np.load(self.expected_path(index)).view(like.dtype).reshape(like.shape)
+            for index, like in enumerate(self.poison)
+        ]
+
+    def expected_path(self, index: int) -> Path:
+        return self.directory / f"expected{index}.npy"
+
+    @property
+    def reference_path(self) -> Path:
+        return self.directory / "reference.vmfb"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What the measurer found out about one candidate; ``wrong`` is empty for a right one."""
+
+    samples_us: tuple[float, ...]
+    number: int
+    gave_up: bool
+    first_run_us: float
+    max_error: float
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A kernel in an interleaved comparison: a built library, or IREE's module."""
+
+    path: Path
+    is_reference: bool = False
+
+
+def build(context: Context, report: Report, schedule: Schedule, library: Path) -> float:
+    """Build a candidate; seconds that it took."""
+    started = time.perf_counter()
+    context.backend.build(context.workload, schedule, context.target, library)
+    return time.perf_counter() - started
+
+
+def compile_iree(context: Context, report: Report) -> float:
+    """Compile the workload by IREE to ``context.reference_path``; seconds that it took."""
+    from costmodel.measure.reference import compile_reference
+
+    started = time.perf_counter()
+    compile_reference(context.workload, context.reference_path, timeout_s=REFERENCE_COMPILE_S)
+    return time.perf_counter() - started
+
+
+def default_schedule(context: Context, report: Report) -> Schedule:
+    """The backend's untuned default, asked for in a worker since making a space is heavy."""
+    return context.backend.space(context.workload, context.target).default()
+
+
+def save_expected(context: Context, report: Report, source: Contestant) -> bool:
+    """Run the reference once and keep its outputs for the checks to come.
+
+    False where an output is mostly NaN or infinite, so that little could be checked with it.
+    """
+    kernel = _load(context, source)
+    report(Stage("running the reference", context.policy.run_timeout_s))
+    kernel.prepare(context.inputs, context.poison)
+    kernel.run(1)
+    results = kernel.results()
+    for index, array in enumerate(results):
+        flat = np.ascontiguousarray(array).reshape(-1)
+        np.save(context.expected_path(index), flat.view(np.uint8), allow_pickle=False)
+    return all(_is_mostly_finite(array) for array in results)
+
+
+def _is_mostly_finite(array: NDArray[Any]) -> bool:
+    if array.dtype.kind in "iub":
+        return True
+    finite = np.isfinite(array.astype(np.float64))
+    return bool(finite.mean() >= 0.5) if array.size else True
+
+
+def measure(context: Context, report: Report, library: Path, give_up_above_us: float) -> Timed:
+    """Load, check and time one candidate; a wrong one is not timed."""
+    policy = context.policy
+    kernel = context.backend.load(library, context.workload)
+    kernel.prepare(context.inputs, context.poison)
+    report(Stage("the checked run", policy.run_timeout_s))
+    first_us = kernel.run(1) * 1e6
+    check = compare(
+        kernel.results(),
+        context.expected,
+        reduction_length=context.reduction_length,
+        dtype=context.dtype,
+    )
+    if not check.ok:
+        return Timed((), 1, False, first_us, check.max_error, check.message)
+    report(Stage("timing", policy.run_timeout_s + policy.budget_s))
+    timing = time_kernel(
+        kernel.run, policy, give_up_above_us=give_up_above_us, first_run_us=first_us
+    )
+    return Timed(timing.samples_us, timing.number, timing.gave_up, first_us, check.max_error)
+
+
+def interleave(
+    context: Context, report: Report, contestants: Sequence[Contestant], rounds: int
+) -> list[list[float]]:
+    """Time kernels in turns, in a new random order each round; samples in microseconds a run.
+
+    Stages carry the contestant's position, so that a crash has a culprit.
+    """
+    policy = context.policy
+    kernels = []
+    for index, contestant in enumerate(contestants):
+        report(Stage("loading", LOAD_S, index))
+        kernel = _load(context, contestant)
+        kernel.prepare(context.inputs, context.poison)
+        kernels.append(kernel)
+    numbers = []
+    for index, kernel in enumerate(kernels):
+        report(Stage("warming up", policy.run_timeout_s + policy.budget_s, index))
+        kernel.run(max(policy.warmup, 1))
+        numbers.append(calibrate(kernel.run, policy.min_sample_us)[0])
+    samples: list[list[float]] = [[] for _ in kernels]
+    rng = random.Random(context.seed)
+    order = list(range(len(kernels)))
+    for _ in range(rounds):
+        rng.shuffle(order)
+        for index in order:
+            report(Stage("timing", policy.run_timeout_s + policy.budget_s, index))
+            time.sleep(_SETTLE_S)
+            kernels[index].run(1)  # its data and its threads, after another kernel had the cores
+            samples[index].append(kernels[index].run(numbers[index]) * 1e6 / numbers[index])
+    return samples
+
+
+def _load(context: Context, contestant: Contestant) -> LoadedKernel:
+    if not contestant.is_reference:
+        return context.backend.load(contestant.path, context.workload)
+    from costmodel.measure.reference import ReferenceKernel
+
+    return ReferenceKernel(contestant.path, context.workload, threads=context.target.threads)
