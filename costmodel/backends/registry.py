@@ -1,0 +1,33 @@
+"""Backends by name: each is imported when it is asked for, never before.
+
+``load("tvm")`` imports TVM; listing the names imports nothing, so that ``--help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import cast
+
+from costmodel.backends.base import Backend
+from costmodel.errors import UsageError
+
+__all__ = ["BACKENDS", "load"]
+
+
+def _tvm() -> Backend:
+    module = importlib.import_module("costmodel.backends.tvm.backend")
+    return cast(Backend, module.TvmBackend())
+
+
+#: Name -> loader without arguments.
+BACKENDS: dict[str, Callable[[], Backend]] = {"tvm": _tvm}
+
+
+def load(name: str) -> Backend:
+    """The backend of that name. Raises UsageError for a name that is not registered."""
+    if name not in BACKENDS:
+        raise UsageError(
+            f"no backend is called {name!r}", hint=f"choose one of: {', '.join(sorted(BACKENDS))}"
+        )
+    return BACKENDS[name]()

@@ -1,0 +1,239 @@
+"""Gradient-boosted trees on pooled per-store features, updated online and warm-started.
+
+Like Ansor's model (Zheng et al., OSDI 2020, section 5.2) it learns from all workloads at once
+and weighs fast programs more. Unlike it, one pooled row a candidate is regressed on the
+logarithm of latency over the analytic bound of the candidate's own operations and bytes, which
+is comparable between workloads and needs no measurement of the workload that is asked about.
+
+Uncertainty: ``folds`` boosters each leave out one fold. Their disagreement is the model's own
+doubt, and the errors on the left-out rows, which no booster had seen, calibrate the level.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.models.base import Example, Query
+from costmodel.models.pooled import pool
+from costmodel.models.roofline import Roofline, attainable_us
+from costmodel.records import Prediction
+
+__all__ = ["Boosted", "BoostedOptions"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BoostedOptions:
+    """Options of Boosted; each field's metadata has its ``help``."""
+
+    rounds: int = field(default=60, metadata={"help": "trees a booster"})
+    depth: int = field(default=5, metadata={"help": "depth of a tree"})
+    rate: float = field(default=0.15, metadata={"help": "learning rate"})
+    folds: int = field(default=4, metadata={"help": "boosters, each leaving out one fold"})
+    favour: float = field(
+        default=0.5, metadata={"help": "weight of a program falls with this power of its latency"}
+    )
+    own: float = field(
+        default=3.0, metadata={"help": "weight of the workloads being tuned against warm ones"}
+    )
+    limit: int = field(default=800, metadata={"help": "examples of other workloads used"})
+    threads: int = field(default=1, metadata={"help": "threads of a training"})
+    minimum: int = field(
+        default=8, metadata={"help": "examples needed; the roofline predicts before that"}
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An example as it is trained on: its table row and the logarithm of what is predicted."""
+
+    workload: str
+    width: int
+    features: NDArray[np.float32]
+    residual: float
+    failed: bool
+
+
+class Boosted:
+    """XGBoost regression of log latency over the attainable time; a ``CostModel``.
+
+    ``examples`` of other workloads are a warm start. Until ``options.minimum`` examples are known,
+    and for features of another width than those learned, the roofline predicts. A failure counts
+    as twice as slow as the slowest success of its workload, with little weight.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example] = (),
+        *,
+        seed: int = 0,
+        options: BoostedOptions | None = None,
+    ) -> None:
+        self.options = options or BoostedOptions()
+        self._seed = seed
+        self._fallback = Roofline()
+        self._warm: list[_Row] = []
+        self._own: list[_Row] = []
+        self._width = 0
+        self._boosters: list[Any] = []
+        self._error_std = 0.0
+        self._offsets: dict[str, float] = {}
+        self._learn(examples, self._warm)
+
+    @property
+    def name(self) -> str:
+        return "xgboost"
+
+    @property
+    def trained(self) -> bool:
+        """Whether predictions come from the trees rather than from the roofline."""
+        return bool(self._boosters)
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction a query, in order; latencies in microseconds."""
+        if not queries or not self._boosters:
+            return self._fallback.predict(queries)
+        widths = {q.features.shape[1] for q in queries}
+        if widths != {self._width}:
+            return self._fallback.predict(queries)
+        scores = self._scores(pool(queries))
+        offsets = [self._offsets.get(q.candidate.workload.hash, 0.0) for q in queries]
+        log_us = np.log(attainable_us(queries)) + scores.mean(axis=0) + offsets
+        deviation = np.sqrt(scores.var(axis=0) + self._error_std**2)
+        return [
+            Prediction(float(np.exp(mean)), float(std))
+            for mean, std in zip(log_us, deviation, strict=True)
+        ]
+
+    def update(self, examples: Sequence[Example]) -> None:
+        """Learn from new measurements and train again; never forgets earlier ones."""
+        if examples:
+            self._learn(examples, self._own)
+
+    def _learn(self, examples: Sequence[Example], rows: list[_Row]) -> None:
+        self._fallback.update(examples)
+        if examples:
+            self._width = examples[-1].query.features.shape[1]
+        usable = [e for e in examples if e.query.features.shape[1] == self._width]
+        for known in (self._warm, self._own):
+            known[:] = [r for r in known if r.width == self._width]
+        rows.extend(_rows(usable))
+        if len(self._warm) + len(self._own) >= max(2, self.options.minimum):
+            self._train()
+
+    def _train(self) -> None:
+        rows = self._chosen()
+        table = np.stack([r.features for r in rows])
+        target = _targets(rows)
+        weights = self._weights(rows, target)
+        folds = self._folds(rows)
+        self._boosters, errors = [], np.zeros(len(rows))
+        for fold in range(self.options.folds):
+            kept = folds != fold
+            if not kept.any():
+                continue
+            booster = self._fit(table[kept], target[kept], weights[kept], fold)
+            self._boosters.append(booster)
+            if not kept.all():
+                errors[~kept] = target[~kept] - booster.inplace_predict(table[~kept])
+        self._calibrate(rows, errors, weights)
+
+    def _calibrate(self, rows: Sequence[_Row], errors: Array, weights: Array) -> None:
+        """Level of the error on unseen rows: of the workloads being tuned, once there are some."""
+        own = {r.workload for r in self._own}
+        told = np.array([not r.failed and (not own or r.workload in own) for r in rows])
+        if told.any():
+            mean = np.average(errors[told] ** 2, weights=weights[told])
+            self._error_std = max(0.02, math.sqrt(mean))
+        self._offsets = {}
+        for workload in own:
+            mine = np.array([r.workload == workload and not r.failed for r in rows])
+            if mine.any():
+                level = float(np.average(errors[mine], weights=weights[mine]))
+                self._offsets[workload] = level * mine.sum() / (mine.sum() + 8)
+
+    def _fit(self, table: NDArray[np.float32], target: Array, weights: Array, fold: int) -> Any:
+        import xgboost
+
+        parameters = {
+            "objective": "reg:squarederror",
+            "tree_method": "hist",
+            "max_bin": 64,
+            "max_depth": self.options.depth,
+            "eta": self.options.rate,
+            "subsample": 0.9,
+            "colsample_bytree": 0.5,
+            "nthread": self.options.threads,
+            "seed": self._seed * 31 + fold,
+            "verbosity": 0,
+        }
+        data = xgboost.DMatrix(table, target, weight=weights, nthread=self.options.threads)
+        return xgboost.train(parameters, data, self.options.rounds)
+
+    def _scores(self, table: NDArray[np.float32]) -> Array:
+        return np.stack([b.inplace_predict(table) for b in self._boosters]).astype(np.float64)
+
+    def _chosen(self) -> list[_Row]:
+        """All rows of the workloads being tuned, and at most ``limit`` of the others, evenly."""
+        excess = len(self._warm) - self.options.limit
+        if excess <= 0:
+            return self._warm + self._own
+        rng = np.random.default_rng(self._seed)
+        kept = sorted(rng.permutation(len(self._warm))[: self.options.limit])
+        return [self._warm[i] for i in kept] + self._own
+
+    def _weights(self, rows: Sequence[_Row], target: Array) -> Array:
+        weights = np.ones(len(rows))
+        own = {r.workload for r in self._own}
+        names = np.array([r.workload for r in rows])
+        for workload in set(names):
+            mine = names == workload
+            falling = np.exp(-self.options.favour * (target[mine] - target[mine].min()))
+            weights[mine] = falling / falling.mean()
+            if workload in own and len(own) < len(set(names)):
+                weights[mine] *= self.options.own
+        failed = np.array([r.failed for r in rows])
+        return np.where(failed, np.minimum(weights, 0.3), weights)
+
+    def _folds(self, rows: Sequence[_Row]) -> NDArray[np.intp]:
+        """Fold of each row: whole workloads while none is tuned, single rows after that.
+
+        The left-out errors then are those of what is asked next: of an unseen workload at first,
+        and of unseen schedules of a known one later.
+        """
+        rng = np.random.default_rng(self._seed)
+        names = sorted({r.workload for r in rows})
+        if self._own or len(names) < self.options.folds:
+            return np.asarray(rng.permutation(len(rows)) % self.options.folds, dtype=np.intp)
+        order = rng.permutation(len(names)) % self.options.folds
+        by_name = dict(zip(names, order, strict=True))
+        return np.array([by_name[r.workload] for r in rows], dtype=np.intp)
+
+
+def _rows(examples: Sequence[Example]) -> Iterable[_Row]:
+    queries = [e.query for e in examples]
+    table, base = pool(queries), attainable_us(queries)
+    for example, features, attainable in zip(examples, table, base, strict=True):
+        candidate, width = example.query.candidate, example.query.features.shape[1]
+        failed = not math.isfinite(example.latency_us)
+        residual = 0.0 if failed else math.log(example.latency_us / attainable)
+        yield _Row(candidate.workload.hash, width, features, residual, failed)
+
+
+def _targets(rows: Sequence[_Row]) -> Array:
+    """Residuals, where failures get their workload's slowest plus log 2."""
+    slowest: dict[str, float] = {}
+    for row in rows:
+        if not row.failed:
+            slowest[row.workload] = max(slowest.get(row.workload, row.residual), row.residual)
+    overall = max(slowest.values(), default=math.log(10.0))
+    return np.array([
+        slowest.get(r.workload, overall) + math.log(2.0) if r.failed else r.residual for r in rows
+    ])  # fmt: skip

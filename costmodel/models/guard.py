@@ -1,0 +1,109 @@
+"""Watches a cost model while it is used, and switches it off where it ranks worse than chance."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from costmodel.models.base import CostModel, Example, Query
+from costmodel.records import Prediction
+
+__all__ = ["Guarded", "kendall_tau"]
+
+
+def kendall_tau(first: Sequence[float], second: Sequence[float]) -> float:
+    """Rank correlation of two sequences, -1 to 1 (tau-b); 0 where either is constant."""
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    upper = np.triu_indices(len(a), 1)
+    # Infinite latencies are ties among themselves and above everything else.
+    signs_a = np.sign(np.searchsorted(np.unique(a), a)[:, None] - np.searchsorted(np.unique(a), a))
+    signs_b = np.sign(np.searchsorted(np.unique(b), b)[:, None] - np.searchsorted(np.unique(b), b))
+    x, y = signs_a[upper].astype(np.float64), signs_b[upper].astype(np.float64)
+    scale = math.sqrt(float((x**2).sum()) * float((y**2).sum()))
+    return float((x * y).sum()) / scale if scale else 0.0
+
+
+class Guarded:
+    """A ``CostModel`` that answers with ``fallback`` for workloads where ``model`` misleads.
+
+    Every update is first predicted, so each workload has a record of predictions made before the
+    measurement was known. Over the last ``window`` of them (at least ``minimum``) Kendall's tau is
+    taken; a model whose tau is below zero by more than its standard error under pure chance is
+    off for that workload, until tau is above zero again. It goes on learning meanwhile.
+    """
+
+    def __init__(
+        self, model: CostModel, fallback: CostModel, *, window: int = 64, minimum: int = 16
+    ) -> None:
+        self._model, self._fallback = model, fallback
+        self._window, self._minimum = window, minimum
+        self._pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self._off: set[str] = set()
+        self._reports: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        return self._model.name
+
+    def enabled(self, workload: str) -> bool:
+        """Whether the model answers for this workload (its hash)."""
+        return workload not in self._off
+
+    def report(self, workload: str) -> str | None:
+        """What to tell the user about this workload; None if the model was never switched off."""
+        return self._reports.get(workload)
+
+    def correlation(self, workload: str) -> float | None:
+        """Kendall's tau of predicted and measured latencies; None with too few measurements."""
+        pairs = self._pairs.get(workload, [])[-self._window :]
+        if len(pairs) < self._minimum:
+            return None
+        predicted, measured = zip(*pairs, strict=True)
+        return kendall_tau(predicted, measured)
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction a query, in order, by the model or by the fallback."""
+        off = [not self.enabled(q.candidate.workload.hash) for q in queries]
+        if not any(off):
+            return self._model.predict(queries)
+        answers: list[Prediction | None] = [None] * len(queries)
+        for model, chosen in ((self._model, False), (self._fallback, True)):
+            members = [i for i, o in enumerate(off) if o is chosen]
+            predictions = model.predict([queries[i] for i in members]) if members else []
+            for index, prediction in zip(members, predictions, strict=True):
+                answers[index] = prediction
+        return [a for a in answers if a is not None]
+
+    def update(self, examples: Sequence[Example]) -> None:
+        """Compare predictions with the measurements, then learn from them."""
+        predictions = self._model.predict([e.query for e in examples])
+        for example, prediction in zip(examples, predictions, strict=True):
+            workload = example.query.candidate.workload.hash
+            self._pairs[workload].append((prediction.latency_us, example.latency_us))
+        self._model.update(examples)
+        self._fallback.update(examples)
+        for workload in sorted({e.query.candidate.workload.hash for e in examples}):
+            self._judge(workload)
+
+    def _judge(self, workload: str) -> None:
+        tau = self.correlation(workload)
+        if tau is None:
+            return
+        count = min(len(self._pairs[workload]), self._window)
+        # Standard deviation of tau between unrelated rankings (Kendall 1938).
+        chance = math.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1)))
+        if workload not in self._off and tau < -chance:
+            self._off.add(workload)
+            self._reports[workload] = (
+                f"{self._model.name} ranked worse than chance (Kendall's tau {tau:.2f} over "
+                f"{count} measurements): {self._fallback.name} ranks this workload instead"
+            )
+        elif workload in self._off and tau > 0:
+            self._off.discard(workload)
+            self._reports[workload] = (
+                f"{self._model.name} was switched off for a while and ranks this workload again "
+                f"(Kendall's tau {tau:.2f} over the last {count} measurements)"
+            )

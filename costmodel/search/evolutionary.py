@@ -1,0 +1,256 @@
+"""Evolutionary search over a learned cost model, as MetaSchedule and Ansor search.
+
+Parents are the best schedules measured; their mutations and fresh random samples are scored by
+the cost model, the survivors are mutated again, and the most promising are asked. Against the
+originals it is frugal, since making one schedule costs 10 to 50 ms: populations are small, what
+was scored and not asked stays for the next batch, and nothing is asked twice.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from costmodel.backends.base import Features, SearchSpace
+from costmodel.errors import UsageError
+from costmodel.models.base import CostModel, Example, Query
+from costmodel.records import Candidate, Prediction, Schedule, Target, Workload
+from costmodel.search.acquisition import expected_improvement, pick_diverse, signatures
+from costmodel.search.base import Result
+from costmodel.search.history import History
+
+__all__ = ["EvolutionaryOptions", "EvolutionarySearch"]
+
+
+def _option(default: float, help: str) -> float:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class EvolutionaryOptions:
+    """Options of EvolutionarySearch; each field's metadata has its ``help``."""
+
+    population: int = field(
+        default=48, metadata={"help": "new schedules made in the first generation of a batch"}
+    )
+    generations: int = field(
+        default=3, metadata={"help": "generations a batch; later ones are half the population"}
+    )
+    parents: int = field(default=12, metadata={"help": "schedules that a generation mutates"})
+    mutation: float = _option(0.85, "share of new schedules made by mutation, once some are known")
+    exploration: float = _option(0.1, "share of a batch that is random whatever the model says")
+    radius: float = _option(0.15, "how unlike schedules of one batch must be, in deviations")
+    keep: int = field(default=192, metadata={"help": "scored schedules kept for later batches"})
+    noise: float = _option(0.01, "relative noise of a measurement: gains below it are none")
+    patience: int = field(
+        default=4, metadata={"help": "batches in a row without expected gain that end the search"}
+    )
+    minimum: int = field(
+        default=64, metadata={"help": "measurements made before the search may end by itself"}
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("population", "generations", "parents", "keep", "patience"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("mutation", "exploration"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
+        for name in ("radius", "noise", "minimum"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} cannot be negative: {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A schedule that may be asked, with what the space has computed of it."""
+
+    schedule: Schedule
+    query: Query
+
+    @property
+    def features(self) -> Features:
+        return self.query.features
+
+
+class EvolutionarySearch:
+    """Ask/tell evolutionary search; a ``SearchStrategy``, deterministic for its seed.
+
+    Tells the model what it is told, in one update before the next batch. ``known`` are earlier
+    measurements of this workload: never asked again, parents from the start, and the model is
+    updated with them unless ``model`` has been given them already (``model_knows``).
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        model: CostModel,
+        workload: Workload,
+        target: Target,
+        *,
+        seed: int = 0,
+        known: Sequence[Result] = (),
+        model_knows: bool = False,
+        options: EvolutionaryOptions | None = None,
+    ) -> None:
+        self.options = options or EvolutionaryOptions()
+        self.noise = self.options.noise
+        self._space, self._model = space, model
+        self._workload, self._target = workload, target
+        self._rng = random.Random(seed)
+        self._history = History(space, known)
+        self._pool: dict[str, _Scored] = {}
+        self._asked: dict[str, _Scored] = {}
+        self._predictions: dict[str, Prediction] = {}
+        self._untaught: list[Result] = [] if model_knows else list(known)
+        self._gains: list[float] = []
+
+    def ask(self, count: int) -> list[Schedule]:
+        """Up to ``count`` schedules, none ever asked before; fewer when the space runs out.
+
+        The first batch has the untuned default. ``exploration`` of each batch (at least one, of
+        batches of eight and more) is random; the rest is chosen by expected improvement.
+        """
+        if count < 1:
+            return []
+        self._teach()
+        first = self._space.default()
+        batch = self._take(self._score([first])) if first not in self._history else []
+        room = count - len(batch)
+        explored = self._take(self._explore(room))
+        chosen = self._take(self._exploit(room - len(explored)))
+        batch += chosen + explored
+        if len(batch) < count:
+            fresh = self._history.fresh(count - len(batch), self._rng)
+            batch += self._take(self._score(fresh))
+        self._remember(batch)
+        return [s.schedule for s in batch]
+
+    def tell(self, results: Iterable[Result]) -> None:
+        """Latencies in microseconds, infinite for failures; also of schedules never asked.
+
+        Raises ValueError for a latency that is not positive.
+        """
+        self._untaught += self._history.tell(results)
+
+    def done(self) -> bool:
+        """True when the space ran out, or no candidate promises a gain above ``noise``.
+
+        The latter only after ``minimum`` measurements and ``patience`` batches in a row.
+        """
+        if self._history.exhausted and not self._pool and not self._history.pending:
+            return True
+        recent = self._gains[-self.options.patience :]
+        return (
+            self._history.told >= self.options.minimum
+            and len(recent) == self.options.patience
+            and max(recent) < self.noise
+        )
+
+    @property
+    def expected_gain(self) -> float:
+        """Largest expected fall of the log-latency in the last batch; infinite before one."""
+        return self._gains[-1] if self._gains else float("inf")
+
+    @property
+    def best(self) -> Result | None:
+        """The fastest schedule told so far with its latency; None before the first success."""
+        return next(iter(self._history.best()), None)
+
+    def prediction(self, schedule: Schedule) -> Prediction | None:
+        """What the model said of a schedule when it was asked: for predicted against measured."""
+        return self._predictions.get(schedule.hash)
+
+    def _teach(self) -> None:
+        news, self._untaught = sorted(self._untaught, key=lambda r: r[0].hash), []
+        scored = {s.schedule.hash: s for s in self._asked.values()}
+        missing = [s for s, _ in news if s.hash not in scored]
+        scored |= {s.schedule.hash: s for s in self._score(missing)}
+        if news:
+            self._model.update([Example(scored[s.hash].query, latency) for s, latency in news])
+        for schedule, _ in news:
+            self._pool.pop(schedule.hash, None)
+
+    def _explore(self, room: int) -> list[_Scored]:
+        wanted = room * self.options.exploration
+        share = int(wanted) + (self._rng.random() < wanted - int(wanted))
+        if room >= 8 and self.options.exploration > 0:
+            share = max(1, share)
+        fresh = self._history.fresh(share, self._rng) if share else []
+        return self._score(fresh)
+
+    def _exploit(self, count: int) -> list[_Scored]:
+        if count < 1:
+            return []
+        for generation in range(self.options.generations):
+            size = max(1, self.options.population // (1 if generation == 0 else 2))
+            made = self._breed(size) if generation else self._found(size)
+            self._pool |= {s.schedule.hash: s for s in made}
+            if not made:
+                break
+        pool = list(self._pool.values())
+        predictions = self._model.predict([s.query for s in pool])
+        gains = expected_improvement(predictions, self._history.best_us)
+        self._gains.append(float(gains.max()) if len(gains) else 0.0)
+        points = signatures([s.features for s in pool])
+        picked = pick_diverse(gains, points, count, radius=self.options.radius)
+        left = sorted(set(range(len(pool))) - set(picked), key=lambda i: (-gains[i], i))
+        self._pool = {pool[i].schedule.hash: pool[i] for i in left[: self.options.keep]}
+        return [pool[i] for i in picked]
+
+    def _found(self, size: int) -> list[_Scored]:
+        """First generation: mutations of the best measured, and fresh samples."""
+        parents = [schedule for schedule, _ in self._history.best(self.options.parents)]
+        mutants = self._mutate(parents, round(size * self.options.mutation)) if parents else []
+        taken = {s.hash for s in mutants}
+        fresh = [
+            s
+            for s in self._history.fresh(size - len(mutants), self._rng)
+            if s.hash not in taken and s.hash not in self._pool
+        ]
+        return self._score(mutants + fresh)
+
+    def _breed(self, size: int) -> list[_Scored]:
+        """Later generations: mutations of what the model likes most, measured or not."""
+        pool = list(self._pool.values())
+        predictions = self._model.predict([s.query for s in pool])
+        gains = expected_improvement(predictions, self._history.best_us)
+        order = np.argsort(-gains, kind="stable")[: self.options.parents]
+        return self._score(self._mutate([pool[i].schedule for i in order], size))
+
+    def _mutate(self, parents: Sequence[Schedule], count: int) -> list[Schedule]:
+        """Up to ``count`` new mutations; better parents, which come first, have more children."""
+        weights = [1.0 / (rank + 2) for rank in range(len(parents))]
+        children: dict[str, Schedule] = {}
+        for _ in range(2 * count):
+            if len(children) >= count or not parents:
+                break
+            parent = self._rng.choices(parents, weights)[0]
+            child = self._space.mutate(parent, self._rng)
+            if child is not None and child not in self._history and child.hash not in self._pool:
+                children.setdefault(child.hash, child)
+        return list(children.values())
+
+    def _score(self, schedules: Sequence[Schedule]) -> list[_Scored]:
+        if not schedules:
+            return []
+        features = self._space.features(schedules)
+        return [
+            _Scored(s, Query(Candidate(self._workload, s, self._target), f))
+            for s, f in zip(schedules, features, strict=True)
+        ]
+
+    def _take(self, batch: list[_Scored]) -> list[_Scored]:
+        self._history.ask([s.schedule for s in batch])
+        for scored in batch:
+            self._asked[scored.schedule.hash] = scored
+            self._pool.pop(scored.schedule.hash, None)
+        return batch
+
+    def _remember(self, batch: Sequence[_Scored]) -> None:
+        predictions = self._model.predict([s.query for s in batch]) if batch else []
+        for scored, prediction in zip(batch, predictions, strict=True):
+            self._predictions[scored.schedule.hash] = prediction

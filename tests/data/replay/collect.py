@@ -1,0 +1,257 @@
+"""Record measured MetaSchedule candidates of a few workloads, for tests that replay them.
+
+    python tests/data/replay/collect.py NAME [NAME ...] [--random 128] [--evolved 64]
+
+Half the candidates of a workload are random samples of MetaSchedule's space, the rest comes from
+its own evolutionary search over an XGBoost model, as in real tuning. Everything runs in this one
+process; latencies are medians of ``time_evaluator`` with two threads. README.md says what is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import os
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("TVM_NUM_THREADS", "2")
+# TuneContext imports every tensor intrinsic, 22 s of parsing; the CPU rules here use none of them.
+sys.modules["tvm.s_tir.tensor_intrin"] = types.ModuleType("tvm.s_tir.tensor_intrin")
+
+import tvm  # noqa: E402
+from tvm import te, topi  # noqa: E402
+from tvm.s_tir import meta_schedule as ms  # noqa: E402
+
+from costmodel.backends.replay import Recording  # noqa: E402
+from costmodel.records import Schedule, Target, TensorType, Workload  # noqa: E402
+
+TARGET = {"kind": "llvm", "mcpu": "znver4", "num-cores": 2}
+
+#: The machine of the recordings: two cores of a shared server. The rates are rounded.
+MACHINE = Target(
+    kind="cpu", arch="x86_64", cpu="znver4", features=("avx2", "avx512f", "fma"), threads=2,
+    cache_bytes=(48 << 10, 1 << 20, 32 << 20), vector_bytes=64,
+    peak_flops={"f32": 500e9, "f64": 250e9}, bandwidth=25e9,
+)  # fmt: skip
+
+
+def matmul(m: int, n: int, k: int, epilogue: bool = False) -> list[Any]:
+    a, b = te.placeholder((m, k), name="A"), te.placeholder((k, n), name="B")
+    r = te.reduce_axis((0, k), "r")
+    c = te.compute((m, n), lambda i, j: te.sum(a[i, r] * b[r, j], axis=r), name="C")
+    if not epilogue:
+        return [a, b, c]
+    bias = te.placeholder((n,), name="bias")
+    d = te.compute((m, n), lambda i, j: c[i, j] + bias[j], name="D")
+    e = te.compute((m, n), lambda i, j: te.max(d[i, j], tvm.tirx.const(0.0, "float32")), name="E")
+    return [a, b, bias, e]
+
+
+def batch_matmul(batch: int, m: int, n: int, k: int) -> list[Any]:
+    a, b = te.placeholder((batch, m, k), name="A"), te.placeholder((batch, n, k), name="B")
+    r = te.reduce_axis((0, k), "r")
+    c = te.compute((batch, m, n), lambda z, i, j: te.sum(a[z, i, r] * b[z, j, r], axis=r), name="C")
+    return [a, b, c]
+
+
+def conv_nchw(c: int, o: int, hw: int, stride: int, groups: int = 1) -> list[Any]:
+    x = te.placeholder((1, c, hw, hw), name="X")
+    w = te.placeholder((o, c // groups, 3, 3), name="W")
+    if groups == c:
+        w = te.placeholder((c, 1, 3, 3), name="W")
+        return [x, w, topi.nn.depthwise_conv2d_nchw(x, w, stride, 1, 1)]
+    return [x, w, topi.nn.conv2d_nchw(x, w, stride, 1, 1)]
+
+
+def conv_nhwc(c: int, o: int, hw: int) -> list[Any]:
+    x, w = te.placeholder((1, hw, hw, c), name="X"), te.placeholder((3, 3, c, o), name="W")
+    return [x, w, topi.nn.conv2d_nhwc(x, w, 1, 1, 1)]
+
+
+def softmax(rows: int, columns: int) -> list[Any]:
+    x = te.placeholder((rows, columns), name="X")
+    return [x, topi.nn.softmax(x, axis=1)]
+
+
+def layernorm(rows: int, columns: int) -> list[Any]:
+    x = te.placeholder((rows, columns), name="X")
+    gamma, beta = te.placeholder((columns,), name="G"), te.placeholder((columns,), name="B")
+    r = te.reduce_axis((0, columns), "r")
+    total = te.compute((rows,), lambda i: te.sum(x[i, r], axis=r), name="S")
+    q = te.reduce_axis((0, columns), "q")
+    square = te.compute((rows,), lambda i: te.sum(x[i, q] * x[i, q], axis=q), name="Q")
+
+    def normal(i: Any, j: Any) -> Any:
+        mean = total[i] / columns
+        return (x[i, j] - mean) * te.rsqrt(square[i] / columns - mean * mean + 1e-5) * gamma[
+            j
+        ] + beta[j]
+
+    return [x, gamma, beta, te.compute((rows, columns), normal, name="Y")]
+
+
+def maxpool(c: int, hw: int) -> list[Any]:
+    x = te.placeholder((1, c, hw, hw), name="X")
+    return [x, topi.nn.pool2d(x, [3, 3], [2, 2], [1, 1], [1, 1, 1, 1], "max")]
+
+
+def transpose_add(m: int, n: int) -> list[Any]:
+    a, b = te.placeholder((m, n), name="A"), te.placeholder((n, m), name="B")
+    return [a, b, te.compute((n, m), lambda i, j: a[j, i] + b[i, j], name="T")]
+
+
+#: Workload -> maker of its arguments, the result last.
+WORKLOADS: dict[str, Callable[[], list[Any]]] = {
+    "matmul_128x768x768": lambda: matmul(128, 768, 768),
+    "matmul_bias_relu_197x192x768": lambda: matmul(197, 768, 192, True),
+    "matmul_512x512x512": lambda: matmul(512, 512, 512),
+    "batch_matmul_12x128x128x64": lambda: batch_matmul(12, 128, 128, 64),
+    "conv_nchw_64x64x28": lambda: conv_nchw(64, 64, 28, 1),
+    "conv_nchw_128x128x28_s2": lambda: conv_nchw(128, 128, 28, 2),
+    "conv_nhwc_128x128x14": lambda: conv_nhwc(128, 128, 14),
+    "depthwise_144x56": lambda: conv_nchw(144, 144, 56, 1, 144),
+    "softmax_1536x128": lambda: softmax(1536, 128),
+    "layernorm_512x768": lambda: layernorm(512, 768),
+    "maxpool_64x112": lambda: maxpool(64, 112),
+    "transpose_add_1024x768": lambda: transpose_add(1024, 768),
+}
+
+
+def decisions(trace: Any) -> str:
+    """The sampled decisions of a trace, in order, as compact JSON: what tells schedules apart."""
+    values = []
+    for instruction in trace.insts:
+        if instruction in trace.decisions:
+            value = trace.decisions[instruction]
+            values.append([int(v) for v in value] if hasattr(value, "__len__") else int(value))
+    kinds = [str(i.kind.name) for i in trace.insts if str(i.kind.name).startswith("Sample")]
+    shape = len(trace.insts)
+    return json.dumps({"kinds": kinds, "values": values, "shape": shape}, separators=(",", ":"))
+
+
+def measure(module: Any, arrays: list[Any], samples: int = 5) -> list[float]:
+    """Microseconds of each sample; the first run decides how long a sample may get."""
+    executable = tvm.compile(module, target=tvm.target.Target(TARGET)).jit()
+    function, device = executable["main"], tvm.cpu()
+    function(*arrays)
+    start = time.perf_counter()
+    function(*arrays)
+    once = time.perf_counter() - start
+    if once > 0.2:
+        return [once * 1e6] * samples
+    number = max(1, min(200, math.ceil(0.003 / max(once, 1e-6))))
+    timer = executable.mod.time_evaluator if hasattr(executable, "mod") else None
+    timer = timer or executable.time_evaluator
+    result = timer("main", device, number=number, repeat=samples)(*arrays)
+    return [1e6 * s for s in result.results]
+
+
+def workload(name: str, module: Any) -> Workload:
+    """The workload of a module's ``main``, whose last parameter is the result."""
+    types = [
+        TensorType(tuple(int(s) for s in p.shape), {"float32": "f32"}[str(p.dtype)])
+        for p in module["main"].params
+    ]
+    return Workload(module.script(), name, tuple(types[:-1]), tuple(types[-1:]))
+
+
+class Recorder:
+    """Candidates of one workload: features, decisions and latency samples."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.module = tvm.IRModule({"main": te.create_prim_func(WORKLOADS[name]())})
+        self.seen: set[str] = set()
+        self.rows: list[tuple[np.ndarray, str, list[float]]] = []
+        rng = np.random.default_rng(0)
+        self.arrays = []
+        function = self.module["main"]
+        for parameter in function.params:
+            shape = [int(s) for s in parameter.shape]
+            array = rng.standard_normal(shape).astype(str(parameter.dtype))
+            self.arrays.append(tvm.runtime.tensor(array))
+
+    def recording(self) -> Recording:
+        return Recording(
+            workload=workload(self.name, self.module),
+            target=MACHINE,
+            schedules=tuple(Schedule("replay", text) for _, text, _ in self.rows),
+            latency_us=np.array([float(np.median(samples)) for _, _, samples in self.rows]),
+            features=tuple(features for features, _, _ in self.rows),
+            feature_set="metaschedule-per-store-164",
+        )
+
+    def context(self, strategy: str, seed: int) -> Any:
+        space = ms.space_generator.PostOrderApply(
+            sch_rules=ms.schedule_rule.ScheduleRule.create("llvm"),
+            postprocs=ms.postproc.Postproc.create("llvm"),
+            mutator_probs=ms.mutator.Mutator.create("llvm"),
+        )
+        return ms.TuneContext(
+            self.module, target=tvm.target.Target(TARGET), space_generator=space,
+            search_strategy=strategy, rand_state=seed, num_threads=1,
+        )  # fmt: skip
+
+    def run(self, strategy: str, count: int, seconds: float, seed: int) -> None:
+        """Measure ``count`` more candidates in batches of 16, or until ``seconds`` have passed."""
+        batch, end = 16, time.monotonic() + seconds
+        context, target = self.context(strategy, seed), len(self.rows) + count
+        model = ms.cost_model.XGBModel(num_warmup_samples=16)
+        context.pre_tuning(count * 4, batch, cost_model=model)
+        extract = ms.feature_extractor.PerStoreFeature().extract_from
+        while len(self.rows) < target and time.monotonic() < end:
+            candidates = context.generate_measure_candidates()
+            if not candidates:
+                break
+            features, results = extract(context, candidates), []
+            for candidate, feature in zip(candidates, features, strict=True):
+                text = decisions(candidate.sch.trace)
+                samples = [math.inf] * 5
+                try:
+                    samples = measure(candidate.sch.mod, self.arrays)
+                except Exception as error:  # a failed candidate is data: an infinite latency
+                    print("  failed:", str(error).splitlines()[-1][:120], file=sys.stderr)
+                ok = math.isfinite(samples[0])
+                results.append(
+                    ms.runner.RunnerResult([s / 1e6 for s in samples] if ok else None,
+                                           None if ok else "failed")
+                )  # fmt: skip
+                if text not in self.seen:
+                    self.seen.add(text)
+                    self.rows.append((feature.numpy().astype(np.float32), text, samples))
+            context.notify_runner_results(candidates, results)
+            if strategy == "evolutionary":
+                model.update(context, candidates, results)
+        context.post_tuning()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="+", choices=sorted(WORKLOADS))
+    parser.add_argument("--random", type=int, default=128)
+    parser.add_argument("--evolved", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=120.0, help="at most, a workload")
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    for name in args.names:
+        start, recorder = time.time(), Recorder(name)
+        recorder.run("replay-trace", args.random, args.seconds * 0.6, 1)
+        recorder.run("evolutionary", args.evolved, args.seconds * 0.4, 2)
+        recording = recorder.recording()
+        recording.save(Path(__file__).with_name(f"{name}.npz"))
+        latency = recording.latency_us
+        spent = time.time() - start
+        print(f"{name}: {len(latency)} in {spent:.0f} s, best {latency.min():.1f} us", flush=True)
+
+
+if __name__ == "__main__":
+    main()
