@@ -1,0 +1,231 @@
+"""The canonical form: one text for one computation, however it was written.
+
+MLIR's own passes fold, deduplicate and drop dead code; what is left of the writer's taste goes
+here: names, locations, visibility, attributes that mean nothing, the order of independent
+operations and values that an operation receives and ignores. Named linalg operations stay
+named, since compilers treat them better than the generic form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from iree.compiler import ir, passmanager
+from iree.compiler.dialects import tensor
+
+from costmodel.errors import UnsupportedError, UsageError
+from costmodel.ir import checks, gather, parse, walk
+from costmodel.records import SourceLocation, Workload
+
+__all__ = ["read_module"]
+
+_PIPELINE = "builtin.module(func.func(convert-elementwise-to-linalg),canonicalize,cse,canonicalize)"
+_TIDY = "builtin.module(cse,canonicalize)"
+
+#: Attributes that are part of an operation's definition and still say nothing about it.
+_IDLE_ATTRIBUTES = frozenset({"doc", "library_call"})
+_FUNCTION_ATTRIBUTES = frozenset({"function_type", "sym_name"})
+_GLOBAL_ATTRIBUTES = frozenset({"type", "sym_name", "initial_value", "constant", "alignment"})
+
+
+def read_module(module: ir.Module, function: str | None) -> Workload:
+    """The workload of one function of a parsed module, which is left as it was.
+
+    Raises UsageError where ``function`` does not name one, UnsupportedError where there is none
+    or it cannot be read; locations are in bytes, in an unnamed file.
+    """
+    chosen = _choose(module, function)
+    inputs, outputs = checks.signature(chosen)
+    checks.check_sizes(chosen)
+    checks.check_dialects(chosen)
+    isolated = _isolate(module, chosen)
+    _run(_PIPELINE, isolated)
+    main = parse.main_function(isolated)
+    checks.check_operations(main)
+    _drop_attributes(main)
+    if not checks.is_loop_level(main):
+        _drop_unused_inits(main)
+        _run(_TIDY, isolated)
+        main = parse.main_function(isolated)
+        for block in [*main.regions[0].blocks, *filter(None, map(walk.body_of, _bodied(main)))]:
+            _sort(block)
+    else:
+        _order_constants(main)
+    limits = gather.index_limits(main)
+    return Workload(
+        text=isolated.operation.get_asm(use_local_scope=True, large_elements_limit=None),
+        function=chosen.name.value,
+        inputs=tuple(
+            replace(kind, index_limit=limit) for kind, limit in zip(inputs, limits, strict=True)
+        ),
+        outputs=outputs,
+    )
+
+
+def _choose(module: ir.Module, name: str | None) -> ir.OpView:
+    functions = [op for op in walk.operations(module.operation) if op.operation.name == "func.func"]
+    defined = [op for op in functions if op.regions[0].blocks]
+    names = ", ".join(op.name.value for op in defined)
+    if name is not None:
+        chosen = [op for op in defined if op.name.value == name]
+        if not chosen:
+            has = f"it defines {names}" if names else "it defines no function"
+            raise UsageError(f"there is no function {name!r} in the file: {has}")
+        return chosen[0]
+    if len(defined) > 1:
+        raise UsageError(
+            f"there are {len(defined)} functions, {names}", location=parse.place(defined[1].location),
+            hint="choose one with --function",
+        )  # fmt: skip
+    if not defined:
+        raise _nothing(module, functions)
+    return defined[0]
+
+
+def _nothing(module: ir.Module, declared: list[ir.OpView]) -> UnsupportedError:
+    start = SourceLocation("", 1, 1)
+    hint = "write the computation as a func.func on tensors"
+    if declared:
+        location = parse.place(declared[0].location)
+        message = f"the function {declared[0].name.value} has no body"
+    elif len(module.body.operations):
+        location = parse.place(module.body.operations[0].location)
+        message = "there is no func.func in the module"
+    else:
+        location, message = parse.place(module.operation.location), "the module is empty"
+    known = location is not None and location.line > 0
+    return UnsupportedError(message, location=location if known else start, hint=hint)
+
+
+def _isolate(module: ir.Module, function: ir.OpView) -> ir.Module:
+    """A new module of the function, called ``main``, and of the globals that it reads."""
+    with module.context, ir.Location.unknown():
+        isolated = ir.Module.create()
+        with ir.InsertionPoint(isolated.body):
+            main = function.operation.clone()
+            _clone_globals(module, main)
+        main.attributes["sym_name"] = ir.StringAttr.get("main")
+    _keep_attributes(main, _FUNCTION_ATTRIBUTES)
+    return isolated
+
+
+def _clone_globals(module: ir.Module, main: ir.Operation) -> None:
+    globals_ = {
+        op.operation.attributes["sym_name"].value: op
+        for op in module.body.operations
+        if op.operation.name == "memref.global"
+    }
+    renamed: dict[str, str] = {}
+    for op in walk.operations(main):
+        if op.operation.name != "memref.get_global":
+            continue
+        old = op.operation.attributes["name"].value
+        if old not in renamed:
+            renamed[old] = f"constant{len(renamed)}"
+            clone = globals_[old].operation.clone()
+            clone.attributes["sym_name"] = ir.StringAttr.get(renamed[old])
+            _keep_attributes(clone, _GLOBAL_ATTRIBUTES)
+            checks.check_constant(clone)
+        op.operation.attributes["name"] = ir.FlatSymbolRefAttr.get(renamed[old])
+
+
+def _keep_attributes(op: ir.Operation, names: frozenset[str]) -> None:
+    for name in [name for name in op.attributes if name not in names]:
+        del op.attributes[name]
+
+
+def _drop_attributes(main: ir.OpView) -> None:
+    """Delete the attributes that the operations' definitions do not know, and the idle ones."""
+    for op in walk.operations(main):
+        if type(op) is ir.OpView:
+            continue  # the bindings do not know this operation's definition: keep everything
+        for name in list(op.attributes):
+            if name in _IDLE_ATTRIBUTES or not _is_defined(type(op), name):
+                del op.attributes[name]
+
+
+def _is_defined(definition: type, name: str) -> bool:
+    """Whether ``name`` is an attribute of an operation's definition.
+
+    The generated class of an operation has one property for each operand, result and attribute;
+    those of attributes read ``attributes``. Segment sizes have none, and belong to it.
+    """
+    if name.endswith("SegmentSizes"):
+        return True
+    accessor = getattr(definition, name, None)
+    return isinstance(accessor, property) and "attributes" in accessor.fget.__code__.co_names
+
+
+def _drop_unused_inits(main: ir.OpView) -> None:
+    """Give an operation that ignores what is in its ``outs`` an empty tensor there."""
+    for op in list(main.regions[0].blocks[0].operations):
+        for number in _unused_inits(op):
+            kind = op.operands[number].type
+            with ir.InsertionPoint(op), ir.Location.unknown(main.context):
+                empty = tensor.EmptyOp(list(kind.shape), kind.element_type)
+            op.operation.operands[number] = empty.result
+
+
+def _unused_inits(op: ir.OpView) -> list[int]:
+    """The operands that are inits of a structured operation whose body does not read them."""
+    if op.operation.name == "linalg.softmax":
+        return [1]
+    if walk.indexing_maps(op) is None:
+        return []
+    arguments = walk.body_of(op).arguments
+    inits = range(len(op.operands) - walk.init_count(op), len(op.operands))
+    return [n for n in inits if n >= len(arguments) or not list(arguments[n].uses)]
+
+
+def _bodied(main: ir.OpView) -> list[ir.OpView]:
+    return [op for op in walk.operations(main) if len(op.regions)]
+
+
+def _sort(block: ir.Block) -> None:
+    """Order a block of pure operations by first use, depth first from its terminator."""
+    position = {op.operation: n for n, op in enumerate(block.operations)}
+    terminator = block.operations[len(block.operations) - 1].operation
+    ordered: list[ir.Operation] = []
+    seen: set[ir.Operation] = set()
+    pending: list[tuple[ir.Operation, bool]] = [(terminator, False)]
+    while pending:
+        op, ready = pending.pop()
+        if ready:
+            ordered.append(op)
+        elif op not in seen:
+            seen.add(op)
+            pending.append((op, True))
+            pending += [(used, False) for used in reversed(_uses(op)) if used in position]
+    for op in ordered[:-1]:
+        op.move_before(terminator)
+
+
+def _order_constants(main: ir.OpView) -> None:
+    """Order the constants of a loop-level kernel by first use; its other operations stay."""
+    block = main.regions[0].blocks[0]
+    ops = [op.operation for op in block.operations]
+    constants = [op for op in ops if op.name == "arith.constant"]
+    anchor = next(op for op in ops if op.name != "arith.constant")
+    first: dict[ir.Operation, int] = {}
+    for place, op in enumerate(_uses(main.operation)):
+        first.setdefault(op, place)
+    for op in sorted(constants, key=lambda op: first.get(op, len(first))):
+        op.move_before(anchor)
+
+
+def _uses(op: ir.Operation) -> list[ir.Operation]:
+    """The operations whose results ``op``, or anything inside it, reads; in order."""
+    operands = [*op.operands, *(value for inner in walk.operations(op) for value in inner.operands)]
+    owners = [value.owner for value in operands]
+    return [owner.operation for owner in owners if not isinstance(owner, ir.Block)]
+
+
+def _run(pipeline: str, module: ir.Module) -> None:
+    with module.context:
+        try:
+            passmanager.PassManager.parse(pipeline).run(module.operation)
+        except ir.MLIRError as error:
+            message, location = parse.first_error(error)
+            raise UnsupportedError(
+                f"MLIR cannot simplify this function: {message}", location=location
+            ) from error

@@ -1,0 +1,60 @@
+"""The process that parses what nobody has vetted: ``python -m costmodel.ir.child``.
+
+One JSON object a line on standard input, ``{"text", "function"}``, is answered by one on
+standard output: ``{"workload": {...}}`` or ``{"error": {...}}``. Input that kills MLIR kills
+this process alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from costmodel.errors import InputError
+from costmodel.ir import canonical, parse
+
+__all__ = ["answer", "main"]
+
+#: Half of what a process usually has, so that text which passes here can be parsed anywhere.
+_STACK_BYTES = 4 << 20
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Read one workload; an InputError becomes ``error`` with its class, message and place."""
+    try:
+        module = parse.parse_vetted(request["text"], parse.new_context())
+        workload = canonical.read_module(module, request["function"])
+    except InputError as error:
+        place = error.location
+        return {
+            "error": {
+                "class": type(error).__name__,
+                "message": error.message,
+                "hint": error.hint,
+                "line": place.line if place else 0,
+                "column": place.column if place else 0,
+            }
+        }
+    return {"workload": asdict(workload)}
+
+
+def main(memory_bytes: int) -> None:
+    """Answer requests until standard input ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, _STACK_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # What MLIR prints must not end up among the answers.
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    for line in sys.stdin.buffer:
+        replies.write(json.dumps(answer(json.loads(line))).encode() + b"\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
