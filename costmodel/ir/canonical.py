@@ -13,9 +13,9 @@ from dataclasses import replace
 from iree.compiler import ir, passmanager
 from iree.compiler.dialects import tensor
 
-from costmodel.errors import UnsupportedError, UsageError
-from costmodel.ir import checks, gather, parse, walk
-from costmodel.records import SourceLocation, Workload
+from costmodel.errors import UnsupportedError
+from costmodel.ir import checks, gather, isolate, parse, walk
+from costmodel.records import Workload
 
 __all__ = ["read_module"]
 
@@ -24,8 +24,6 @@ _TIDY = "builtin.module(cse,canonicalize)"
 
 #: Attributes that are part of an operation's definition and still say nothing about it.
 _IDLE_ATTRIBUTES = frozenset({"doc", "library_call"})
-_FUNCTION_ATTRIBUTES = frozenset({"function_type", "sym_name"})
-_GLOBAL_ATTRIBUTES = frozenset({"type", "sym_name", "initial_value", "constant", "alignment"})
 
 
 def read_module(module: ir.Module, function: str | None) -> Workload:
@@ -34,11 +32,11 @@ def read_module(module: ir.Module, function: str | None) -> Workload:
     Raises UsageError where ``function`` does not name one, UnsupportedError where there is none
     or it cannot be read; locations are in bytes, in an unnamed file.
     """
-    chosen = _choose(module, function)
+    chosen = isolate.choose(module, function)
     inputs, outputs = checks.signature(chosen)
     checks.check_sizes(chosen)
     checks.check_dialects(chosen)
-    isolated = _isolate(module, chosen)
+    isolated = isolate.isolate(module, chosen)
     _run(_PIPELINE, isolated)
     main = parse.main_function(isolated)
     checks.check_operations(main)
@@ -62,78 +60,6 @@ def read_module(module: ir.Module, function: str | None) -> Workload:
     )
 
 
-def _choose(module: ir.Module, name: str | None) -> ir.OpView:
-    functions = [op for op in walk.operations(module.operation) if op.operation.name == "func.func"]
-    defined = [op for op in functions if op.regions[0].blocks]
-    names = ", ".join(op.name.value for op in defined)
-    if name is not None:
-        chosen = [op for op in defined if op.name.value == name]
-        if not chosen:
-            has = f"it defines {names}" if names else "it defines no function"
-            raise UsageError(f"there is no function {name!r} in the file: {has}")
-        return chosen[0]
-    if len(defined) > 1:
-        raise UsageError(
-            f"there are {len(defined)} functions, {names}", location=parse.place(defined[1].location),
-            hint="choose one with --function",
-        )  # fmt: skip
-    if not defined:
-        raise _nothing(module, functions)
-    return defined[0]
-
-
-def _nothing(module: ir.Module, declared: list[ir.OpView]) -> UnsupportedError:
-    start = SourceLocation("", 1, 1)
-    hint = "write the computation as a func.func on tensors"
-    if declared:
-        location = parse.place(declared[0].location)
-        message = f"the function {declared[0].name.value} has no body"
-    elif len(module.body.operations):
-        location = parse.place(module.body.operations[0].location)
-        message = "there is no func.func in the module"
-    else:
-        location, message = parse.place(module.operation.location), "the module is empty"
-    known = location is not None and location.line > 0
-    return UnsupportedError(message, location=location if known else start, hint=hint)
-
-
-def _isolate(module: ir.Module, function: ir.OpView) -> ir.Module:
-    """A new module of the function, called ``main``, and of the globals that it reads."""
-    with module.context, ir.Location.unknown():
-        isolated = ir.Module.create()
-        with ir.InsertionPoint(isolated.body):
-            main = function.operation.clone()
-            _clone_globals(module, main)
-        main.attributes["sym_name"] = ir.StringAttr.get("main")
-    _keep_attributes(main, _FUNCTION_ATTRIBUTES)
-    return isolated
-
-
-def _clone_globals(module: ir.Module, main: ir.Operation) -> None:
-    globals_ = {
-        op.operation.attributes["sym_name"].value: op
-        for op in module.body.operations
-        if op.operation.name == "memref.global"
-    }
-    renamed: dict[str, str] = {}
-    for op in walk.operations(main):
-        if op.operation.name != "memref.get_global":
-            continue
-        old = op.operation.attributes["name"].value
-        if old not in renamed:
-            renamed[old] = f"constant{len(renamed)}"
-            clone = globals_[old].operation.clone()
-            clone.attributes["sym_name"] = ir.StringAttr.get(renamed[old])
-            _keep_attributes(clone, _GLOBAL_ATTRIBUTES)
-            checks.check_constant(clone)
-        op.operation.attributes["name"] = ir.FlatSymbolRefAttr.get(renamed[old])
-
-
-def _keep_attributes(op: ir.Operation, names: frozenset[str]) -> None:
-    for name in [name for name in op.attributes if name not in names]:
-        del op.attributes[name]
-
-
 def _drop_attributes(main: ir.OpView) -> None:
     """Delete the attributes that the operations' definitions do not know, and the idle ones."""
     for op in walk.operations(main):
@@ -153,7 +79,9 @@ def _is_defined(definition: type, name: str) -> bool:
     if name.endswith("SegmentSizes"):
         return True
     accessor = getattr(definition, name, None)
-    return isinstance(accessor, property) and "attributes" in accessor.fget.__code__.co_names
+    if not isinstance(accessor, property) or accessor.fget is None:
+        return False
+    return "attributes" in accessor.fget.__code__.co_names
 
 
 def _drop_unused_inits(main: ir.OpView) -> None:
@@ -170,9 +98,10 @@ def _unused_inits(op: ir.OpView) -> list[int]:
     """The operands that are inits of a structured operation whose body does not read them."""
     if op.operation.name == "linalg.softmax":
         return [1]
-    if walk.indexing_maps(op) is None:
+    block = walk.body_of(op)
+    if block is None or walk.indexing_maps(op) is None:
         return []
-    arguments = walk.body_of(op).arguments
+    arguments = block.arguments
     inits = range(len(op.operands) - walk.init_count(op), len(op.operands))
     return [n for n in inits if n >= len(arguments) or not list(arguments[n].uses)]
 

@@ -21,7 +21,7 @@ class OpCost:
     ``"tensor"`` function, in a ``"loop"`` kernel, or in both.
     """
 
-    flops: float
+    flops: int
     kind: str
     levels: frozenset[str]
 
@@ -41,8 +41,8 @@ def op_costs() -> Mapping[str, OpCost]:
             rows[f"{table['dialect']}.{name}"] = row
             levels[f"{table['dialect']}.{name}"] = frozenset(table["in"])
 
-    def weight(row: Mapping[str, Any]) -> float:
-        return float(row.get("flops", 0)) + sum(weight(rows[part]) for part in row.get("of", ()))
+    def weight(row: Mapping[str, Any]) -> int:
+        return int(row.get("flops", 0)) + sum(weight(rows[part]) for part in row.get("of", ()))
 
     return {name: OpCost(weight(row), row["kind"], levels[name]) for name, row in rows.items()}
 

@@ -69,24 +69,22 @@ def _passes(op: ir.OpView, number: int) -> Iterator[ir.Value]:
         if parent is not None and number < len(parent.results):
             yield parent.results[number]
     elif walk.indexing_maps(op) is not None:
-        arguments = walk.body_of(op).arguments  # type: ignore[union-attr]
-        if number < len(arguments):
-            yield arguments[number]
+        block = walk.body_of(op)
+        if block is not None and number < len(block.arguments):
+            yield block.arguments[number]
 
 
 _CONDITION = ("arith.select", 0)
 
 
 def _is_shift(op: ir.OpView, number: int) -> bool:
-    if op.operation.name not in ("arith.addi", "arith.muli") or not op.results[0].owner:
+    if op.operation.name not in ("arith.addi", "arith.muli"):
         return False
     other = op.operands[1 - number].owner
     if isinstance(other, ir.Block) or other.operation.name != "arith.constant":
         return False
     constant = other.attributes["value"]
-    if not isinstance(constant, ir.IntegerAttr):
-        return False
-    return constant.value > 0
+    return isinstance(constant, ir.IntegerAttr) and bool(constant.value > 0)
 
 
 def _shift(op: ir.OpView, scale: int, offset: int, constant: int) -> tuple[int, int]:

@@ -33,7 +33,7 @@ class Sandbox:
         self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as this object)
 
     def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The child's answer.
@@ -80,7 +80,8 @@ class Sandbox:
 
     def _exchange(self, child: subprocess.Popen[bytes], line: bytes) -> bytes:
         """Send a line, return the answer's line; without its end if the child died instead."""
-        assert child.stdin is not None and child.stdout is not None
+        assert child.stdin is not None
+        assert child.stdout is not None
         deadline = time.monotonic() + self._timeout_s
         unsent, pieces = memoryview(line), []
         with selectors.DefaultSelector() as ready:

@@ -151,10 +151,11 @@ def _expression(expression: ir.AffineExpr, dims: Sequence[int], symbols: Sequenc
     if isinstance(expression, ir.AffineConstantExpr):
         return int(expression.value)
     if isinstance(expression, ir.AffineDimExpr):
-        return dims[expression.position]
+        return dims[int(expression.position)]
     if isinstance(expression, ir.AffineSymbolExpr):
-        return symbols[expression.position]
-    left, right = (_expression(e, dims, symbols) for e in (expression.lhs, expression.rhs))
+        return symbols[int(expression.position)]
+    left = _expression(expression.lhs, dims, symbols)
+    right = _expression(expression.rhs, dims, symbols)
     if isinstance(expression, ir.AffineAddExpr):
         return left + right
     if isinstance(expression, ir.AffineMulExpr):
