@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from costmodel.records import Measurement, Outcome
@@ -23,30 +23,44 @@ def find_best(
     A key that ever gave a wrong result is out: correct before fast. Of the winning key's
     measurements the one nearest to the key's median is returned, the newest of equals.
 
-    A pooled median is never below the least of the medians of its parts, so keys are read in
-    the order of that bound, and only until it passes the best that was found.
+    A pooled median is never below the least of the medians of its parts, so measurements are
+    read from the fastest on, and only until they pass the best that was found.
     """
-    keys = connection.query(
-        "SELECT m.schedule, m.toolchain, m.policy, min(m.median_us) AS bound "
-        "FROM measurements m LEFT JOIN schedules s ON s.hash = m.schedule "
-        f"WHERE {conditions} AND m.outcome = ? AND m.median_us IS NOT NULL "
-        "GROUP BY m.schedule, m.toolchain, m.policy ORDER BY bound, m.schedule",
-        [*parameters, Outcome.OK.value],
-    )
     best: tuple[float, Measurement] | None = None
-    for schedule, toolchain, policy, bound in keys:
+    seen: set[tuple[Any, ...]] = set()
+    for bound, *key in _fastest_first(connection, conditions, parameters):
         if best is not None and bound >= best[0]:
             break
+        if tuple(key) in seen:
+            continue
+        seen.add(tuple(key))
         rows = connection.query(
-            "SELECT m.seq, m.outcome FROM measurements m "
-            "LEFT JOIN schedules s ON s.hash = m.schedule "
-            f"WHERE {conditions} AND m.schedule = ? AND m.toolchain = ? AND m.policy = ?",
-            [*parameters, schedule, toolchain, policy],
+            f"SELECT m.seq, m.outcome FROM {_SOURCE} WHERE {conditions} "
+            "AND m.schedule = ? AND m.toolchain = ? AND m.policy = ?",
+            [*parameters, *key],
         )
         found = _judge(rows, read)
         if found is not None and (best is None or found[0] < best[0]):
             best = found
     return None if best is None else best[1]
+
+
+_SOURCE = "measurements m LEFT JOIN schedules s ON s.hash = m.schedule"
+
+
+def _fastest_first(
+    connection: Connection, conditions: str, parameters: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Median, schedule, toolchain and policy, in growing pages: most often one is enough."""
+    start, count = 0, 32
+    while page := connection.query(
+        f"SELECT m.median_us, m.schedule, m.toolchain, m.policy FROM {_SOURCE} "
+        f"WHERE {conditions} AND m.outcome = ? AND m.median_us IS NOT NULL "
+        "ORDER BY m.median_us LIMIT ? OFFSET ?",
+        [*parameters, Outcome.OK.value, count, start],
+    ):
+        yield from page
+        start, count = start + count, 4 * count
 
 
 def _judge(rows: Sequence[tuple[Any, ...]], read: Reader) -> tuple[float, Measurement] | None:

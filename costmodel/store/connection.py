@@ -114,6 +114,8 @@ class Connection:
             if version < SCHEMA_VERSION:
                 self._upgrade_copy()
             return
+        if not tables:  # a page holds several measurements with all their samples
+            self._conn.execute("PRAGMA page_size = 8192")
         # Durable against a killed process; a power cut may cost the last moments, never the file.
         self._retry(lambda: self._conn.execute("PRAGMA journal_mode = WAL").fetchone())
         self._conn.execute("PRAGMA synchronous = NORMAL")

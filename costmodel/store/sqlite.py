@@ -265,6 +265,15 @@ class SQLiteStore:
             "by_outcome": self._group("m.outcome"),
         }
 
+    def outcomes(self, workload: str, target: str) -> dict[str, int]:
+        """How many measurements of a workload on a target ended how."""
+        counts = self._connection.query(
+            "SELECT outcome, count(*) FROM measurements WHERE workload = ? AND target = ? "
+            "GROUP BY outcome ORDER BY outcome",
+            [workload, target],
+        )
+        return dict(counts)
+
     def verify(self) -> list[str]:
         """Every damage found, one sentence each; empty for a sound store."""
         return verify.find_damage(self._connection)

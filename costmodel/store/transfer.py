@@ -14,7 +14,7 @@ from costmodel.records import Measurement, SourceLocation
 from costmodel.store import t4, t4_native
 from costmodel.store.codec import DecodeError
 from costmodel.store.entries import Document, Entry, FeaturesEntry, TargetEntry, WorkloadEntry
-from costmodel.store.files import open_text, same_file, write_text
+from costmodel.store.files import open_text, same_file
 from costmodel.store.lines import read_lines, write_lines
 from costmodel.store.location import open_store
 from costmodel.store.sqlite import SQLiteStore
@@ -175,8 +175,3 @@ def _unique(name: str, taken: set[str]) -> str:
     free = next(each for each in numbered if each not in taken)
     taken.add(free)
     return f"{free}.json"
-
-
-def write_t4(path: Path, document: dict[str, Any]) -> None:
-    """Write one T4 document, as the published ones are laid out."""
-    write_text(path, lambda stream: json.dump(document, stream, indent=2))
