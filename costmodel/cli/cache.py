@@ -64,23 +64,27 @@ def show(workload: str | None, store: Path | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    if workload is not None:
-        click.echo(f"workload {found['workload']}\nfunction {found['function']}\n")
-        click.echo(found["text"])
-    best = found["best"] if workload is not None else [
-        each for one in found["workloads"] for each in one["best"]
-    ]  # fmt: skip
-    _table(
-        ["workload", "function", "target", "best", "samples", "measured", "failed", "schedule"],
+    if workload is None:
+        _print_best([each for one in found["workloads"] for each in one["best"]])
+        return
+    click.echo(f"workload {found['workload']}\nfunction {found['function']}\n\n{found['text']}")
+    _print_best(found["best"])
+    for each in found["best"]:
+        if each["schedule"] is not None:
+            click.echo(f"\nbest schedule on {each['target_name']}:\n{each['schedule']}")
+
+
+def _print_best(best: list[dict[str, Any]]) -> None:
+    titles = ["workload", "function", "target", "backend", "best", "measured", "failed"]
+    rows = [
         [
-            [
-                _short(each["workload"]), each["function"], each["target_name"],
-                latency(each["latency_us"]), str(each["samples"]), str(each["measured"]),
-                str(each["failed"]), each["schedule"] or "-",
-            ]
-            for each in best
-        ],
-    )  # fmt: skip
+            _short(each["workload"]), each["function"], each["target_name"],
+            each["backend"] or "-", latency(each["latency_us"]), str(each["measured"]),
+            str(each["failed"]),
+        ]
+        for each in best
+    ]  # fmt: skip
+    _table(titles, rows)
 
 
 @cache.command()

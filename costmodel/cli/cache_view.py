@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -36,10 +36,8 @@ def overview(store: SQLiteStore) -> dict[str, Any]:
 
 def describe(store: SQLiteStore, prefix: str) -> dict[str, Any]:
     """All about the workload whose hash starts with ``prefix``; raises UsageError for none."""
-    found = list(store.workloads())
-    workload = next(
-        w for w in found if w.hash == _expand(prefix, (w.hash for w in found), "workload")
-    )
+    found = {workload.hash: workload for workload in store.workloads()}
+    workload = found[_expand(prefix, found, "workload")]
     return {
         "workload": workload.hash,
         "function": workload.function,
@@ -93,9 +91,14 @@ def export_jsonl(store: SQLiteStore, output: Path | None) -> dict[str, Any]:
     if output is None:
         return {"records": export_lines(store, click.get_text_stream("stdout")), "files": []}
     _refuse_store(store, output)
-    counts: list[int] = []
-    write_text(output, lambda stream: counts.append(export_lines(store, stream)))
-    return {"records": counts[0], "files": [str(output)]}
+    count = 0
+
+    def write(stream: IO[str]) -> None:
+        nonlocal count
+        count = export_lines(store, stream)
+
+    write_text(output, write)
+    return {"records": count, "files": [str(output)]}
 
 
 def export_t4(
