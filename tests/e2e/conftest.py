@@ -1,0 +1,109 @@
+"""Running the command as a user does: another process, another directory, a store of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: Small enough to be tuned in seconds, with something to win.
+KERNEL = """\
+func.func @dense(%x: tensor<64x96xf32>, %w: tensor<96x80xf32>) -> tensor<64x80xf32> {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<64x80xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<64x80xf32>) -> tensor<64x80xf32>
+  %product = linalg.matmul ins(%x, %w : tensor<64x96xf32>, tensor<96x80xf32>)
+                           outs(%init : tensor<64x80xf32>) -> tensor<64x80xf32>
+  return %product : tensor<64x80xf32>
+}
+"""
+COMMAND = (sys.executable, "-m", "costmodel.cli")
+TRIALS = 8
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory to work in: the kernel, a store and an output directory."""
+
+    path: Path
+
+    @property
+    def kernel(self) -> Path:
+        return self.path / "dense.mlir"
+
+    @property
+    def store(self) -> Path:
+        return self.path / "store.sqlite"
+
+    @property
+    def out(self) -> Path:
+        return self.path / "out"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "COSTMODEL_STORE": str(self.store)}
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            cwd=self.path, env=self.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Without waiting, in a session of its own, so that what it leaves running is found."""
+        return subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            cwd=self.path, env=self.environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+
+    def json(self, *arguments: str | Path) -> dict[str, Any]:
+        """The object that a command prints; it must succeed and print nothing else."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert isinstance(found, dict)
+        return found
+
+    def measurements(self) -> int:
+        from costmodel.store import open_store
+
+        if not self.store.exists():
+            return 0
+        store = open_store(self.store, read_only=True)
+        try:
+            return sum(1 for _ in store.measurements())
+        finally:
+            store.close()
+
+
+MakePlace = Callable[[], Place]
+
+
+def _make(path: Path) -> Place:
+    place = Place(path)
+    place.kernel.write_text(KERNEL)
+    return place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return _make(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, dict[str, Any]]:
+    """A place where the kernel was tuned, and what was printed; tests only read it or add to it."""
+    place = _make(tmp_path_factory.mktemp("tuned"))
+    printed = place.json(
+        "tune", place.kernel, "--trials", str(TRIALS), "--seed", "1", "--out", place.out
+    )
+    return place, printed

@@ -1,0 +1,48 @@
+"""``predict`` and ``rank``: answers without a measurement."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_predict_counts_and_estimates(place) -> None:
+    found = place.json("predict", place.kernel)
+    assert set(found) == {
+        "workload", "function", "target", "backend", "model", "latency_us", "low_us", "high_us",
+        "roofline_us", "flops", "bytes", "intensity", "measured_us",
+    }  # fmt: skip
+    assert found["flops"] == pytest.approx(2 * 64 * 96 * 80)
+    assert found["bytes"] == 4 * (64 * 96 + 96 * 80 + 64 * 80)
+    assert found["intensity"] == pytest.approx(found["flops"] / found["bytes"])
+    assert 0 < found["low_us"] < found["latency_us"] < found["high_us"]
+    assert found["measured_us"] is None
+    assert place.measurements() == 0
+
+
+def test_predict_knows_what_was_measured(tuned) -> None:
+    place, _ = tuned
+    assert place.json("predict", place.kernel)["measured_us"] > 0
+
+
+def test_rank_orders_schedules(place) -> None:
+    found = place.json("rank", place.kernel, "--n", "24", "--seed", "3")
+    schedules = found["schedules"]
+    assert 0 < len(schedules) <= 24
+    assert [row["rank"] for row in schedules] == list(range(1, len(schedules) + 1))
+    predicted = [row["predicted_us"] for row in schedules]
+    assert predicted == sorted(predicted)
+    assert len({row["schedule_hash"] for row in schedules}) == len(schedules)
+    assert place.measurements() == 0
+
+
+def test_rank_is_the_same_for_a_seed(place) -> None:
+    first, second = (place.json("rank", place.kernel, "--n", "12", "--seed", "5") for _ in range(2))
+    hashes = [[row["schedule_hash"] for row in found["schedules"]] for found in (first, second)]
+    assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize("command", ["predict", "rank"])
+def test_people_get_a_table(place, command: str) -> None:
+    done = place.run(command, place.kernel)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("dense on ")

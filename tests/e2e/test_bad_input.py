@@ -1,0 +1,107 @@
+"""Bad input: a message with its place on stderr, exit status 2, no traceback, nothing written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+FUNCTION = "func.func @f(%a: tensor<{shape}>) -> tensor<{shape}> {{\n  {body}\n}}\n"
+ADD = "%s = arith.addf %a, %a : tensor<{shape}>\n  return %s : tensor<{shape}>"
+
+
+def same(shape: str, body: str = ADD) -> str:
+    return FUNCTION.format(shape=shape, body=body.format(shape=shape))
+
+
+#: Name: text, then line and column where they are known to the reader.
+TEXTS: dict[str, tuple[str, int | None]] = {
+    "syntax error": ("func.func @f(%a: tensor<4xf32>) {\n  return )\n}\n", 2),
+    "unknown op": (same("4xf32", "%s = linalg.frobnicate %a\n  return %s : tensor<{shape}>"), 2),
+    "unknown dialect": (same("4xf32", '"no.such"() : () -> ()\n  return %a : tensor<{shape}>'), 2),
+    "type error": (same("4xf32", "return %a : tensor<5xf32>"), 2),
+    "dynamic shape": (same("?xf32"), None),
+    "zero size": (same("0x4xf32"), None),
+    "2^40 elements": (same("1048576x1048576xf32"), None),
+    "element type": (same("4xf8E4M3FN", "return %a : tensor<{shape}>"), None),
+    "empty file": ("", None),
+    "empty module": ("module {}\n", None),
+    "several functions": (same("4xf32") + same("8xf32").replace("@f", "@g"), None),
+    "loop nest": (
+        "func.func @f(%a: memref<4xf32>) {\n  affine.for %i = 0 to 4 {\n"
+        "    %v = affine.load %a[%i] : memref<4xf32>\n    affine.store %v, %a[%i] : memref<4xf32>\n"
+        "  }\n  return\n}\n",
+        None,
+    ),
+}
+
+
+def refused(place, *arguments: str | Path) -> dict:
+    before = sorted(os.listdir(place.path))
+    done = place.run("tune", *arguments, "--json", "--trials", "4", "--out", place.out)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr
+    assert sorted(os.listdir(place.path)) == before, "something was written"
+    error = json.loads(done.stdout)["error"]
+    assert error["exit_status"] == 2
+    assert error["message"]
+    return error
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_that_cannot_be_tuned(place, name: str) -> None:
+    text, line = TEXTS[name]
+    bad = place.path / "bad.mlir"
+    bad.write_text(text)
+    error = refused(place, bad)
+    assert Path(error["file"]).name == "bad.mlir"
+    if line is not None:
+        assert error["line"] == line
+        assert error["column"] >= 1
+
+
+def test_the_function_can_be_chosen_and_must_exist(place) -> None:
+    several = place.path / "several.mlir"
+    several.write_text(TEXTS["several functions"][0])
+    assert "h" in refused(place, several, "--function", "h")["message"]
+    assert place.json("predict", several, "--function", "g")["function"] == "g"
+
+
+def test_not_utf8(place) -> None:
+    bad = place.path / "bad.mlir"
+    bad.write_bytes(b"func.func @f() { return } // \xff\xfe\n")
+    refused(place, bad)
+
+
+def test_a_directory_and_a_missing_file(place) -> None:
+    (place.path / "folder.mlir").mkdir()
+    refused(place, place.path / "folder.mlir")
+    refused(place, place.path / "missing.mlir")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(place) -> None:
+    place.kernel.chmod(0)
+    refused(place, place.kernel)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--target", "abacus"), ("--backend", "abacus")])
+def test_an_unknown_target_or_backend(place, option: str, value: str) -> None:
+    assert value in refused(place, place.kernel, option, value)["message"]
+
+
+def test_an_output_directory_that_is_a_file(place) -> None:
+    (place.path / "out").write_text("precious")
+    error = refused(place, place.kernel)
+    assert "out" in error["message"]
+    assert place.out.read_text() == "precious"
+
+
+def test_a_store_that_is_none(place) -> None:
+    garbage = b"certainly not a database" * 500
+    place.store.write_bytes(garbage)
+    assert refused(place, place.kernel)["kind"] == "StoreCorruptError"
+    assert place.store.read_bytes() == garbage

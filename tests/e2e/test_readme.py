@@ -1,0 +1,78 @@
+"""What README.md tells people to type works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from costmodel.cli.main import command_group
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for language, block in BLOCKS if language == "sh"
+    for line in block.splitlines() if line.startswith("costmodel ")
+]  # fmt: skip
+PYTHON = [block for language, block in BLOCKS if language == "python"]
+TARGETS = [
+    line.split()[1]
+    for language, block in BLOCKS if language == "sh"
+    for line in block.splitlines() if line.startswith("make ")
+]  # fmt: skip
+
+
+def parse(command: click.Command, arguments: list[str]) -> None:
+    """Read the arguments as the command would, down to the last subcommand; run nothing."""
+    with command.make_context(command.name, list(arguments)) as context:
+        if isinstance(command, click.Group):
+            name, subcommand, rest = command.resolve_command(
+                context, [*context._protected_args, *context.args]
+            )
+            assert subcommand is not None, name
+            parse(subcommand, rest)
+
+
+def test_the_readme_shows_every_command() -> None:
+    shown = {shlex.split(command)[1] for command in COMMANDS}
+    assert shown == set(command_group.list_commands(click.Context(command_group)))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_spelled_right(command: str) -> None:
+    words = shlex.split(command)
+    parse(command_group, words[1:])
+    for word in words:
+        if word.startswith("kernels/"):
+            assert (ROOT / word).is_file()
+
+
+def test_the_two_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert TARGETS == ["demo", "test"]
+    for target in TARGETS:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_the_library_example_runs(tmp_path: Path) -> None:
+    """With fewer trials, and kernels found from another directory."""
+    (program,) = PYTHON
+    program = program.replace("trials=64", "trials=4")
+    program = program.replace('"kernels/', f'"{ROOT}/kernels/')
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "COSTMODEL_STORE": str(tmp_path / "store.sqlite")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    tuned, predicted = done.stdout.splitlines()
+    assert Path(tuned.split()[-1]).exists()
+    low, middle, high = map(float, predicted.split())
+    assert low < middle < high

@@ -1,0 +1,157 @@
+"""``costmodel tune`` from MLIR to a library that runs, as scripts and people see it."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+TUNE_KEYS = {
+    "workload": str, "function": str, "target": str, "backend": str, "baseline_us": float,
+    "best_us": float, "noise_us": float, "speedup": float, "gflops": float,
+    "roofline_fraction": float, "trials": int, "measured": int, "failed": dict, "cached": int,
+    "seconds": float, "schedule": object, "artifacts": dict,
+}  # fmt: skip
+ARTIFACTS = {"library", "schedule", "ir", "report", "plot"}
+FLOPS = 2 * 64 * 96 * 80
+
+
+def test_the_object_is_the_contract(tuned) -> None:
+    _, printed = tuned
+    assert list(printed) == list(TUNE_KEYS)
+    for key, kind in TUNE_KEYS.items():
+        assert isinstance(printed[key], kind), key
+    assert set(printed["artifacts"]) == ARTIFACTS
+    assert re.fullmatch(r"[0-9a-f]{64}", printed["workload"])
+    assert (printed["function"], printed["backend"]) == ("dense", "tvm")
+
+
+def test_the_numbers_belong_together(tuned) -> None:
+    place, printed = tuned
+    assert printed["trials"] == 8
+    assert 0 < printed["measured"] <= printed["trials"]
+    assert sum(printed["failed"].values()) < printed["measured"]
+    assert 0 < printed["best_us"] <= printed["baseline_us"]
+    assert printed["speedup"] == pytest.approx(printed["baseline_us"] / printed["best_us"])
+    assert printed["gflops"] == pytest.approx(FLOPS / printed["best_us"] * 1e-3, rel=0.05)
+    assert printed["roofline_fraction"] > 0
+    assert printed["noise_us"] >= 0
+    assert place.measurements() >= printed["measured"]
+
+
+def test_every_file_is_there_and_the_report_agrees(tuned) -> None:
+    place, printed = tuned
+    for name, path in printed["artifacts"].items():
+        assert Path(path).stat().st_size > 0, name
+        assert Path(path).parent == place.out
+    report = json.loads(Path(printed["artifacts"]["report"]).read_text())
+    assert {key: report[key] for key in TUNE_KEYS} == printed
+    assert len(report["history"]) >= printed["measured"]
+    assert report["environment"]["versions"]["apache-tvm"]
+    assert json.loads(Path(printed["artifacts"]["schedule"]).read_text())
+    assert not [path for path in place.out.iterdir() if path.name.startswith(".")]
+
+
+def test_the_snippet_runs_the_library(tuned) -> None:
+    place, _ = tuned
+    done = subprocess.run(
+        [sys.executable, str(place.out / "run_kernel.py")],
+        cwd="/", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("output 0: float32 (64, 80) [")
+
+
+def test_a_second_run_answers_from_the_store(tuned) -> None:
+    place, printed = tuned
+    known = place.measurements()
+    out = place.path / "again"
+    again = place.json("tune", place.kernel, "--trials", "0", "--out", out)
+    assert again["measured"] == 0
+    assert again["cached"] > 0
+    assert again["schedule"] == printed["schedule"]
+    assert again["best_us"] == pytest.approx(printed["best_us"], rel=0.5)
+    assert Path(again["artifacts"]["library"]).exists()
+    assert place.measurements() == known
+
+
+def test_a_third_run_goes_on_where_the_first_stopped(place) -> None:
+    def hashes() -> list[str]:
+        report = json.loads((place.out / "report.json").read_text())
+        return [t["schedule_hash"] for t in report["history"] if t["source"] in ("random", "model")]
+
+    place.json("tune", place.kernel, "--trials", "5", "--out", place.out)
+    first = hashes()
+    place.json("tune", place.kernel, "--trials", "5", "--out", place.out)
+    assert not set(first) & set(hashes()), "something was measured twice"
+
+
+def test_nothing_known_and_nothing_to_measure(place) -> None:
+    done = place.run("tune", place.kernel, "--trials", "0", "--json")
+    assert done.returncode == 1
+    printed = json.loads(done.stdout)
+    assert printed.get("best_us") is None
+    assert "Traceback" not in done.stderr
+
+
+def test_people_get_progress_and_a_table(tuned) -> None:
+    place, _ = tuned
+    done = place.run("tune", place.kernel, "--trials", "2", "--out", place.path / "people")
+    assert done.returncode == 0, done.stderr
+    for word in ("untuned", "tuned", "noise", "speed-up", "library", "snippet"):
+        assert re.search(rf"^  {word} ", done.stdout, re.MULTILINE), word
+    assert "costmodel: measuring" in done.stderr
+    quiet = place.run("tune", place.kernel, "--trials", "0", "--quiet", "--out", place.out)
+    assert quiet.stderr == ""
+
+
+def test_an_interrupt_keeps_what_was_measured(place) -> None:
+    run = place.start("tune", place.kernel, "--trials", "100000", "--out", place.out, "--json")
+    while run.poll() is None and place.measurements() < 4:
+        time.sleep(0.2)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate()
+    assert run.returncode == 130, err
+    assert "Traceback" not in err
+    printed = json.loads(out)
+    assert printed["best_us"] > 0
+    assert Path(printed["artifacts"]["library"]).exists()
+    assert place.measurements() >= printed["measured"] >= 4
+    assert _still_running(run.pid) == []
+
+
+def test_two_runs_share_a_store(place) -> None:
+    runs = [
+        place.start("tune", place.kernel, "--trials", "5", "--seed", seed, "--json", "--out", seed)
+        for seed in ("1", "2")
+    ]
+    printed: list[dict[str, Any]] = []
+    for run in runs:
+        out, err = run.communicate()
+        assert run.returncode == 0, err
+        printed.append(json.loads(out))
+    assert place.measurements() >= sum(result["measured"] for result in printed) > 0
+    verified = place.json("cache", "verify")
+    assert not verified.get("problems")
+
+
+def _still_running(session: int) -> list[psutil.Process]:
+    """Processes that a run left behind in the session that it led."""
+    import os
+
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                left.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess, PermissionError):
+            continue
+    return left
