@@ -20,7 +20,7 @@ __all__ = ["doctor"]
 MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "failed": ("FAILED", "red")}
 
 
-@click.command()
+@click.command(short_help="Examine this machine and this installation.")
 @threads_option
 @store_option
 @click.option(

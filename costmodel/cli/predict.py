@@ -12,7 +12,7 @@ from costmodel.cli.output import print_json
 __all__ = ["predict"]
 
 
-@click.command()
+@click.command(short_help="Predict the latency of a kernel without running it.")
 @describes_run
 @json_option
 def predict(

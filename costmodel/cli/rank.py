@@ -14,7 +14,7 @@ __all__ = ["rank"]
 MAX_SCHEDULES = 100_000
 
 
-@click.command()
+@click.command(short_help="Rank schedules of a kernel; nothing is measured.")
 @describes_run
 @click.option(
     "--n",

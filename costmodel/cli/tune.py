@@ -26,7 +26,7 @@ def default_out(file: Path, function: str | None) -> Path:
     return Path("costmodel-out") / "-".join(filter(None, (file.stem, function)))
 
 
-@click.command()
+@click.command(short_help="Find the fastest schedule of a kernel, check it, export it.")
 @describes_run
 @click.option(
     "--trials",
