@@ -142,7 +142,7 @@ def _is_mostly_finite(array: NDArray[Any]) -> bool:
     if array.dtype.kind in "iub":
         return True
     finite = np.isfinite(array.astype(np.float64))
-    return bool(finite.mean() >= 0.5) if array.size else True
+    return bool(finite.mean() >= 0.9) if array.size else True
 
 
 def measure(context: Context, report: Report, library: Path, give_up_above_us: float) -> Timed:
