@@ -1,0 +1,243 @@
+"""A TensorIR function as a flat list of structured blocks, to rewrite before it is scheduled.
+
+MetaSchedule's primitives only split a reduction exactly and only pad plain einsums; the rewrites
+in ``rewrites.py`` need neither. They work on these blocks and build a fresh ``PrimFunc`` from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tvm
+from tvm import s_tir, tirx
+from tvm.ir.prim import expr as prim
+from tvm_ffi import structural_equal
+
+__all__ = [
+    "Block",
+    "Iter",
+    "Program",
+    "fresh_iter",
+    "load_indices",
+    "loads",
+    "substitute",
+    "variables_of",
+]
+
+Expr = Any  # TVM's expression classes are untyped
+
+
+@dataclass(frozen=True)
+class Iter:
+    """One block iterator: its variable, its extent, and whether it reduces."""
+
+    var: Any
+    extent: int
+    reduction: bool
+
+
+@dataclass(frozen=True)
+class Block:
+    """One structured block that stores one value a point: ``buffer[indices] = value``.
+
+    ``init`` is the value stored before the reduction starts; None for a block that only maps.
+    """
+
+    name: str
+    iters: tuple[Iter, ...]
+    buffer: Any
+    indices: tuple[Expr, ...]
+    value: Expr
+    init: Expr | None
+    #: Condition over the iterators' variables under which the point exists; None for always.
+    predicate: Expr | None = None
+
+    @property
+    def spatial(self) -> tuple[Iter, ...]:
+        return tuple(it for it in self.iters if not it.reduction)
+
+    @property
+    def reductions(self) -> tuple[Iter, ...]:
+        return tuple(it for it in self.iters if it.reduction)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Parameters, intermediate buffers and blocks of a function, in order of execution."""
+
+    params: tuple[Any, ...]
+    buffers: tuple[Any, ...]
+    blocks: tuple[Block, ...]
+    attrs: Any
+
+    @staticmethod
+    def of(func: tirx.PrimFunc) -> Program | None:
+        """None where the function holds a block with several stores, or a nest that is not plain."""
+        root = func.body.block
+        body = root.body
+        nests = list(body.seq) if isinstance(body, tirx.SeqStmt) else [body]
+        blocks = [_block_of(nest) for nest in nests]
+        known = [block for block in blocks if block is not None]
+        if len(known) != len(blocks):
+            return None
+        return Program(tuple(func.params), tuple(root.alloc_buffers), tuple(known), func.attrs)
+
+    def function(self) -> tirx.PrimFunc:
+        """The TensorIR function: one loop nest a block under one root block."""
+        nests = [_nest(block) for block in self.blocks]
+        body = nests[0] if len(nests) == 1 else tirx.SeqStmt(nests)
+        root = s_tir.stmt.SBlock([], [], [], "root", body, alloc_buffers=list(self.buffers))
+        realize = s_tir.stmt.SBlockRealize([], True, root)
+        return tirx.PrimFunc(list(self.params), realize, attrs=self.attrs)
+
+
+def fresh_iter(name: str, extent: int, *, reduction: bool = False) -> Iter:
+    return Iter(tirx.Var(name, "int32"), extent, reduction)
+
+
+def _block_of(nest: Any) -> Block | None:
+    depth, stmt = [], nest
+    while isinstance(stmt, tirx.For):
+        depth.append(stmt)
+        stmt = stmt.body
+    if not isinstance(stmt, s_tir.stmt.SBlockRealize):
+        return None
+    block = stmt.block
+    plain = isinstance(block.body, tirx.BufferStore) and not block.alloc_buffers
+    plain = plain and bool(stmt.predicate)
+    if not plain or len(stmt.iter_values) != len(depth):
+        return None
+    init = None
+    if block.init is not None:
+        if not isinstance(block.init, tirx.BufferStore):
+            return None
+        init = block.init.value
+    iters = tuple(Iter(it.var, int(it.dom.extent), int(it.iter_type) == 2) for it in block.iter_vars)
+    store = block.body
+    return Block(block.name_hint, iters, store.buffer, tuple(store.indices), store.value, init)
+
+
+def _nest(block: Block) -> Any:
+    iter_vars = [
+        tirx.IterVar(tvm.ir.Range(0, it.extent), it.var, 2 if it.reduction else 0)
+        for it in block.iters
+    ]
+    store: Any = tirx.BufferStore(block.buffer, block.value, list(block.indices))
+    if block.predicate is not None:
+        # In the body, not on the realize: compute_at and rfactor drop a realize's predicate.
+        store = tirx.IfThenElse(block.predicate, store, None)
+    init = None
+    if block.init is not None:
+        init = tirx.BufferStore(block.buffer, block.init, list(block.indices))
+    own = _region(block.buffer, [block.indices])
+    reads = [
+        _region(buffer, indices)
+        for buffer, indices in load_indices(block.value)
+        if not buffer.same_as(block.buffer)
+    ]
+    body = s_tir.stmt.SBlock(iter_vars, reads, [own], block.name, store, init=init)
+    loops = [tirx.Var(f"l_{it.var.name}", "int32") for it in block.iters]
+    stmt: Any = s_tir.stmt.SBlockRealize(loops, True, body)
+    for var, it in reversed(list(zip(loops, block.iters, strict=True))):
+        stmt = tirx.For(var, 0, it.extent, tirx.ForKind.SERIAL, stmt)
+    return stmt
+
+
+def _region(buffer: Any, accesses: Sequence[Sequence[Expr]]) -> Any:
+    """The least box that one can name cheaply around all ``accesses``."""
+    ranges = []
+    for dim, extent in enumerate(buffer.shape):
+        column = [access[dim] for access in accesses]
+        ranges.append(_range(column, extent))
+    return tirx.BufferRegion(buffer, ranges)
+
+
+def _range(column: Sequence[Expr], extent: Expr) -> Any:
+    first = column[0]
+    data_dependent = any(next(loads(index), None) is not None for index in column)
+    if not data_dependent and all(structural_equal(first, index) for index in column[1:]):
+        return tvm.ir.Range.from_min_extent(first, 1)
+    if not data_dependent and all(isinstance(index, prim.IntImm) for index in column):
+        low, high = (f(int(index) for index in column) for f in (min, max))
+        return tvm.ir.Range.from_min_extent(low, high - low + 1)
+    return tvm.ir.Range.from_min_extent(0, extent)
+
+
+def _children(expr: Expr) -> tuple[Expr, ...]:
+    if isinstance(expr, prim.Select):
+        return (expr.condition, expr.true_value, expr.false_value)
+    if isinstance(expr, prim.Cast):
+        return (expr.value,)
+    if isinstance(expr, prim.Not):
+        return (expr.a,)
+    if isinstance(expr, prim.Let):
+        return (expr.value, expr.body)
+    if isinstance(expr, tvm.ir.Call):
+        return tuple(expr.args)
+    if isinstance(expr, tvm.ir.expr.TensorLoad):
+        return tuple(expr.indices)
+    if hasattr(expr, "a") and hasattr(expr, "b"):
+        return (expr.a, expr.b)
+    return ()
+
+
+def loads(expr: Expr) -> Iterator[Any]:
+    """Every buffer load in ``expr``, those inside indices included."""
+    if isinstance(expr, tvm.ir.expr.TensorLoad):
+        yield expr
+    for child in _children(expr):
+        yield from loads(child)
+
+
+def variables_of(expr: Expr) -> Iterator[Any]:
+    """Every variable in ``expr``, with repetitions."""
+    if isinstance(expr, tvm.ir.Var):
+        yield expr
+    for child in _children(expr):
+        yield from variables_of(child)
+
+
+def load_indices(expr: Expr) -> list[tuple[Any, list[tuple[Expr, ...]]]]:
+    """The buffers that ``expr`` loads from, in order, each with all the indices of its loads."""
+    found: list[tuple[Any, list[tuple[Expr, ...]]]] = []
+    for load in loads(expr):
+        for buffer, accesses in found:
+            if buffer.same_as(load.source):
+                accesses.append(tuple(load.indices))
+                break
+        else:
+            found.append((load.source, [tuple(load.indices)]))
+    return found
+
+
+def substitute(
+    expr: Expr, variables: Mapping[Any, Expr], rewrite_load: Callable[[Any], Expr | None] | None = None
+) -> Expr:
+    """``expr`` with variables replaced; ``rewrite_load`` may replace a whole load (or return None)."""
+
+    def go(node: Expr) -> Expr:
+        if isinstance(node, tvm.ir.Var):
+            return variables.get(node, node)
+        if isinstance(node, tvm.ir.expr.TensorLoad):
+            other = rewrite_load(node) if rewrite_load else None
+            if other is not None:
+                return other
+            return tirx.BufferLoad(node.source, [go(index) for index in node.indices])
+        if isinstance(node, prim.Select):
+            return prim.Select(go(node.condition), go(node.true_value), go(node.false_value))
+        if isinstance(node, prim.Cast):
+            return prim.Cast(node.ty, go(node.value))
+        if isinstance(node, prim.Not):
+            return prim.Not(go(node.a))
+        if isinstance(node, prim.Let):
+            return prim.Let(node.var, go(node.value), go(node.body))
+        if isinstance(node, tvm.ir.Call):
+            args = [go(argument) for argument in node.args]
+            return tvm.ir.Call(node.op, args, node.attrs, list(node.ty_args), ret_ty=node.ty)
+        if hasattr(node, "a") and hasattr(node, "b"):
+            return type(node)(go(node.a), go(node.b))
+        return node
+
+    return go(expr)

@@ -1,0 +1,239 @@
+"""Give a reduction block a register tile.
+
+Some spatial axes are cut into tiles, padded where they do not divide; operands may be packed into
+panels that are then read contiguously (Goto and van de Geijn, "Anatomy of High-Performance Matrix
+Multiplication", section 4); the accumulators become a buffer whose last axis is the vector, so
+that one tile of it fits the vector registers. The block's only elementwise consumer is rewritten
+to the same tiles and stores the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import tvm
+from tvm import tirx
+
+from costmodel.backends.tvm.access import Access, access_of
+from costmodel.backends.tvm.program import Block, Iter, Program, fresh_iter, loads, substitute
+from costmodel.backends.tvm.rewrites import consumers, is_elementwise, is_param, scratch, swap
+
+__all__ = ["can_pad", "epilogue_of", "packable", "retile"]
+
+
+_REUSE = 8
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """An axis as outer tiles times ``size`` points; ``position`` is its place in the block."""
+
+    position: int
+    axis: Iter
+    size: int
+
+    @cached_property
+    def outer(self) -> Iter:
+        return fresh_iter(f"{self.axis.var.name}_o", -(-self.axis.extent // self.size))
+
+    @cached_property
+    def inner(self) -> Iter:
+        return fresh_iter(f"{self.axis.var.name}_i", self.size)
+
+    @property
+    def padded(self) -> bool:
+        return self.axis.extent % self.size != 0
+
+    def fresh(self) -> _Cut:
+        return _Cut(self.position, self.axis, self.size)
+
+    @property
+    def index(self) -> Any:
+        return self.outer.var * self.size + self.inner.var
+
+
+def packable(access: Access, block: Block) -> bool:
+    """Whether copying what the load reads into a panel costs little against the block's work.
+
+    The panel is indexed by the iterators that move the load, so windows are unrolled as im2col
+    does; each of its elements must then be read at least ``_REUSE`` times.
+    """
+    unused = [it.extent for p, it in enumerate(block.iters) if not access.uses(p)]
+    return bool(access.moved_by) and prod(unused) >= _REUSE
+
+
+def can_pad(block: Block, position: int) -> bool:
+    """Whether the axis can be padded: every load that it moves can be packed."""
+    listed = [access_of(block, load.source, load.indices) for load in _operands(block)]
+    return all(packable(a, block) for a in listed if a.uses(position))
+
+
+def epilogue_of(program: Program, block: Block) -> Block | None:
+    """The block's only consumer, where it maps the block's points one to one."""
+    readers = consumers(program, block)
+    if is_param(program, block.buffer) or len(readers) != 1 or not is_elementwise(readers[0]):
+        return None
+    reader = readers[0]
+    reads = [load for load in loads(reader.value) if load.source.same_as(block.buffer)]
+    if len(reader.iters) != len(block.spatial):
+        return None
+    for load in reads:
+        if _axis_map(block, reader, load) is None:
+            return None
+    first = _axis_map(block, reader, reads[0])
+    same = all(_axis_map(block, reader, load) == first for load in reads[1:])
+    return reader if same else None
+
+
+def _axis_map(block: Block, reader: Block, load: Any) -> dict[int, int] | None:
+    """From the block's iterator positions to the reader's, where ``load`` reads point to point."""
+    found: dict[int, int] = {}
+    for stored, read in zip(block.indices, load.indices, strict=True):
+        if not isinstance(stored, tvm.ir.Var):
+            continue
+        at = [p for p, it in enumerate(block.iters) if it.var.same_as(stored)]
+        to = [p for p, it in enumerate(reader.iters) if it.var.same_as(read)]
+        if len(at) != 1 or len(to) != 1:
+            return None
+        if block.iters[at[0]].extent != reader.iters[to[0]].extent:
+            return None
+        found[at[0]] = to[0]
+    complete = len(found) == len(block.spatial) and len(set(found.values())) == len(found)
+    return found if complete else None
+
+
+def _operands(block: Block) -> list[Any]:
+    return [load for load in loads(block.value) if not load.source.same_as(block.buffer)]
+
+
+def retile(
+    program: Program,
+    block: Block,
+    tiles: Mapping[int, int],
+    vector: int,
+    pack: frozenset[int] = frozenset(),
+) -> Program:
+    """Cut the axes at the positions of ``tiles``; the tile of ``vector`` is innermost.
+
+    ``pack`` lists the loads (by their order in the block's value) to copy into panels; a load
+    that a padded axis moves is always packed.
+    """
+    cuts = [_Cut(p, block.iters[p], size) for p, size in tiles.items() if p != vector and size > 1]
+    cuts.append(_Cut(vector, block.iters[vector], tiles[vector]))
+    padded = [cut.position for cut in cuts if cut.padded]
+    new, buffers, packed = [], [], []
+    for number, load in enumerate(_operands(block)):
+        access = access_of(block, load.source, load.indices)
+        if number in pack or any(access.uses(p) for p in padded):
+            panel, copy, at = _pack(block, access, cuts, number)
+            new.append(copy)
+            buffers.append(panel)
+            packed.append((load, tirx.BufferLoad(panel, at)))
+    outer = _outer(block, cuts)
+    inner = [cut.inner for cut in cuts]
+    at = [it.var for it in (*outer, *inner)]
+    shape = [it.extent for it in (*outer, *inner)]
+    tile = scratch(f"{block.name}_tile", shape, str(block.buffer.dtype))
+
+    def load_at(load: Any) -> Any | None:
+        if load.source.same_as(block.buffer):
+            return tirx.BufferLoad(tile, at)
+        return next((panel for old, panel in packed if old.same_as(load)), None)
+
+    binding = {cut.axis.var: cut.index for cut in cuts}
+    value = substitute(block.value, binding, load_at)
+    init = None if block.init is None else substitute(block.init, binding)
+    iters = (*outer, *inner, *block.reductions)
+    new.append(Block(block.name, iters, tile, tuple(at), value, init))
+    buffers.append(tile)
+    return _store(program, block, cuts, tile, new, buffers)
+
+
+def _outer(block: Block, cuts: list[_Cut]) -> list[Iter]:
+    by_position = {cut.position: cut.outer for cut in cuts}
+    return [by_position.get(p, it) for p, it in enumerate(block.iters) if not it.reduction]
+
+
+def _store(
+    program: Program, block: Block, cuts: list[_Cut], tile: Any, new: list[Block],
+    buffers: list[Any],
+) -> Program:  # fmt: skip
+    """Write the tiles where the result belongs, through the consumer where there is one."""
+    fresh = [cut.fresh() for cut in cuts]
+    spatial = {p: fresh_iter(it.var.name, it.extent) for p, it in enumerate(block.iters)}
+    outer_of = {cut.position: cut.outer for cut in fresh}
+    outer = [
+        outer_of.get(p, spatial[p]) for p, it in enumerate(block.iters) if not it.reduction
+    ]
+    iters = (*outer, *(cut.inner for cut in fresh))
+    at = [it.var for it in iters]
+    index = {p: spatial[p].var for p, it in enumerate(block.iters) if not it.reduction}
+    index |= {cut.position: cut.index for cut in fresh}
+    bounds = [cut.index < cut.axis.extent for cut in fresh if cut.padded]
+    predicate = tirx.all(*bounds) if len(bounds) > 1 else (bounds[0] if bounds else None)
+    reader = epilogue_of(program, block)
+    if reader is None:
+        binding = {block.iters[p].var: var for p, var in index.items()}
+        where = tuple(substitute(i, binding) for i in block.indices)
+        value = tirx.BufferLoad(tile, at)
+        copy = Block(f"{block.name}_store", iters, block.buffer, where, value, None, predicate)
+        return swap(program, block, [*new, copy], buffers)
+    reads = next(load for load in loads(reader.value) if load.source.same_as(block.buffer))
+    axes = _axis_map(block, reader, reads)
+    assert axes is not None
+    binding = {reader.iters[to].var: index[p] for p, to in axes.items()}
+
+    def load_at(load: Any) -> Any | None:
+        return tirx.BufferLoad(tile, at) if load.source.same_as(block.buffer) else None
+
+    rewritten = replace(
+        reader,
+        iters=iters,
+        indices=tuple(substitute(i, binding) for i in reader.indices),
+        value=substitute(reader.value, binding, load_at),
+        predicate=predicate,
+    )
+    program = swap(program, reader, [rewritten], [])
+    program = swap(program, block, new, buffers)
+    kept = tuple(b for b in program.buffers if not b.same_as(block.buffer))
+    return replace(program, buffers=kept)
+
+
+def _pack(
+    block: Block, access: Access, cuts: list[_Cut], number: int
+) -> tuple[Any, Block, list[Any]]:
+    """A panel buffer for a load, the block that fills it, and the indices to read it at.
+
+    Layout: axes that are not cut and do not reduce, outer tiles, reductions, inner tiles.
+    """
+    used = [p for p in range(len(block.iters)) if access.uses(p)]
+    moving = [cut for cut in cuts if cut.position in used]
+    own = [cut.fresh() for cut in moving]
+    positions = {cut.position for cut in moving}
+    batch = [p for p in used if p not in positions and not block.iters[p].reduction]
+    steps = [p for p in used if block.iters[p].reduction]
+    fresh = {p: fresh_iter(block.iters[p].var.name, block.iters[p].extent) for p in (*batch, *steps)}
+    iters = (
+        *(fresh[p] for p in batch), *(cut.outer for cut in own),
+        *(fresh[p] for p in steps), *(cut.inner for cut in own),
+    )  # fmt: skip
+    at = [
+        *(block.iters[p].var for p in batch), *(cut.outer.var for cut in moving),
+        *(block.iters[p].var for p in steps), *(cut.inner.var for cut in moving),
+    ]  # fmt: skip
+    name = f"{block.name}_panel{number}"
+    dtype = str(access.buffer.dtype)
+    panel = scratch(name, [it.extent for it in iters], dtype)
+    binding = {block.iters[p].var: it.var for p, it in fresh.items()}
+    binding |= {cut.axis.var: mine.index for cut, mine in zip(moving, own, strict=True)}
+    value = tirx.BufferLoad(access.buffer, [substitute(i, binding) for i in access.indices])
+    bounds = [cut.index < cut.axis.extent for cut in own if cut.padded]
+    if bounds:
+        inside = tirx.all(*bounds) if len(bounds) > 1 else bounds[0]
+        value = tirx.if_then_else(inside, value, tirx.const(0, dtype))
+    copy = Block(name, iters, panel, tuple(it.var for it in iters), value, None)
+    return panel, copy, at

@@ -1,0 +1,217 @@
+"""Rewrites of a program's blocks that need no schedule.
+
+``inline`` puts elementwise producers into their consumers. ``lanes`` splits a reduction over
+contiguous memory into vector lanes, whatever its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import tvm
+from tvm import tirx
+from tvm.ir.prim import expr as prim
+from tvm_ffi import structural_equal
+
+from costmodel.backends.tvm.program import Block, Iter, Program, fresh_iter, loads, substitute
+
+__all__ = [
+    "combiner",
+    "consumers",
+    "inline",
+    "is_elementwise",
+    "is_param",
+    "lanes",
+    "producers",
+    "scratch",
+    "swap",
+]
+
+
+def consumers(program: Program, block: Block) -> list[Block]:
+    return [
+        other
+        for other in program.blocks
+        if other is not block
+        and any(load.source.same_as(block.buffer) for load in loads(other.value))
+    ]
+
+
+def producers(program: Program, block: Block) -> list[Block]:
+    read = [load.source for load in loads(block.value)]
+    return [
+        other
+        for other in program.blocks
+        if other is not block and any(buffer.same_as(other.buffer) for buffer in read)
+    ]
+
+
+def is_param(program: Program, buffer: Any) -> bool:
+    return any(buffer.same_as(param) for param in program.params)
+
+
+def is_elementwise(block: Block) -> bool:
+    """Whether the block maps points to points and stores at exactly its own iterators."""
+    if block.reductions or block.init is not None or block.predicate is not None:
+        return False
+    names = [it.var for it in block.iters]
+    used = [index for index in block.indices if isinstance(index, tvm.ir.Var)]
+    constants = [index for index in block.indices if isinstance(index, prim.IntImm)]
+    return (
+        len(used) + len(constants) == len(block.indices)
+        and len(used) == len(names)
+        and all(any(index.same_as(var) for index in used) for var in names)
+    )
+
+
+def inline(program: Program, block: Block) -> Program:
+    """Compute ``block`` (elementwise, not a result) where it is read, and drop its buffer."""
+
+    def value_at(load: Any) -> Any | None:
+        if not load.source.same_as(block.buffer):
+            return None
+        indices = [substitute(index, {}, value_at) for index in load.indices]
+        binding = {
+            index: at
+            for index, at in zip(block.indices, indices, strict=True)
+            if isinstance(index, tvm.ir.Var)
+        }
+        return substitute(block.value, binding)
+
+    blocks = tuple(
+        replace(other, value=substitute(other.value, {}, value_at))
+        for other in program.blocks
+        if other is not block
+    )
+    buffers = tuple(b for b in program.buffers if not b.same_as(block.buffer))
+    return replace(program, blocks=blocks, buffers=buffers)
+
+
+def combiner(block: Block) -> tuple[type, Any] | None:
+    """``(operation, term)`` where the block's update is ``own = operation(own, term)``."""
+    value = block.value
+    if type(value) not in _IDENTITY:
+        return None
+    for own, term in ((value.a, value.b), (value.b, value.a)):
+        is_own = isinstance(own, tvm.ir.expr.TensorLoad) and own.source.same_as(block.buffer)
+        if is_own and not any(load.source.same_as(block.buffer) for load in loads(term)):
+            return type(value), term
+    return None
+
+
+_IDENTITY = {
+    prim.Add: lambda dtype: tirx.const(0, dtype),
+    prim.Mul: lambda dtype: tirx.const(1, dtype),
+    prim.Max: tirx.min_value,
+    prim.Min: tirx.max_value,
+}
+
+
+def _identity(operation: type, dtype: str) -> Any:
+    return _IDENTITY[operation](dtype)
+
+
+def scratch(name: str, shape: Iterable[int], dtype: str) -> Any:
+    return tirx.decl_buffer(list(shape), dtype, name)
+
+
+def swap(program: Program, old: Block, new: list[Block], buffers: list[Any]) -> Program:
+    """``program`` with one block replaced by several, and the buffers that they need."""
+    at = next(i for i, block in enumerate(program.blocks) if block is old)
+    blocks = (*program.blocks[:at], *new, *program.blocks[at + 1 :])
+    return replace(program, blocks=blocks, buffers=(*program.buffers, *buffers))
+
+
+def _copy_spatial(block: Block) -> tuple[list[Iter], dict[Any, Any]]:
+    fresh = [fresh_iter(it.var.name, it.extent) for it in block.spatial]
+    return fresh, {old.var: new.var for old, new in zip(block.spatial, fresh, strict=True)}
+
+
+def lanes(program: Program, block: Block, width: int, fold: int) -> Program:
+    """Reduce the last reduction axis in ``width`` independent lanes, folded to ``fold`` and then 1.
+
+    The axis may have any length of at least ``width``: what does not fill a row of lanes is
+    reduced by a block of its own.
+    """
+    found = combiner(block)
+    assert found is not None
+    operation, term = found
+    axis, others = block.reductions[-1], block.reductions[:-1]
+    main, dtype = axis.extent // width, str(block.buffer.dtype)
+    partial, first = _lane_block(block, operation, term, width, main, dtype)
+    new, buffers = [first], [partial]
+    if width > fold:
+        partial, folded = _fold_block(block, operation, partial, width, fold, dtype)
+        new.append(folded)
+        buffers.append(partial)
+    spatial = [it.var for it in block.spatial]
+    total = _tree(operation, [tirx.BufferLoad(partial, [*spatial, i]) for i in range(fold)])
+    rest = axis.extent - main * width
+    if rest:
+        tail = scratch(f"{block.name}_tail", [it.extent for it in block.spatial] or [1], dtype)
+        new.append(_tail_block(block, operation, term, axis, others, main * width, tail))
+        buffers.append(tail)
+        total = operation(total, tirx.BufferLoad(tail, spatial or [0]))
+    if block.init is not None and not structural_equal(
+        block.init, _identity(operation, dtype)
+    ):
+        total = operation(block.init, total)
+    new.append(replace(block, iters=block.spatial, value=total, init=None))
+    return swap(program, block, new, buffers)
+
+
+def _lane_block(
+    block: Block, operation: type, term: Any, width: int, main: int, dtype: str
+) -> tuple[Any, Block]:
+    axis, others = block.reductions[-1], block.reductions[:-1]
+    spatial, binding = _copy_spatial(block)
+    lane = fresh_iter("lane", width)
+    outer = [fresh_iter(it.var.name, it.extent, reduction=True) for it in others]
+    step = fresh_iter(axis.var.name, main, reduction=True)
+    binding |= {old.var: new.var for old, new in zip(others, outer, strict=True)}
+    binding[axis.var] = step.var * width + lane.var
+    buffer = scratch(f"{block.name}_lanes", [*(it.extent for it in spatial), width], dtype)
+    at = [*(it.var for it in spatial), lane.var]
+    value = operation(tirx.BufferLoad(buffer, at), substitute(term, binding))
+    iters = (*spatial, lane, *outer, step)
+    name = f"{block.name}_lanes"
+    return buffer, Block(name, iters, buffer, tuple(at), value, _identity(operation, dtype))
+
+
+def _fold_block(
+    block: Block, operation: type, partial: Any, width: int, fold: int, dtype: str
+) -> tuple[Any, Block]:
+    spatial, _ = _copy_spatial(block)
+    lane = fresh_iter("lane", fold)
+    name = f"{block.name}_fold"
+    buffer = scratch(name, [*(it.extent for it in spatial), fold], dtype)
+    at = [it.var for it in spatial]
+    parts = [
+        tirx.BufferLoad(partial, [*at, lane.var + start]) for start in range(0, width, fold)
+    ]
+    where = (*at, lane.var)
+    return buffer, Block(name, (*spatial, lane), buffer, where, _tree(operation, parts), None)
+
+
+def _tail_block(
+    block: Block, operation: type, term: Any, axis: Iter, others: Iterable[Iter], start: int,
+    tail: Any,
+) -> Block:  # fmt: skip
+    spatial, binding = _copy_spatial(block)
+    outer = [fresh_iter(it.var.name, it.extent, reduction=True) for it in others]
+    binding |= {old.var: new.var for old, new in zip(others, outer, strict=True)}
+    step = fresh_iter(axis.var.name, axis.extent - start, reduction=True)
+    binding[axis.var] = step.var + start
+    at = [it.var for it in spatial] or [tirx.const(0, "int32")]
+    value = operation(tirx.BufferLoad(tail, at), substitute(term, binding))
+    init = _identity(operation, str(tail.dtype))
+    return Block(f"{block.name}_tail", (*spatial, *outer, step), tail, tuple(at), value, init)
+
+
+def _tree(operation: type, values: list[Any]) -> Any:
+    while len(values) > 1:
+        pairs = [operation(*pair) for pair in zip(values[::2], values[1::2], strict=False)]
+        values = pairs + ([values[-1]] if len(values) % 2 else [])
+    return values[0]

@@ -1,0 +1,365 @@
+"""From knobs to a schedule: rewrite the program, then tile, place, vectorize and parallelize.
+
+Three kinds of nests come out. A *tile* nest is a reduction with register tiles whose store runs at
+the end of each tile. A *group* is a block with the light producers that run inside its rows
+(softmax and normalizations become one pass over each row). Everything else is a *map*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd, prod
+from typing import Any
+
+import tvm
+from tvm import s_tir
+from tvm.s_tir.schedule.schedule import ScheduleError
+
+from costmodel.backends.tvm.access import access_of, accesses
+from costmodel.backends.tvm.knobs import (
+    ACCUMULATORS,
+    InvalidKnobsError,
+    Knobs,
+    Machine,
+    inlined,
+    knobs_of,
+    row_axes,
+    size_options,
+    tile_options,
+    vector_axes,
+)
+from costmodel.backends.tvm.program import Block, Program
+from costmodel.backends.tvm.retile import packable, retile
+from costmodel.backends.tvm.rewrites import consumers, lanes
+
+__all__ = ["schedule"]
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A tiled reduction: how many of the core's loops are outer and inner, and its store block."""
+
+    core: str
+    store: str
+    outer: int
+    inner: int
+    panels: tuple[str, ...]
+
+
+def schedule(program: Program, knobs: Knobs, machine: Machine) -> s_tir.Schedule:
+    """The scheduled program.
+
+    Raises InvalidKnobsError where options exclude each other.
+    """
+    guesses = {name: options[0] for name, options in knobs_of(program, machine).items()}
+    knobs = guesses | dict(knobs)
+    program = inlined(program, knobs)
+    program, tiles, laned = _rewrite(program, knobs, machine)
+    sch = s_tir.Schedule(
+        tvm.IRModule({"main": program.function()}), debug_mask="none", error_render_level="fast"
+    )
+    placed: set[str] = set()
+    try:
+        for block in reversed(program.blocks):
+            if block.name in placed:
+                continue
+            tile = next((t for t in tiles if block.name in (t.store, t.core)), None)
+            if tile is not None and tile.store == block.name:
+                _tile_nest(sch, program, tile, knobs, machine)
+                placed |= {tile.store, tile.core}
+            elif any(block.name in t.panels for t in tiles):
+                _map_nest(sch, block, knobs, machine, owner=block.name.rsplit("_panel", 1)[0])
+                placed.add(block.name)
+            else:
+                placed |= _group(sch, program, block, tiles, laned, placed, knobs, machine)
+    except ScheduleError as error:
+        raise InvalidKnobsError(str(error)[:200]) from error
+    return sch
+
+
+def _rewrite(
+    program: Program, knobs: Knobs, machine: Machine
+) -> tuple[Program, list[_Tile], set[str]]:
+    tiles: list[_Tile] = []
+    laned: set[str] = set()
+    for name in [block.name for block in program.blocks if block.reductions]:
+        block = _named(program, name)
+        axes = vector_axes(block, machine)
+        plain = all(any(i.same_as(it.var) for i in block.indices) for it in block.spatial)
+        if not axes or not plain:
+            continue
+        axis = str(knobs.get(f"{name}.vec", axes[0]))
+        width = machine.lanes(str(block.buffer.dtype))
+        if axis == "r":
+            count = int(knobs.get(f"{name}.lanes", 2 * width))
+            count = count if block.reductions[-1].extent >= count else width
+            program = lanes(program, block, count, min(count, 16))
+            laned.add(name)
+            continue
+        program, tile = _retile(program, block, int(axis[1:]), knobs, machine)
+        tiles.append(tile)
+    return program, tiles, laned
+
+
+def _retile(
+    program: Program, block: Block, vector: int, knobs: Knobs, machine: Machine
+) -> tuple[Program, _Tile]:
+    width = machine.lanes(str(block.buffer.dtype))
+    default = size_options(block, vector, width)[0]
+    sizes = {vector: int(knobs.get(f"{block.name}.size_s{vector}", default))}
+    room = ACCUMULATORS // -(-sizes[vector] // width)
+    for number, position in enumerate(row_axes(block, vector)):
+        size = int(knobs.get(f"{block.name}.rows{number}_s{vector}", 1))
+        size = _at_most(block, position, size, room)
+        if size > 1:
+            sizes[position] = size
+            room //= size
+    listed = accesses(block)
+    pack = frozenset(
+        number
+        for number, access in enumerate(listed)
+        if knobs.get(f"{block.name}.pack{number}", 0) == 1
+        or (access.stride(vector) not in (0, 1) and packable(access, block))
+    )
+    before = {b.name for b in program.blocks}
+    names = {b.name: b for b in program.blocks}
+    new = retile(program, block, sizes, vector, pack)
+    added = [b.name for b in new.blocks if b.name not in before]
+    panels = tuple(n for n in added if "_panel" in n)
+    store = next((n for n in added if n.endswith("_store")), None)
+    if store is None:
+        store = next(b.name for b in new.blocks if b.name in names and b is not names[b.name]
+                     and b.name != block.name)  # fmt: skip
+    outer = len(block.spatial)
+    return new, _Tile(block.name, store, outer, len(sizes), panels)
+
+
+def _at_most(block: Block, position: int, size: int, room: int) -> int:
+    """The largest tile that is allowed on the axis, fits the registers and is no larger."""
+    options = tile_options(block, position)
+    return max((t for t in options if t <= min(size, room)), default=1)
+
+
+def _named(program: Program, name: str) -> Block:
+    return next(block for block in program.blocks if block.name == name)
+
+
+def _tile_nest(
+    sch: Any, program: Program, tile: _Tile, knobs: Knobs, machine: Machine
+) -> None:
+    core = sch.get_sblock(tile.core, "main")
+    loops = sch.get_loops(core)
+    outer, inner = loops[: tile.outer], loops[tile.outer : tile.outer + tile.inner]
+    steps = loops[tile.outer + tile.inner :]
+    outer = [loop for loop in outer if _extent(sch, loop) > 1] or outer[:1]
+    first, second = [], []
+    big = sorted(outer, key=lambda loop: -_extent(sch, loop))[:2]
+    for loop in outer:
+        what = {id(l): w for l, w in zip(big, ("block_a", "block_b"), strict=False)}.get(id(loop))
+        factor = int(knobs.get(f"{tile.core}.{what}", 1)) if what else 1
+        factor = gcd(factor, _extent(sch, loop))
+        if factor > 1:
+            a, b = sch.split(loop, [None, factor])
+            first.append(a)
+            second.append(b)
+        else:
+            first.append(loop)
+    if knobs.get(f"{tile.core}.order", 0) == 1:
+        first.reverse()
+        second.reverse()
+    unroll = int(knobs.get(f"{tile.core}.unroll", 1))
+    unroll = gcd(unroll, _extent(sch, steps[-1]))
+    if unroll > 1:
+        steps = [*steps[:-1], *sch.split(steps[-1], [None, unroll])]
+    sch.reorder(*first, *second, *steps, *inner)
+    rows = sch.fuse(*first) if len(first) > 1 else first[0]
+    at = second[-1] if second else rows
+    store = sch.get_sblock(tile.store, "main")
+    sch.reverse_compute_at(store, at)
+    if _parallel(knobs, tile.core):
+        sch.parallel(rows)
+    for loop in inner[:-1]:
+        sch.unroll(loop)
+    sch.vectorize(inner[-1])
+    if unroll > 1:
+        sch.unroll(steps[-1])
+    init = sch.decompose_reduction(core, steps[0])
+    made = sch.get_loops(init)
+    for loop in made[-tile.inner : -1] if tile.inner > 1 else []:
+        sch.unroll(loop)
+    sch.vectorize(made[-1])
+    sch.set_scope(core, 0, "local")
+    _tile_store(sch, program, tile, store)
+
+
+def _tile_store(sch: Any, program: Program, tile: _Tile, store: Any) -> None:
+    """Order and vectorize the loops that write a finished tile."""
+    block = _named(program, tile.store)
+    written = access_of(block, block.buffer, block.indices)
+    count = tile.inner
+    loops = sch.get_loops(store)[-count:]
+    strides = [written.stride(len(block.iters) - count + i) for i in range(count)]
+    best = next((i for i, stride in enumerate(strides) if stride == 1), None)
+    if best is None:
+        return
+    order = [loop for i, loop in enumerate(loops) if i != best] + [loops[best]]
+    sch.reorder(*order)
+    for loop in order[:-1]:
+        sch.unroll(loop)
+    if best == count - 1 or _extent(sch, order[-1]) in (4, 8, 16, 32, 64):
+        sch.vectorize(order[-1])
+
+
+def _extent(sch: Any, loop: Any) -> int:
+    return int(sch.get(loop).extent)
+
+
+def _parallel(knobs: Knobs, name: str) -> bool:
+    return knobs.get(f"{name}.parallel", 1) == 1
+
+
+def _map_nest(sch: Any, block: Block, knobs: Knobs, machine: Machine, owner: str) -> None:
+    handle = sch.get_sblock(block.name, "main")
+    loops = sch.get_loops(handle)
+    _finish(sch, block, handle, loops, 0, knobs, machine, owner)
+
+
+def _finish(
+    sch: Any, block: Block, handle: Any, loops: list[Any], fixed: int, knobs: Knobs,
+    machine: Machine, owner: str,
+) -> None:  # fmt: skip
+    """Vectorize the innermost loop of a map and run the outer ones in parallel."""
+    width = machine.lanes(str(block.buffer.dtype))
+    last = loops[-1]
+    outer = loops[:-1]
+    extent = _extent(sch, last)
+    vectors = int(knobs.get(f"{owner}.vectors", 2))
+    size = width * vectors
+    if extent > size:
+        split = sch.split(last, [None, size])
+        outer = [*outer, split[0]]
+        sch.vectorize(split[1])
+    elif extent > 1 and (extent >= 4 or not outer):
+        sch.vectorize(last)
+    if fixed == 0 and outer and _parallel(knobs, owner):
+        keep = outer
+        if len(keep) > 1 and extent > size and prod(_extent(sch, l) for l in keep[:-1]) >= 16:
+            keep = keep[:-1]
+        sch.parallel(sch.fuse(*keep) if len(keep) > 1 else keep[0])
+
+
+def _group(
+    sch: Any, program: Program, root: Block, tiles: list[_Tile], laned: set[str],
+    placed: set[str], knobs: Knobs, machine: Machine,
+) -> set[str]:  # fmt: skip
+    """Schedule ``root`` with the light producers that can run inside its rows."""
+    tiled = {n for t in tiles for n in (t.core, t.store, *t.panels)}
+    members = _members(program, root, tiled, placed, knobs)
+    rows = _row_rank(program, root, members, laned)
+    handle = sch.get_sblock(root.name, "main")
+    loops = sch.get_loops(handle)
+    done = {root.name}
+    attached: list[Block] = []
+    if members and rows:
+        if rows == len(loops) and not root.reductions:
+            at = loops[-1]
+        else:
+            at = loops[rows - 1]
+        for member in members:
+            other = sch.get_sblock(member.name, "main")
+            try:
+                sch.compute_at(other, at)
+            except ScheduleError:
+                continue
+            attached.append(member)
+            done.add(member.name)
+    for member in attached:
+        _row_block(sch, member, machine, knobs, len(sch.get_loops(sch.get_sblock(root.name, "main"))[:rows]))
+    own = sch.get_loops(handle)
+    if attached:
+        if len(own) > rows:
+            _inner_map(sch, root, own[-1], knobs, machine)
+        outer = sch.get_loops(handle)[:rows]
+        if _parallel(knobs, root.name):
+            sch.parallel(sch.fuse(*outer) if len(outer) > 1 else outer[0])
+    elif root.reductions:
+        _plain_reduction(sch, root, handle, knobs)
+    else:
+        _finish(sch, root, handle, own, 0, knobs, machine, root.name)
+    return done
+
+
+def _members(
+    program: Program, root: Block, tiled: set[str], placed: set[str], knobs: Knobs
+) -> list[Block]:
+    """Producers, nearest first, that only blocks of the group read and that nothing has placed."""
+    if knobs.get(f"{root.name}.fuse", 1) == 0:
+        return []
+    group, found = {root.name}, []
+    for block in reversed(program.blocks):
+        if block.name in group or block.name in tiled or block.name in placed:
+            continue
+        readers = consumers(program, block)
+        is_result = any(block.buffer.same_as(p) for p in program.params)
+        if readers and not is_result and all(reader.name in group for reader in readers):
+            group.add(block.name)
+            found.append(block)
+    return found
+
+
+def _row_rank(program: Program, root: Block, members: list[Block], laned: set[str]) -> int:
+    """How many of the root's loops are rows: those that every laned reduction keeps."""
+    ranks = [
+        len(block.spatial)
+        for block in members
+        if block.name in laned or block.reductions
+        if not block.name.endswith(("_lanes", "_tail"))
+    ]
+    if root.name in laned:
+        ranks.append(len(root.spatial))
+    return min([*ranks, len(root.iters)]) if ranks else 0
+
+
+def _row_block(sch: Any, block: Block, machine: Machine, knobs: Knobs, rows: int) -> None:
+    """Vectorize a block that has been placed inside a row."""
+    handle = sch.get_sblock(block.name, "main")
+    loops = sch.get_loops(handle)
+    own = loops[rows:]
+    if not own:
+        return
+    if block.name.endswith("_lanes"):
+        spatial = [it for it in block.iters if not it.reduction]
+        kept = own[: len(own) - len(block.reductions)]
+        steps = own[len(own) - len(block.reductions) :]
+        del spatial
+        sch.reorder(*steps, *kept)
+        sch.vectorize(kept[-1])
+        init = sch.decompose_reduction(handle, steps[0])
+        sch.vectorize(sch.get_loops(init)[-1])
+        sch.set_scope(handle, 0, "local")
+    elif block.name.endswith("_fold"):
+        sch.vectorize(own[-1])
+        sch.set_scope(handle, 0, "local")
+    elif not block.reductions:
+        _inner_map(sch, block, own[-1], knobs, machine)
+    elif block.name.endswith("_tail"):
+        for loop in own:
+            if _extent(sch, loop) <= 64:
+                sch.unroll(loop)
+
+
+def _inner_map(sch: Any, block: Block, last: Any, knobs: Knobs, machine: Machine) -> None:
+    width = machine.lanes(str(block.buffer.dtype))
+    extent = _extent(sch, last)
+    size = width * int(knobs.get(f"{block.name}.vectors", 2))
+    if extent > size:
+        sch.vectorize(sch.split(last, [None, size])[1])
+    elif extent >= 4:
+        sch.vectorize(last)
+
+
+def _plain_reduction(sch: Any, block: Block, handle: Any, knobs: Knobs) -> None:
+    loops = sch.get_loops(handle)
+    outer = loops[: len(block.spatial)]
+    if outer and _parallel(knobs, block.name):
+        sch.parallel(sch.fuse(*outer) if len(outer) > 1 else outer[0])
