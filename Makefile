@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 KERNEL ?= kernels/matmul_bias_relu.mlir
 BENCH ?= tests/bench/throughput.py tests/bench/quality.py
 PYTEST_WORKERS ?= 2
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check \
 	--constraint constraints.txt
 
 # One stamp a set of packages: a set-up that is up to date costs nothing.
