@@ -1,0 +1,168 @@
+"""Floating-point operations that TensorIR has not, or has with other rules for NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import ml_dtypes
+from tvm import tirx
+
+from costmodel.backends.tvm.lowering.casts import dtype_of
+from costmodel.backends.tvm.lowering.types import Expr, immediate
+
+__all__ = [
+    "SMALLEST_NORMAL",
+    "cbrt",
+    "compare",
+    "copysign",
+    "expm1",
+    "isinf",
+    "isnan",
+    "maximum",
+    "maxnum",
+    "minimum",
+    "minnum",
+    "round_half_away",
+    "round_half_even",
+]
+
+#: The smallest positive normal number, by TVM dtype.
+SMALLEST_NORMAL: Mapping[str, float] = {
+    dtype: float(ml_dtypes.finfo(dtype).smallest_normal)
+    for dtype in ("float64", "float32", "float16", "bfloat16")
+}
+
+_BITS = {"float64": "int64", "float32": "int32", "float16": "int16", "bfloat16": "int16"}
+
+#: Largest number below one half: adding it never carries an exact tie's lower neighbour up.
+_BELOW_HALF = {"float64": 0.49999999999999994, "float32": 0.49999997019767761}
+
+
+def isnan(value: Expr) -> Expr:
+    """True for NaN; a node of its own, since TVM folds ``x != x`` to false."""
+    return tirx.isnan(_wide(value))
+
+
+def isinf(value: Expr) -> Expr:
+    """True for both infinities."""
+    return tirx.EQ(tirx.abs(value), immediate(dtype_of(value), float("inf")))
+
+
+def maxnum(lhs: Expr, rhs: Expr) -> Expr:
+    """The greater; the other one where one is NaN (IEEE 754-2019 maximumNumber, up to zeros)."""
+    return _extremum(tirx.Max, lhs, rhs, propagate=False)
+
+
+def minnum(lhs: Expr, rhs: Expr) -> Expr:
+    """The smaller; the other one where one is NaN."""
+    return _extremum(tirx.Min, lhs, rhs, propagate=False)
+
+
+def maximum(lhs: Expr, rhs: Expr) -> Expr:
+    """The greater; NaN where either is NaN (IEEE 754-2019 maximum, up to the sign of zero)."""
+    return _extremum(tirx.Max, lhs, rhs, propagate=True)
+
+
+def minimum(lhs: Expr, rhs: Expr) -> Expr:
+    """The smaller; NaN where either is NaN."""
+    return _extremum(tirx.Min, lhs, rhs, propagate=True)
+
+
+def _extremum(
+    node: Callable[[Expr, Expr], Expr],
+    lhs: Expr,
+    rhs: Expr,
+    *,
+    propagate: bool,
+) -> Expr:
+    """TVM's Max and Min compile to a compare and a select that give ``rhs`` if either is NaN.
+
+    So ``rhs`` being NaN comes through, and only ``lhs`` (or, where the number is wanted, ``rhs``)
+    has to be tested; literals need no test.
+    """
+    if propagate:
+        if _is_number(lhs):
+            return node(lhs, rhs)
+        if _is_number(rhs):
+            return node(rhs, lhs)
+        return tirx.Select(isnan(lhs), lhs, node(lhs, rhs))
+    if _is_number(rhs):
+        return node(lhs, rhs)
+    if _is_number(lhs):
+        return node(rhs, lhs)
+    return tirx.Select(isnan(rhs), lhs, node(lhs, rhs))
+
+
+def _is_number(value: Expr) -> bool:
+    return isinstance(value, tirx.FloatImm) and not math.isnan(value.value)
+
+
+def compare(predicate: int, lhs: Expr, rhs: Expr) -> Expr:
+    """``arith.cmpf`` by the number of its predicate; TVM's own comparisons are the ordered ones."""
+    if predicate in (0, 15):
+        return immediate("bool", predicate == 15)
+    unordered = tirx.Or(isnan(lhs), isnan(rhs))
+    if predicate == 7:
+        return tirx.Not(unordered)
+    if predicate == 14:
+        return unordered
+    nodes = (tirx.EQ, tirx.GT, tirx.GE, tirx.LT, tirx.LE, tirx.NE)
+    if predicate < 7:
+        return nodes[predicate - 1](lhs, rhs)
+    return tirx.Or(nodes[predicate - 8](lhs, rhs), unordered)
+
+
+def copysign(magnitude: Expr, sign: Expr) -> Expr:
+    """The bits of ``magnitude`` with the sign bit of ``sign``."""
+    dtype = dtype_of(magnitude)
+    bits = _BITS[dtype]
+    width = int(bits[3:])
+    low = immediate(bits, 2 ** (width - 1) - 1)
+    high = immediate(bits, -(2 ** (width - 1)))
+    return tirx.reinterpret(
+        dtype,
+        tirx.bitwise_or(
+            tirx.bitwise_and(tirx.reinterpret(bits, magnitude), low),
+            tirx.bitwise_and(tirx.reinterpret(bits, sign), high),
+        ),
+    )
+
+
+def round_half_away(value: Expr) -> Expr:
+    """Nearest integer, ties away from zero, in instructions that vectors have."""
+    dtype = dtype_of(value)
+    wide = _wide(value)
+    half = immediate(dtype_of(wide), _BELOW_HALF[dtype_of(wide)])
+    return _as(dtype, tirx.trunc(tirx.Add(wide, copysign(half, wide))))
+
+
+def round_half_even(value: Expr) -> Expr:
+    """Nearest integer, ties to even."""
+    return _as(dtype_of(value), tirx.nearbyint(_wide(value)))
+
+
+def expm1(value: Expr) -> Expr:
+    """``exp(x) - 1``; near zero through ``2 t / (1 - t)`` with ``t = tanh(x / 2)``."""
+    dtype = dtype_of(value)
+    wide = _wide(value)
+    one = immediate(dtype_of(wide), 1)
+    half = tirx.tanh(tirx.Mul(wide, immediate(dtype_of(wide), 0.5)))
+    near = tirx.Div(tirx.Add(half, half), tirx.Sub(one, half))
+    far = tirx.Sub(tirx.exp(wide), one)
+    return _as(dtype, tirx.Select(tirx.LT(tirx.abs(wide), one), near, far))
+
+
+def cbrt(value: Expr) -> Expr:
+    """The real cube root, through a power of the magnitude."""
+    third = immediate(dtype_of(value), 1 / 3)
+    return copysign(tirx.pow(tirx.abs(value), third), value)
+
+
+def _wide(value: Expr) -> Expr:
+    """Half precisions through f32: their own instructions are scalar calls."""
+    return value if dtype_of(value) in ("float32", "float64") else tirx.Cast("float32", value)
+
+
+def _as(dtype: str, value: Expr) -> Expr:
+    return value if dtype_of(value) == dtype else tirx.Cast(dtype, value)
