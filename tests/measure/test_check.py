@@ -115,10 +115,17 @@ def test_equal_arrays_are_accepted_without_error_or_message():
 
 def test_integers_must_be_equal():
     expected = np.array([1000, 2000, 3000], np.int32)
-    result = compare([expected + [0, 0, 1]], [expected], reduction_length=10**6)
-    assert not compare([expected + np.int32(1)], [expected], reduction_length=10**6).ok
-    assert not result.ok  # and of the same type: int64 is not int32
-    assert "3xi64, expected 3xi32" in result.message
+    off_by_one = expected + np.array([0, 0, 1], np.int32)
+    result = compare([off_by_one], [expected], reduction_length=10**6)
+    assert not result.ok
+    assert "output 0[2] is 3001, expected 3000" in result.message
+    assert compare([expected.copy()], [expected], reduction_length=10**6).ok
+
+
+def test_another_element_type_is_rejected_even_with_equal_values():
+    expected = np.array([1, 2, 3], np.int32)
+    result = compare([expected.astype(np.int64)], [expected], reduction_length=1)
+    assert "output 0 is 3xi64, expected 3xi32" in result.message
 
 
 def test_booleans_must_be_equal():
