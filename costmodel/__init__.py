@@ -62,7 +62,7 @@ __version__ = "0.1.0"
 
 #: Imported when first asked for, since they import compilers. Their module is not called
 #: ``tune``: importing a submodule of that name would put the module in the function's place.
-_LAZY = {name: "costmodel.tuning" for name in ("predict", "rank", "tune")}
+_LAZY = dict.fromkeys(("predict", "rank", "tune"), "costmodel.tuning")
 
 
 def __getattr__(name: str) -> Any:

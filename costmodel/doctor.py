@@ -171,7 +171,7 @@ def _machine(threads: int | None, measure: bool) -> tuple[Target | None, Check]:
     from costmodel.target import host_target
 
     try:
-        target = host_target(threads, measure=measure)
+        target = host_target(threads, measure=measure, refresh=measure)
     except CostModelError as error:
         return None, Check("machine", Status.FAILED, error.message, error.hint)
     found = f"{target.cpu}, {target.threads} threads, {8 * target.vector_bytes}-bit vectors"

@@ -49,7 +49,9 @@ def test_costmodel_is_all_that_can_be_imported(wheel: list[PurePosixPath]) -> No
 
 
 def test_every_source_file_is_in(wheel: list[PurePosixPath]) -> None:
-    sources = {path.relative_to(ROOT) for path in (ROOT / "costmodel").rglob("*.py")}
+    suffixes = {".py", ".c"}
+    files = (ROOT / "costmodel").rglob("*")
+    sources = {path.relative_to(ROOT) for path in files if path.suffix in suffixes}
     assert {str(path) for path in sources} <= {str(path) for path in wheel}
 
 
