@@ -237,11 +237,13 @@ def _table(titles: list[str], rows: list[list[str]]) -> None:
     """A table without markup, since names come from files; nothing for no rows."""
     if not rows:
         return
+    from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*titles)
+    first, *others = titles  # the first is there to be copied, so it is never cut
+    table = Table(Column(first, no_wrap=True), *others, box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)

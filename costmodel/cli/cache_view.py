@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -89,7 +90,7 @@ def _expand(prefix: str, hashes: Iterable[str], what: str) -> str:
 def export_jsonl(store: SQLiteStore, output: Path | None) -> dict[str, Any]:
     """Write JSON lines to ``output`` or stdout; returns ``records`` and ``files``."""
     if output is None:
-        return {"records": export_lines(store, click.get_text_stream("stdout")), "files": []}
+        return {"records": export_lines(store, sys.stdout), "files": []}
     _refuse_store(store, output)
     count = 0
 
@@ -132,7 +133,10 @@ def export_t4(
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
-    write_text(path, lambda stream: json.dump(document, stream, indent=2))
+    def write(stream: IO[str]) -> None:
+        json.dump(document, stream, indent=2)
+
+    write_text(path, write)
 
 
 def _refuse_store(store: SQLiteStore, output: Path) -> None:

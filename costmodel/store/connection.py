@@ -224,7 +224,7 @@ def _check_writable(path: Path) -> None:
         raise StoreError(f"{path.parent} cannot be created: {error.strerror}") from error
     for place in [path, path.parent] if path.exists() else [path.parent]:
         if not _access(place, os.W_OK):
-            kind = "directory" if place is path.parent else "file"
+            kind = "file" if place is path else "directory"
             raise StoreReadOnlyError(
                 f"the store {path} cannot be written: its {kind} is read-only",
                 hint="change its permissions, or name another store with --store",
