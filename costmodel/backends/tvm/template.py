@@ -68,7 +68,8 @@ def schedule(program: Program, knobs: Knobs, machine: Machine) -> s_tir.Schedule
                 _tile_nest(sch, program, tile, knobs, machine)
                 placed |= {tile.store, tile.core}
             elif any(block.name in t.panels for t in tiles):
-                _map_nest(sch, block, knobs, machine, owner=block.name.rsplit("_panel", 1)[0])
+                loops = sch.get_loops(sch.get_sblock(block.name, "main"))
+                _finish(sch, block, loops, knobs, machine, block.name.rsplit("_panel", 1)[0])
                 placed.add(block.name)
             else:
                 placed |= _group(sch, program, block, tiles, laned, placed, knobs, machine)
@@ -218,34 +219,24 @@ def _parallel(knobs: Knobs, name: str) -> bool:
     return knobs.get(f"{name}.parallel", 1) == 1
 
 
-def _map_nest(sch: Any, block: Block, knobs: Knobs, machine: Machine, owner: str) -> None:
-    handle = sch.get_sblock(block.name, "main")
-    loops = sch.get_loops(handle)
-    _finish(sch, block, handle, loops, 0, knobs, machine, owner)
-
-
 def _finish(
-    sch: Any, block: Block, handle: Any, loops: list[Any], fixed: int, knobs: Knobs,
-    machine: Machine, owner: str,
-) -> None:  # fmt: skip
+    sch: Any, block: Block, loops: list[Any], knobs: Knobs, machine: Machine, owner: str
+) -> None:
     """Vectorize the innermost loop of a map and run the outer ones in parallel."""
-    width = machine.lanes(str(block.buffer.dtype))
-    last = loops[-1]
-    outer = loops[:-1]
+    size = machine.lanes(str(block.buffer.dtype)) * int(knobs.get(f"{owner}.vectors", 2))
+    *outer, last = loops
     extent = _extent(sch, last)
-    vectors = int(knobs.get(f"{owner}.vectors", 2))
-    size = width * vectors
     if extent > size:
         split = sch.split(last, [None, size])
         outer = [*outer, split[0]]
         sch.vectorize(split[1])
     elif extent > 1 and (extent >= 4 or not outer):
         sch.vectorize(last)
-    if fixed == 0 and outer and _parallel(knobs, owner):
-        keep = outer
-        if len(keep) > 1 and extent > size and prod(_extent(sch, l) for l in keep[:-1]) >= 16:
-            keep = keep[:-1]
-        sch.parallel(sch.fuse(*keep) if len(keep) > 1 else keep[0])
+    if outer and _parallel(knobs, owner):
+        rows = outer[:-1] if extent > size else outer
+        enough = prod(_extent(sch, loop) for loop in rows) >= 4 * machine.threads
+        chosen = rows if enough else outer
+        sch.parallel(sch.fuse(*chosen) if len(chosen) > 1 else chosen[0])
 
 
 def _group(
@@ -257,36 +248,36 @@ def _group(
     members = _members(program, root, tiled, placed, knobs)
     rows = _row_rank(program, root, members, laned)
     handle = sch.get_sblock(root.name, "main")
-    loops = sch.get_loops(handle)
-    done = {root.name}
-    attached: list[Block] = []
-    if members and rows:
-        if rows == len(loops) and not root.reductions:
-            at = loops[-1]
+    attached = _attach(sch, members, sch.get_loops(handle)[rows - 1]) if rows else []
+    if not attached:
+        loops = sch.get_loops(handle)
+        if root.reductions:
+            _plain_reduction(sch, root, loops, knobs)
         else:
-            at = loops[rows - 1]
-        for member in members:
-            other = sch.get_sblock(member.name, "main")
-            try:
-                sch.compute_at(other, at)
-            except ScheduleError:
-                continue
-            attached.append(member)
-            done.add(member.name)
-    for member in attached:
-        _row_block(sch, member, machine, knobs, len(sch.get_loops(sch.get_sblock(root.name, "main"))[:rows]))
-    own = sch.get_loops(handle)
-    if attached:
-        if len(own) > rows:
-            _inner_map(sch, root, own[-1], knobs, machine)
+            _finish(sch, root, loops, knobs, machine, root.name)
+        return {root.name}
+    if _parallel(knobs, root.name):
         outer = sch.get_loops(handle)[:rows]
-        if _parallel(knobs, root.name):
-            sch.parallel(sch.fuse(*outer) if len(outer) > 1 else outer[0])
-    elif root.reductions:
-        _plain_reduction(sch, root, handle, knobs)
-    else:
-        _finish(sch, root, handle, own, 0, knobs, machine, root.name)
-    return done
+        sch.parallel(sch.fuse(*outer) if rows > 1 else outer[0])
+        rows = 1
+    for block in (*attached, root):
+        _row_block(sch, block, rows, knobs, machine)
+    return {root.name, *(block.name for block in attached)}
+
+
+def _attach(sch: Any, members: list[Block], row: Any) -> list[Block]:
+    """Move into the row those members that may be computed there; the rest stay outside."""
+    attached = []
+    for member in members:
+        try:
+            sch.compute_at(sch.get_sblock(member.name, "main"), row)
+        except ScheduleError:
+            continue
+        attached.append(member)
+    for member in attached:
+        # On the stack: a heap workspace would be taken and given back once a row.
+        sch.set_scope(sch.get_sblock(member.name, "main"), 0, "local")
+    return attached
 
 
 def _members(
@@ -320,32 +311,26 @@ def _row_rank(program: Program, root: Block, members: list[Block], laned: set[st
     return min([*ranks, len(root.iters)]) if ranks else 0
 
 
-def _row_block(sch: Any, block: Block, machine: Machine, knobs: Knobs, rows: int) -> None:
-    """Vectorize a block that has been placed inside a row."""
+def _row_block(sch: Any, block: Block, rows: int, knobs: Knobs, machine: Machine) -> None:
+    """Vectorize a block that runs inside the row loops."""
     handle = sch.get_sblock(block.name, "main")
-    loops = sch.get_loops(handle)
-    own = loops[rows:]
+    own = sch.get_loops(handle)[rows:]
     if not own:
         return
     if block.name.endswith("_lanes"):
-        spatial = [it for it in block.iters if not it.reduction]
-        kept = own[: len(own) - len(block.reductions)]
-        steps = own[len(own) - len(block.reductions) :]
-        del spatial
-        sch.reorder(*steps, *kept)
-        sch.vectorize(kept[-1])
-        init = sch.decompose_reduction(handle, steps[0])
+        split = len(own) - len(block.reductions)
+        sch.reorder(*own[split:], *own[:split])
+        sch.vectorize(own[split - 1])
+        init = sch.decompose_reduction(handle, own[split])
         sch.vectorize(sch.get_loops(init)[-1])
-        sch.set_scope(handle, 0, "local")
     elif block.name.endswith("_fold"):
         sch.vectorize(own[-1])
-        sch.set_scope(handle, 0, "local")
-    elif not block.reductions:
-        _inner_map(sch, block, own[-1], knobs, machine)
     elif block.name.endswith("_tail"):
         for loop in own:
             if _extent(sch, loop) <= 64:
                 sch.unroll(loop)
+    elif not block.reductions:
+        _inner_map(sch, block, own[-1], knobs, machine)
 
 
 def _inner_map(sch: Any, block: Block, last: Any, knobs: Knobs, machine: Machine) -> None:
@@ -358,8 +343,7 @@ def _inner_map(sch: Any, block: Block, last: Any, knobs: Knobs, machine: Machine
         sch.vectorize(last)
 
 
-def _plain_reduction(sch: Any, block: Block, handle: Any, knobs: Knobs) -> None:
-    loops = sch.get_loops(handle)
+def _plain_reduction(sch: Any, block: Block, loops: list[Any], knobs: Knobs) -> None:
     outer = loops[: len(block.spatial)]
     if outer and _parallel(knobs, block.name):
         sch.parallel(sch.fuse(*outer) if len(outer) > 1 else outer[0])

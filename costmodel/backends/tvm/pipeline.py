@@ -1,0 +1,75 @@
+"""TVM's lowering pipeline, with small tiles kept on the stack.
+
+The stock pipeline takes every buffer of scope "local" from the heap workspace, once a tile, even
+accumulators that belong in registers. An annotation on the allocation prevents that.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import prod
+from typing import Any
+
+import tvm
+from tvm import tirx
+from tvm.s_tir.pipeline import default_s_tir_pipeline
+
+__all__ = ["compile_module", "pipeline_name"]
+
+#: Buffers larger than this stay in the heap workspace; thread stacks are 8 MiB by default.
+STACK_BYTES = 64 << 10
+
+
+def compile_module(mod: tvm.IRModule, target: tvm.target.Target) -> Any:
+    """Compile a scheduled module; returns TVM's ``Executable``."""
+    from costmodel.backends.tvm import intrinsics
+
+    intrinsics.register()
+    return tvm.compile(mod, target, tir_pipeline=pipeline_name())
+
+
+@cache
+def pipeline_name() -> str:
+    """Register the pipeline once and return its name."""
+    from tvm.tirx.compilation_pipeline import register_tir_pipeline
+
+    def pipeline() -> Any:
+        stock, host, device = default_s_tir_pipeline()
+        return tvm.ir.transform.Sequential([stock, _keep_on_stack]), host, device
+
+    register_tir_pipeline("costmodel_cpu", pipeline)
+    return "costmodel_cpu"
+
+
+@tirx.transform.prim_func_pass(opt_level=0, name="costmodel.KeepOnStack")
+def _keep_on_stack(func: tirx.PrimFunc, _mod: tvm.IRModule, _context: Any) -> tirx.PrimFunc:
+    return func.with_body(_annotate(func.body), func.span)
+
+
+def _annotate(stmt: Any) -> Any:
+    if isinstance(stmt, tirx.SeqStmt):
+        return tirx.SeqStmt([_annotate(part) for part in stmt.seq])
+    if isinstance(stmt, tirx.AllocBuffer) and _fits_stack(stmt.buffer):
+        annotations = dict(stmt.annotations.items()) | {"disable_lower_builtin": tirx.const(True, "bool")}
+        return tirx.stmt.AllocBuffer(stmt.buffer, annotations)
+    if isinstance(stmt, tirx.For):
+        return tirx.For(
+            stmt.loop_var, stmt.min, stmt.extent, stmt.kind, _annotate(stmt.body),
+            stmt.thread_binding, stmt.annotations, stmt.step,
+        )  # fmt: skip
+    if isinstance(stmt, tirx.AttrStmt):
+        return tirx.AttrStmt(stmt.node, stmt.attr_key, stmt.value, _annotate(stmt.body))
+    if isinstance(stmt, tirx.IfThenElse):
+        other = None if stmt.else_case is None else _annotate(stmt.else_case)
+        return tirx.IfThenElse(stmt.condition, _annotate(stmt.then_case), other)
+    return stmt
+
+
+def _fits_stack(buffer: Any) -> bool:
+    if buffer.scope() != "local" or not all(
+        isinstance(extent, tvm.ir.prim.expr.IntImm) for extent in buffer.shape
+    ):
+        return False
+    bits = tvm.DataType(buffer.dtype).bits * tvm.DataType(buffer.dtype).lanes
+    return prod(int(extent) for extent in buffer.shape) * bits // 8 <= STACK_BYTES
+
