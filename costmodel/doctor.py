@@ -21,7 +21,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, MeasureError
 from costmodel.records import Target
 
 __all__ = ["Check", "Diagnosis", "Status", "examine"]
@@ -59,10 +59,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All findings; ``target`` is None where the machine could not be described."""
+    """All findings; ``target`` has no rates where they were not or could not be measured."""
 
     versions: Mapping[str, str | None]
-    target: Target | None
+    target: Target
     checks: tuple[Check, ...]
 
     @property
@@ -73,7 +73,7 @@ class Diagnosis:
         return {
             "usable": self.usable,
             "versions": dict(self.versions),
-            "target": None if self.target is None else asdict(self.target),
+            "target": asdict(self.target),
             "checks": [asdict(check) for check in self.checks],
         }
 
@@ -83,7 +83,8 @@ def examine(
 ) -> Diagnosis:
     """Look at the installation, the machine and the store; changes none of them.
 
-    With ``measure`` the CPU's peak FLOP/s and memory bandwidth are measured, for a few seconds.
+    With ``measure`` the CPU's peak FLOP/s and memory bandwidth are measured anew, for a few
+    seconds. Raises UsageError for more threads than there are cores.
     """
     versions = {name: version for name, version, _ in _requirements()}
     checks = [_python(), *_packages(), *_imports(), _c_compiler(), _load(threads)]
@@ -167,13 +168,14 @@ def _load(threads: int | None) -> Check:
     return Check("load", Status.OK, found)
 
 
-def _machine(threads: int | None, measure: bool) -> tuple[Target | None, Check]:
+def _machine(threads: int | None, measure: bool) -> tuple[Target, Check]:
     from costmodel.target import host_target
 
     try:
         target = host_target(threads, measure=measure, refresh=measure)
-    except CostModelError as error:
-        return None, Check("machine", Status.FAILED, error.message, error.hint)
+    except MeasureError as error:  # what the machine is can be told without its rates
+        failure = Check("machine", Status.FAILED, error.message, error.hint)
+        return host_target(threads, measure=False), failure
     found = f"{target.cpu}, {target.threads} threads, {8 * target.vector_bytes}-bit vectors"
     if target.vector_bytes < 32:
         hint = "kernels will be slow: a CPU with AVX2 or AVX-512 is what the tuner is made for"

@@ -16,8 +16,8 @@ from functools import cached_property
 from typing import Any
 
 __all__ = [
-    "Candidate",
     "DTYPE_BYTES",
+    "Candidate",
     "Environment",
     "Measurement",
     "Outcome",
@@ -39,8 +39,12 @@ DTYPE_BYTES: Mapping[str, int] = {
 
 def digest(value: object) -> str:
     """SHA-256 of a string, or of the canonical JSON (sorted keys, no spaces) of anything else."""
-    text = value if isinstance(value, str) else json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    text = (
+        value
+        if isinstance(value, str)
+        else json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+        )
     )
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ class Backend(Protocol):
 class LoadedKernel(Protocol):
     """A compiled candidate in the measuring worker's process."""
 
-    def prepare(self, inputs: Sequence[NDArray], outputs: Sequence[NDArray]) -> None:
+    def prepare(self, inputs: Sequence[NDArray[Any]], outputs: Sequence[NDArray[Any]]) -> None:
         """Copy arrays into the kernel's own buffers (scalars have shape ``()``)."""
         ...
 
@@ -84,6 +84,6 @@ class LoadedKernel(Protocol):
         """Run ``number`` times back to back; seconds for all of them, by a monotonic clock."""
         ...
 
-    def results(self) -> list[NDArray]:
+    def results(self) -> list[NDArray[Any]]:
         """Copies of the output buffers."""
         ...

@@ -52,8 +52,7 @@ def _print(diagnosis: Diagnosis) -> None:
         click.echo(f"{click.style(f'{word:>8}', fg=colour)}  {check.name}: {check.value}")
         if check.hint is not None:
             click.echo(f"{'':>8}  hint: {check.hint}")
-    if diagnosis.target is not None:
-        _print_target(diagnosis.target)
+    _print_target(diagnosis.target)
     click.echo("\nversions")
     for name, version in diagnosis.versions.items():
         click.echo(f"  {name:<20} {version or '-'}")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-
-from costmodel.errors import UsageError
 
 __all__ = [
     "check_seconds",
@@ -44,23 +41,9 @@ seed_option = click.option(
 )
 
 
-def _check_threads(
-    _context: click.Context, _parameter: click.Parameter, value: int | None
-) -> int | None:
-    """More threads than cores would time the operating system's scheduler."""
-    available = len(os.sched_getaffinity(0))
-    if value is not None and value > available:
-        raise UsageError(
-            f"--threads {value}, and this process may use {available} cores",
-            hint=f"give a number from 1 to {available}, or leave --threads out to use all",
-        )
-    return value
-
-
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),
-    callback=_check_threads,
     metavar="N",
     help="Threads that the kernel runs on; by default every core that this process may use.",
 )

@@ -22,58 +22,53 @@ def checks(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, str]]:
     return {check["name"]: check for check in json.loads(done.stdout)["checks"]}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> str:
-    return str(tmp_path / "store.sqlite")
-
-
-def test_this_machine_is_fit(store: str) -> None:
-    done = doctor("--json", "--store", store)
+def test_this_machine_is_fit(tmp_path: Path) -> None:
+    store = tmp_path / "store.sqlite"
+    done = doctor("--json", "--store", str(store))
     found = json.loads(done.stdout)
     assert done.returncode == 0, done.stdout
     assert found["usable"] is True
     assert found["versions"]["apache-tvm"] == "0.27.0.post1"
     assert found["target"]["threads"] >= 1
     assert {"TVM", "IREE", "XGBoost", "C compiler", "store", "machine"} <= set(checks(done))
-    assert not os.path.exists(store)
+    assert not store.exists()
 
 
-def test_for_people_it_is_a_list(store: str) -> None:
-    done = doctor("--store", store)
-    assert done.returncode == 0, done.stdout
-    assert "ok  C compiler: " in done.stdout
-    assert done.stdout.rstrip().endswith("fit to tune")
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A damaged store, no program on the PATH, and packages of the wrong versions.
 
-
-def test_without_a_c_compiler_it_says_how_to_get_one(store: str, tmp_path: Path) -> None:
-    done = doctor("--json", "--store", store, PATH=str(tmp_path))
-    assert done.returncode == 1
-    compiler = checks(done)["C compiler"]
-    assert compiler["status"] == "failed"
-    assert "apt-get install gcc" in compiler["hint"]
-
-
-def test_a_damaged_store_is_found(tmp_path: Path) -> None:
-    store = tmp_path / "store.sqlite"
-    store.write_bytes(b"not a database at all, but long enough to look at" * 100)
-    done = doctor("--json", "--store", str(store))
-    assert done.returncode == 1
-    assert checks(done)["store"]["status"] == "failed"
-    assert store.read_bytes().startswith(b"not a database")
-
-
-def test_a_package_that_is_missing_or_old_is_named(store: str, tmp_path: Path) -> None:
-    """Metadata that comes first on the path is what pip would have left behind."""
+    Metadata that comes first on the path is what pip would have left behind.
+    """
+    folder = tmp_path_factory.mktemp("broken")
+    (folder / "store.sqlite").write_bytes(b"not a database at all, but of some length" * 100)
     for name, version in (("apache_tvm_ffi", "0.1.15"), ("pebble", "4.0.0")):
-        info = tmp_path / f"{name}-{version}.dist-info"
+        info = folder / f"{name}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n"
-        )
-    done = doctor("--json", "--store", store, PYTHONPATH=str(tmp_path))
+        fields = (f"Name: {name.replace('_', '-')}", f"Version: {version}")
+        (info / "METADATA").write_text("\n".join(("Metadata-Version: 2.1", *fields, "")))
+    return folder, {"PATH": str(folder), "PYTHONPATH": str(folder)}
+
+
+def test_what_is_broken_is_found_with_a_remedy(broken) -> None:
+    folder, environment = broken
+    done = doctor("--json", "--store", str(folder / "store.sqlite"), **environment)
     assert done.returncode == 1
-    assert (
-        checks(done)["apache-tvm-ffi"]["value"] == "0.1.15 is installed, ==0.1.14.post1 is needed"
-    )
-    assert checks(done)["pebble"]["status"] == "failed"
-    assert "constraints.txt" in checks(done)["pebble"]["hint"]
+    found = checks(done)
+    for name in ("C compiler", "apache-tvm-ffi", "pebble", "store"):
+        assert found[name]["status"] == "failed", name
+        assert found[name]["hint"], name
+    assert found["apache-tvm-ffi"]["value"] == "0.1.15 is installed, ==0.1.14.post1 is needed"
+    assert "apt-get install gcc" in found["C compiler"]["hint"]
+    assert "constraints.txt" in found["pebble"]["hint"]
+    assert found["TVM"]["status"] == "ok"
+    assert (folder / "store.sqlite").read_bytes().startswith(b"not a database")
+
+
+def test_for_people_it_is_a_list(broken) -> None:
+    folder, environment = broken
+    done = doctor("--store", str(folder / "none.sqlite"), **environment)
+    assert done.returncode == 1
+    assert "  FAILED  C compiler: none on the PATH" in done.stdout
+    assert "      ok  store: " in done.stdout
+    assert "not fit to tune" in done.stdout.splitlines()[-1]

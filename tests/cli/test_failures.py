@@ -109,7 +109,7 @@ def costmodel(*arguments: str, **settings: object) -> subprocess.CompletedProces
         (("tune", "x.mlir", "--seconds", "nan"), "nan is not a number of seconds"),
         (("tune", "x.mlir", "--seed", "-7"), "'--seed'"),
         (("tune", "x.mlir", "--threads", "0"), "'--threads'"),
-        (("tune", "x.mlir", "--threads", "99999"), "may use"),
+        (("doctor", "--threads", "99999"), "99999 threads"),
         (("rank", "x.mlir", "--n", "0"), "'--n'"),
         (("tune", "x.mlir", "y.mlir"), "unexpected extra argument"),
     ],

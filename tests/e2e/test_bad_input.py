@@ -88,8 +88,10 @@ def test_a_file_that_may_not_be_read(place) -> None:
     refused(place, place.kernel)
 
 
-@pytest.mark.parametrize(("option", "value"), [("--target", "abacus"), ("--backend", "abacus")])
-def test_an_unknown_target_or_backend(place, option: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "value"), [("--target", "abacus"), ("--backend", "abacus"), ("--threads", "99999")]
+)
+def test_options_that_name_what_is_not_there(place, option: str, value: str) -> None:
     assert value in refused(place, place.kernel, option, value)["message"]
 
 
