@@ -45,8 +45,10 @@ def read_module(module: ir.Module, function: str | None) -> Workload:
         _drop_unused_inits(main)
         _run(_TIDY, isolated)
         main = parse.main_function(isolated)
-        for block in [*main.regions[0].blocks, *filter(None, map(walk.body_of, _bodied(main)))]:
-            _sort(block)
+        # Bodies first: what they use, in their order, decides the order outside.
+        for op in reversed([main, *walk.operations(main)]):
+            for region in op.regions:
+                _sort(region.blocks[0])
     else:
         _order_constants(main)
     limits = gather.index_limits(main)
@@ -104,10 +106,6 @@ def _unused_inits(op: ir.OpView) -> list[int]:
     arguments = block.arguments
     inits = range(len(op.operands) - walk.init_count(op), len(op.operands))
     return [n for n in inits if n >= len(arguments) or not list(arguments[n].uses)]
-
-
-def _bodied(main: ir.OpView) -> list[ir.OpView]:
-    return [op for op in walk.operations(main) if len(op.regions)]
 
 
 def _sort(block: ir.Block) -> None:

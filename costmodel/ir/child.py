@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from iree.compiler import ir
+
 from costmodel.errors import InputError
 from costmodel.ir import canonical, parse
 
@@ -22,12 +24,14 @@ __all__ = ["answer", "main"]
 
 #: Half of what a process usually has, so that text which passes here can be parsed anywhere.
 _STACK_BYTES = 4 << 20
+#: A context keeps every type and constant it has seen; after so much text, take a new one.
+_CONTEXT_BYTES = 1 << 20
 
 
-def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
     """Read one workload; an InputError becomes ``error`` with its class, message and place."""
     try:
-        module = parse.parse_vetted(request["text"], parse.new_context())
+        module = parse.parse_vetted(request["text"], context)
         workload = canonical.read_module(module, request["function"])
     except InputError as error:
         place = error.location
@@ -51,8 +55,12 @@ def main(memory_bytes: int) -> None:
     # What MLIR prints must not end up among the answers.
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    context, seen = parse.new_context(), 0
     for line in sys.stdin.buffer:
-        replies.write(json.dumps(answer(json.loads(line))).encode() + b"\n")
+        if seen > _CONTEXT_BYTES:
+            context, seen = parse.new_context(), 0
+        seen += len(line)
+        replies.write(json.dumps(answer(json.loads(line), context)).encode() + b"\n")
         replies.flush()
 
 

@@ -15,14 +15,15 @@ from costmodel.ir.structured import Flops, is_structured, scalar_flops, structur
 __all__ = ["LIMIT_STEPS", "block_flops", "loops_of", "op_flops"]
 
 #: Loop iterations walked one by one, where inner bounds depend on outer variables.
-LIMIT_STEPS = 200_000
+LIMIT_STEPS = 100_000
 
 
-class _Budget:
-    """How many more iterations may be walked."""
+class _Walk:
+    """How many more iterations may be walked, and the bodies that are the same in all of them."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
+        self.bodies: dict[ir.Operation, Flops] = {}
 
     def spend(self) -> None:
         self.steps -= 1
@@ -39,12 +40,12 @@ def op_flops(op: ir.OpView) -> Flops:
 
     Of a branch the costlier side counts. Raises UnsupportedError for unknown trip counts.
     """
-    return _op(op, {}, _Budget(LIMIT_STEPS))
+    return _op(op, {}, _Walk(LIMIT_STEPS))
 
 
 def block_flops(block: ir.Block) -> Flops:
     """As ``op_flops``, for all operations of a block."""
-    return _block(block, {}, _Budget(LIMIT_STEPS))
+    return _block(block, {}, _Walk(LIMIT_STEPS))
 
 
 def loops_of(op: ir.OpView) -> tuple[Loop, ...]:
@@ -77,30 +78,30 @@ def _stored_indices(loop: ir.OpView) -> Iterator[list[ir.Value]]:
             yield list(op.operands)[2:]
 
 
-def _op(op: ir.OpView, values: trips.Values, budget: _Budget) -> Flops:
+def _op(op: ir.OpView, values: trips.Values, state: _Walk) -> Flops:
     name = op.operation.name
     if name in trips.LOOPS:
-        return _loop(op, values, budget)
+        return _loop(op, values, state)
     if name in ("affine.if", "scf.if"):
-        sides = [_block(block, values, budget) for region in op.regions for block in region.blocks]
+        sides = [_block(block, values, state) for region in op.regions for block in region.blocks]
         return max(sides, key=lambda flops: flops.total(), default=Counter())
     if is_structured(op):
         return structured_flops(op)
     flops = scalar_flops(op)
     for region in op.regions:
         for block in region.blocks:
-            flops.update(_block(block, values, budget))
+            flops.update(_block(block, values, state))
     return flops
 
 
-def _block(block: ir.Block, values: trips.Values, budget: _Budget) -> Flops:
+def _block(block: ir.Block, values: trips.Values, state: _Walk) -> Flops:
     flops: Flops = Counter()
     for op in block.operations:
-        flops.update(_op(op, values, budget))
+        flops.update(_op(op, values, state))
     return flops
 
 
-def _loop(op: ir.OpView, values: trips.Values, budget: _Budget) -> Flops:
+def _loop(op: ir.OpView, values: trips.Values, state: _Walk) -> Flops:
     ranges = trips.trip_ranges(op, values)
     inner = [
         bound
@@ -120,9 +121,19 @@ def _loop(op: ir.OpView, values: trips.Values, budget: _Budget) -> Flops:
     flops: Flops = Counter()
     for point in _points(walked, dict(values)):
         if walked:
-            budget.spend()
-        flops.update(_block(op.regions[0].blocks[0], point, budget))
+            state.spend()
+        flops.update(_body(op, bool(inner), point, state))
     return Counter({dtype: times * count for dtype, count in flops.items()})
+
+
+def _body(op: ir.OpView, has_loops: bool, values: trips.Values, state: _Walk) -> Flops:
+    """FLOPs of one iteration; computed once where nothing in it can depend on the iteration."""
+    block = op.regions[0].blocks[0]
+    if has_loops:
+        return _block(block, values, state)
+    if op.operation not in state.bodies:
+        state.bodies[op.operation] = _block(block, values, state)
+    return state.bodies[op.operation]
 
 
 def _points(

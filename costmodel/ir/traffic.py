@@ -40,7 +40,7 @@ def constant_bytes(op: ir.OpView) -> int:
     """Bytes of a constant's values; 0 for a splat, which no compiler stores."""
     value = op.attributes["value" if "value" in op.attributes else "initial_value"]
     if not isinstance(value, ir.DenseElementsAttr) or value.is_splat:
-        return 0
+        return 0  # scalars too: they live in the instructions
     return type_bytes(value.type)
 
 
@@ -68,7 +68,7 @@ def op_bytes(op: ir.OpView) -> int:
     for number, operand in enumerate(op.operands):
         first_init = len(op.operands) - inits
         if number < first_init or _reads_init(op, number):
-            read[operand] = type_bytes(operand.type)
+            read[operand] = _value_bytes(operand)
     if op.operation.name == "tensor.extract_slice":
         read = {op.operands[0]: type_bytes(op.results[0].type)}
     for inner in walk.operations(op):
@@ -77,6 +77,13 @@ def op_bytes(op: ir.OpView) -> int:
             read.setdefault(source, argument_bytes(source))
     written = [*op.results] or list(op.operands)[len(op.operands) - inits :]
     return sum(read.values()) + sum(type_bytes(value.type) for value in written)
+
+
+def _value_bytes(value: ir.Value) -> int:
+    owner = value.owner
+    if not isinstance(owner, ir.Block) and owner.operation.name == "arith.constant":
+        return constant_bytes(owner.opview)
+    return type_bytes(value.type)
 
 
 def _reads_init(op: ir.OpView, number: int) -> bool:

@@ -1,0 +1,1 @@
+// error: UnsupportedError 1:1: the module is empty

@@ -1,0 +1,97 @@
+"""How large the values of an integer input may be, where they index a tensor."""
+
+from __future__ import annotations
+
+import pytest
+
+from costmodel.ir import read_text
+
+BODY = """func.func @f(%table: tensor<50x7xf32>, %i: tensor<4xi32>, %j: tensor<4xi32>)
+    -> tensor<4xf32> {{
+  %c3 = arith.constant 3 : index
+  %c0 = arith.constant 0 : index
+  %c50 = arith.constant 50 : index
+  %e = tensor.empty() : tensor<4xf32>
+  %0 = linalg.generic {{
+    indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>],
+    iterator_types = ["parallel"]
+  }} ins(%i, %j : tensor<4xi32>, tensor<4xi32>) outs(%e : tensor<4xf32>) {{
+  ^bb0(%a: i32, %b: i32, %o: f32):
+    %x = arith.index_cast %a : i32 to index
+    %y = arith.index_cast %b : i32 to index
+    {body}
+    linalg.yield %v : f32
+  }} -> tensor<4xf32>
+  return %0 : tensor<4xf32>
+}}"""
+
+
+def limits(text):
+    return [kind.index_limit for kind in read_text(text).inputs]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("%v = tensor.extract %table[%x, %y] : tensor<50x7xf32>", [None, 50, 7]),
+        ("%v = tensor.extract %table[%x, %x] : tensor<50x7xf32>", [None, 7, None]),
+        (
+            """%s = arith.addi %x, %c3 : index
+            %v = tensor.extract %table[%s, %y] : tensor<50x7xf32>""",
+            [None, 47, 7],
+        ),
+        (
+            """%s = arith.muli %x, %c3 : index
+            %v = tensor.extract %table[%s, %y] : tensor<50x7xf32>""",
+            [None, 17, 7],
+        ),
+        (
+            # A negative index counts from the end: the guarded path sets no limit.
+            """%negative = arith.cmpi slt, %x, %c0 : index
+            %wrapped = arith.addi %x, %c50 : index
+            %s = arith.select %negative, %wrapped, %x : index
+            %v = tensor.extract %table[%s, %y] : tensor<50x7xf32>""",
+            [None, 50, 7],
+        ),
+    ],
+)
+def test_indices_in_a_body(body, expected):
+    assert limits(BODY.format(body=body)) == expected
+
+
+def test_through_views_and_other_operations():
+    text = """func.func @f(%table: tensor<9xf32>, %i: tensor<2x3xi64>) -> tensor<6xf32> {
+      %flat = tensor.collapse_shape %i [[0, 1]] : tensor<2x3xi64> into tensor<6xi64>
+      %narrow = arith.trunci %flat : tensor<6xi64> to tensor<6xi32>
+      %e = tensor.empty() : tensor<6xf32>
+      %0 = linalg.generic {
+        indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> (d0)>],
+        iterator_types = ["parallel"]
+      } ins(%narrow : tensor<6xi32>) outs(%e : tensor<6xf32>) {
+      ^bb0(%a: i32, %o: f32):
+        %x = arith.index_cast %a : i32 to index
+        %v = tensor.extract %table[%x] : tensor<9xf32>
+        linalg.yield %v : f32
+      } -> tensor<6xf32>
+      return %0 : tensor<6xf32>
+    }"""
+    assert limits(text) == [None, 9]
+
+
+def test_indices_of_indices():
+    text = """func.func @f(%table: tensor<9xf32>, %map: tensor<30xi32>, %i: i32) -> f32 {
+      %x = arith.index_cast %i : i32 to index
+      %m = tensor.extract %map[%x] : tensor<30xi32>
+      %y = arith.index_cast %m : i32 to index
+      %v = tensor.extract %table[%y] : tensor<9xf32>
+      return %v : f32
+    }"""
+    assert limits(text) == [None, 9, 30]
+
+
+def test_integers_that_index_nothing_have_no_limit():
+    text = """func.func @f(%i: tensor<4xi32>) -> tensor<4xi32> {
+      %0 = arith.addi %i, %i : tensor<4xi32>
+      return %0 : tensor<4xi32>
+    }"""
+    assert limits(text) == [None]
