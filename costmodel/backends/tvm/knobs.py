@@ -22,7 +22,7 @@ from costmodel.backends.tvm.rewrites import (
     producers,
 )
 
-__all__ = ["InvalidKnobsError", "Knobs", "Machine", "inlined", "knobs_of", "row_axes", "size_options", "tile_options", "vector_axes"]
+__all__ = ["InvalidKnobsError", "Knobs", "Machine", "Option", "inlined", "knobs_of", "row_axes", "size_options", "tile_options", "vector_axes"]
 
 Option = int | str
 Knobs = Mapping[str, Option]

@@ -21,6 +21,7 @@ from costmodel.backends.tvm.knobs import (
     InvalidKnobsError,
     Knobs,
     Machine,
+    Option,
     inlined,
     knobs_of,
     row_axes,
@@ -32,7 +33,7 @@ from costmodel.backends.tvm.program import Block, Program
 from costmodel.backends.tvm.retile import packable, retile
 from costmodel.backends.tvm.rewrites import consumers, lanes
 
-__all__ = ["schedule"]
+__all__ = ["schedule", "schedule_noting"]
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,36 @@ class _Tile:
 
 
 def schedule(program: Program, knobs: Knobs, machine: Machine) -> s_tir.Schedule:
-    """The scheduled program.
+    """The scheduled program. A knob that is missing takes its first option.
 
     Raises InvalidKnobsError where options exclude each other.
     """
-    guesses = {name: options[0] for name, options in knobs_of(program, machine).items()}
-    knobs = guesses | dict(knobs)
+    return schedule_noting(program, knobs, machine)[0]
+
+
+def schedule_noting(
+    program: Program, knobs: Knobs, machine: Machine
+) -> tuple[s_tir.Schedule, dict[str, Option]]:
+    """The scheduled program, and the knobs that had a say in it."""
+    options = knobs_of(program, machine)
+    noted = _Noting({name: values[0] for name, values in options.items()} | dict(knobs))
+    sch = _schedule(program, noted, machine)
+    return sch, {name: noted[name] for name in sorted(noted.asked & options.keys())}
+
+
+class _Noting(dict[str, Option]):
+    """Knobs that remember which of them were asked for."""
+
+    def __init__(self, knobs: Knobs) -> None:
+        super().__init__(knobs)
+        self.asked: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+
+def _schedule(program: Program, knobs: Knobs, machine: Machine) -> s_tir.Schedule:
     program = inlined(program, knobs)
     program, tiles, laned = _rewrite(program, knobs, machine)
     sch = s_tir.Schedule(

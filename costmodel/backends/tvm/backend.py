@@ -1,0 +1,116 @@
+"""The TVM backend: TensorIR spaces, shared libraries, kernels loaded for timing."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.backends.base import LoadedKernel, SearchSpace
+from costmodel.errors import BackendError
+from costmodel.records import Schedule, Target, Workload
+
+__all__ = ["TVMBackend"]
+
+#: Bumped whenever the templates or the lowering change what a schedule's text means.
+SPACE_VERSION = "1"
+
+
+class TVMBackend:
+    """Implements ``Backend`` with TVM's TensorIR for CPU targets."""
+
+    name = "tvm"
+    #: Imported once, before build and measuring workers are forked.
+    worker_modules = ("costmodel.backends.tvm.replay", "costmodel.backends.tvm.pipeline")
+
+    def versions(self) -> Mapping[str, str]:
+        return {
+            "apache-tvm": version("apache-tvm"),
+            "costmodel-tvm-space": SPACE_VERSION,
+            "mlir": version("iree-base-compiler"),
+        }
+
+    def space(self, workload: Workload, target: Target) -> SearchSpace:
+        from costmodel.backends.tvm.space import TVMSpace
+        from costmodel.ir import check_tunable
+
+        check_tunable(workload)
+        return TVMSpace(workload, target, self._tvm_target(target))
+
+    def build(self, workload: Workload, schedule: Schedule, target: Target, library: Path) -> None:
+        from tvm.s_tir.schedule.schedule import ScheduleError
+
+        from costmodel.backends.tvm.knobs import InvalidKnobsError
+        from costmodel.backends.tvm.pipeline import compile_module
+        from costmodel.backends.tvm.replay import replay
+
+        try:
+            sch = replay(workload, schedule, target)
+            executable = compile_module(sch.mod, self._tvm_target(target))
+        except (InvalidKnobsError, ScheduleError, RuntimeError, TypeError, ValueError) as error:
+            raise BackendError(f"TVM: {_last_line(error)}") from error
+        executable.export_library(str(library), fcompile=_link)
+
+    def load(self, library: Path, workload: Workload) -> LoadedKernel:
+        return _Kernel(library)
+
+    def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
+        from costmodel.backends.tvm.replay import replay
+
+        return str(replay(workload, schedule, target).mod.script())
+
+    def _tvm_target(self, target: Target) -> Any:
+        from costmodel.backends.tvm.replay import tvm_target
+        from costmodel.target import llvm_cpu_name
+
+        return tvm_target(llvm_cpu_name(), target.threads)
+
+
+class _Kernel:
+    """A TVM library in this process, with its buffers; inputs first, then outputs."""
+
+    def __init__(self, library: Path) -> None:
+        import tvm
+
+        self._tensor = tvm.runtime.tensor
+        self._call = tvm.runtime.load_module(str(library))["main"]
+        self._buffers: list[Any] = []
+        self._inputs = 0
+
+    def prepare(self, inputs: Sequence[NDArray[Any]], outputs: Sequence[NDArray[Any]]) -> None:
+        self._buffers = [self._tensor(np.ascontiguousarray(array)) for array in (*inputs, *outputs)]
+        self._inputs = len(inputs)
+
+    def run(self, number: int) -> float:
+        call, buffers = self._call, self._buffers
+        start = time.perf_counter()
+        for _ in range(number):
+            call(*buffers)
+        return time.perf_counter() - start
+
+    def results(self) -> list[NDArray[Any]]:
+        return [buffer.numpy() for buffer in self._buffers[self._inputs :]]
+
+
+def _link(output: str, objects: Sequence[str], **_: Any) -> None:
+    """Link with the C driver alone: TVM's default asks for a C++ compiler."""
+    command = ["cc", "-shared", "-fPIC", "-o", output, *objects, "-lm"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise BackendError(
+            f"linking failed: {done.stderr.strip()[-500:]}",
+            hint="is a C compiler installed, and is there room on the disk?",
+        )
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:500] if lines else type(error).__name__
+
+

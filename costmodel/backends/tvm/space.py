@@ -1,0 +1,163 @@
+"""The search space of a workload on a CPU: templates and MetaSchedule's rules together."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from tvm import s_tir
+from tvm_ffi import structural_hash
+
+from costmodel.backends.base import Features
+from costmodel.backends.tvm.features import FEATURE_SET, FeatureExtractor
+from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Option, knobs_of
+from costmodel.backends.tvm.metaschedule import MetaScheduleSpace
+from costmodel.backends.tvm.replay import (
+    default_text,
+    lowered,
+    machine_of,
+    replay,
+    template_text,
+    trace_text,
+)
+from costmodel.backends.tvm.template import schedule_noting
+from costmodel.records import Schedule, Target, Workload
+
+__all__ = ["TVMSpace"]
+
+#: Share of random samples drawn from MetaSchedule's rules where the templates apply too.
+_RULES_SHARE = 0.2
+_TRIES = 8
+_KEPT_PROGRAMS = 2048
+
+
+class TVMSpace:
+    """Implements ``SearchSpace``. Programs made once are kept for their features."""
+
+    def __init__(self, workload: Workload, target: Target, tvm_target: Any) -> None:
+        self._workload = workload
+        self._target = target
+        module, self._program = lowered(workload.text)
+        self._machine = machine_of(target)
+        self._rules = MetaScheduleSpace(module, tvm_target)
+        self._extract = FeatureExtractor(module, tvm_target)
+        self._made: OrderedDict[str, s_tir.Schedule] = OrderedDict()
+        self._seen: dict[int, str] = {}
+
+    @property
+    def feature_set(self) -> str:
+        return FEATURE_SET
+
+    @cached_property
+    def options(self) -> dict[str, tuple[Option, ...]]:
+        """The templates' knobs; empty where only MetaSchedule's rules apply."""
+        return knobs_of(self._program, self._machine) if self._program is not None else {}
+
+    def default(self) -> Schedule:
+        return Schedule("tvm", default_text())
+
+    def guesses(self) -> list[Schedule]:
+        """What one would write by hand: the templates' first options, on each vector axis."""
+        made = [self._template({})]
+        for name, values in self.options.items():
+            if name.endswith((".vec", ".inline", ".lower")):
+                made += [self._template({name: value}) for value in values[1:]]
+        return [schedule for schedule in made if schedule is not None]
+
+    def sample(self, count: int, rng: random.Random) -> list[Schedule]:
+        found: list[Schedule] = []
+        for _ in range(count * _TRIES):
+            if len(found) == count:
+                break
+            schedule = self._sample_one(rng)
+            if schedule is not None:
+                found.append(schedule)
+        return found
+
+    def mutate(self, schedule: Schedule, rng: random.Random) -> Schedule | None:
+        data = json.loads(schedule.text)
+        if data["kind"] == "trace":
+            other = self._rules.mutate(data["trace"], rng)
+            return None if other is None else self._trace(other)
+        knobs = data.get("knobs") or {}
+        names = [name for name in knobs if name in self.options]
+        for _ in range(_TRIES if names else 0):
+            changed = dict(knobs)
+            for name in rng.sample(names, min(len(names), rng.choice((1, 1, 2)))):
+                changed[name] = _other_option(self.options[name], knobs[name], rng)
+            made = self._template(changed)
+            if made is not None and made.hash != schedule.hash:
+                return made
+        return None if names else self._sample_one(rng)
+
+    def features(self, schedules: Sequence[Schedule]) -> list[Features]:
+        return self._extract([self._scheduled(schedule) for schedule in schedules])
+
+    def _sample_one(self, rng: random.Random) -> Schedule | None:
+        if not self.options or rng.random() < _RULES_SHARE:
+            sch = self._rules.sample(rng)
+            if sch is not None or not self.options:
+                return None if sch is None else self._trace(sch)
+        keep = rng.choice((0.0, 0.4, 0.75))
+        knobs = {
+            name: values[0] if rng.random() < keep else rng.choice(values)
+            for name, values in self.options.items()
+        }
+        return self._template(knobs)
+
+    def _template(self, knobs: Knobs) -> Schedule | None:
+        """The template's schedule; an equal program made from other knobs is given instead."""
+        if self._program is None:
+            return None
+        try:
+            sch, used = schedule_noting(self._program, knobs, self._machine)
+        except InvalidKnobsError:
+            return None
+        return self._remember(sch, template_text(used))
+
+    def _trace(self, sch: s_tir.Schedule) -> Schedule:
+        return self._remember(sch, trace_text(_plain(sch.trace.as_json())))
+
+    def _remember(self, sch: s_tir.Schedule, text: str) -> Schedule:
+        text = self._seen.setdefault(structural_hash(sch.mod), text)
+        schedule = Schedule("tvm", text)
+        self._keep(schedule, sch)
+        return schedule
+
+    def _keep(self, schedule: Schedule, sch: s_tir.Schedule) -> None:
+        self._made[schedule.hash] = sch
+        if len(self._made) > _KEPT_PROGRAMS:
+            self._made.popitem(last=False)
+
+    def _scheduled(self, schedule: Schedule) -> s_tir.Schedule:
+        if schedule.hash not in self._made:
+            self._keep(schedule, replay(self._workload, schedule, self._target))
+        return self._made[schedule.hash]
+
+
+def _other_option(values: tuple[Option, ...], now: Option, rng: random.Random) -> Option:
+    """A neighbour in size more often than a jump."""
+    others = [value for value in values if value != now]
+    if not others:
+        return now
+    if all(isinstance(value, int) for value in values) and rng.random() < 0.5:
+        ordered = sorted(values)  # type: ignore[type-var]
+        at = ordered.index(now) if now in ordered else 0
+        near = ordered[max(0, at - 1) : at] + ordered[at + 1 : at + 2]
+        return rng.choice(near or others)
+    return rng.choice(others)
+
+
+def _plain(value: Any) -> Any:
+    """FFI containers as plain JSON values."""
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    if hasattr(value, "items"):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "__iter__"):
+        return [_plain(item) for item in value]
+    return value.value  # IntImm and FloatImm
