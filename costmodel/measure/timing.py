@@ -31,7 +31,7 @@ __all__ = [
 Run = Callable[[int], float]
 
 #: A run of this many microseconds has amortized its cold start (page faults, thread wake-up).
-_LONG_RUN_US = 20_000.0
+_LONG_RUN_US = 50_000.0
 
 #: Bounds ``number`` where the clock is too coarse to see a run at all.
 _MAX_NUMBER = 1 << 20
@@ -117,7 +117,9 @@ def time_kernel(
 
     ``first_run_us`` is a run that was made already (by the output check): it counts as the first
     warm-up, and if it was long and far above ``give_up_above_us`` it is all that is taken. A
-    candidate whose calibrating sample is above ``give_up_above_us`` keeps that one sample.
+    candidate whose calibrating sample is above ``give_up_above_us``, as its first run was if there
+    was one, keeps that one sample: a single slow run may be the machine's doing. With
+    ``policy.min_samples`` half of that limit is enough to stop.
     """
     started = clock()
     warm_runs = 0
@@ -128,26 +130,23 @@ def time_kernel(
     if policy.warmup > warm_runs:
         run(policy.warmup - warm_runs)
     number, first = calibrate(run, policy.min_sample_us)
-    if first > give_up_above_us:
+    seen = first if first_run_us is None else min(first, first_run_us)
+    if seen > give_up_above_us:
         return Timing((first,), number, gave_up=True)
     # The calibrating sample was chosen for being long enough: keep it only if time is up.
     if clock() - started >= policy.budget_s:
         return Timing((first,), number)
-    return Timing(_sample(run, number, policy, clock, started), number)
-
-
-def _sample(
-    run: Run, number: int, policy: TimingPolicy, clock: Callable[[], float], started: float
-) -> tuple[float, ...]:
     samples: list[float] = []
-    while len(samples) < max(policy.max_samples, 1):
+    gave_up = False
+    while len(samples) < max(policy.max_samples, 1) and not gave_up:
         samples.append(run(number) * 1e6 / number)
         if clock() - started >= policy.budget_s:
             break
-        enough = len(samples) >= policy.min_samples
-        if enough and relative_half_width(samples) < policy.precision:
-            break
-    return tuple(samples)
+        if len(samples) >= policy.min_samples:
+            if relative_half_width(samples) < policy.precision:
+                break
+            gave_up = median_interval(samples)[0] > give_up_above_us / 2
+    return Timing(tuple(samples), number, gave_up)
 
 
 def paired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio:

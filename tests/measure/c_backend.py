@@ -49,6 +49,7 @@ ANALYSIS = Analysis(
 
 SOURCE = """
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -76,8 +77,9 @@ BODIES: Mapping[str, str] = {
     "abort": "abort();",
     "exit": "_exit(3);",
     "hang": "for (;;) { *(volatile int *)&runs; }",
-    "allocate": "for (;;) { size_t n = 8 << 20; char *p = malloc(n);"
-    " if (!p) abort(); memset(p, 1, n); }",
+    # The first does not touch what it gets and complains, the other the other way round.
+    "allocate": "while (malloc(8 << 20)); perror(\"malloc\"); abort();",
+    "touch": "for (;;) memset(malloc(8 << 20), 1, 8 << 20);",
     "wrong": "matmul(a, b, c); c[5 * N + 7] += 1.0f;",
     "unwritten": "(void)a; (void)b; (void)c;",
     "late_segfault": "matmul(a, b, c); if (runs > 2) *(volatile int *)8 = 1;",
@@ -120,9 +122,7 @@ class CBackend:
         kind = kind_of(item)
         if kind in _BUILD_FAULTS:
             _BUILD_FAULTS[kind]()
-        source = SOURCE.replace("BODY", BODIES[kind]).replace(
-            "<stdlib.h>", "<stdlib.h>\n#include <stdio.h>"
-        )
+        source = SOURCE.replace("BODY", BODIES[kind])
         result = subprocess.run(
             ["cc", "-O1", "-x", "c", "-", "-shared", "-fPIC", "-o", str(library)],
             input=source, text=True, capture_output=True, check=False,
@@ -171,7 +171,7 @@ def _hang() -> None:
 def _allocate() -> None:
     kept = []
     while True:
-        kept.append(b"x" * (8 << 20))
+        kept.append(bytearray(8 << 20))
 
 
 def _fill_disk() -> None:

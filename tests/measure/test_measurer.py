@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from costmodel.errors import BackendError, MeasureError, UsageError
+from costmodel.measure import measurer as measurer_module
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer
 from costmodel.records import Outcome, Schedule, TimingPolicy, Workload
@@ -25,7 +27,7 @@ FAULTS = [
     ("exit", Outcome.CRASH, "status 3"),
     ("late_segfault", Outcome.CRASH, "timing"),
     ("hang", Outcome.RUN_TIMEOUT, "the checked run"),
-    ("allocate", Outcome.OUT_OF_MEMORY, "384 MiB"),
+    ("allocate", Outcome.OUT_OF_MEMORY, "Cannot allocate"),
     ("wrong", Outcome.WRONG_RESULT, "[5, 7]"),
     ("unwritten", Outcome.WRONG_RESULT, "nan"),
     ("uncompilable", Outcome.BUILD_ERROR, "error"),
@@ -47,7 +49,7 @@ def test_every_fault_is_one_outcome_and_the_run_goes_on(
     c: ModuleType, make_measurer: Make, threads: int
 ) -> None:
     policy = TimingPolicy(
-        max_samples=5, budget_s=0.05, build_timeout_s=4.0, run_timeout_s=3.0, memory_bytes=384 << 20
+        max_samples=5, budget_s=0.05, build_timeout_s=3.0, run_timeout_s=2.0, memory_bytes=384 << 20
     )
     measurer = make_measurer(threads=threads, policy=policy)
     schedules: list[Schedule] = []
@@ -69,6 +71,14 @@ def test_every_fault_is_one_outcome_and_the_run_goes_on(
         assert good.key != results[c.schedule("segfault")].key
     strays = [child.name() for child in psutil.Process().children(recursive=True)]
     assert "sleep" not in strays
+
+
+def test_memory_limit_is_seen_behind_a_crash(c: ModuleType, make_measurer: Make) -> None:
+    policy = TimingPolicy(budget_s=0.05, run_timeout_s=60.0, memory_bytes=256 << 20)
+    (starved,) = make_measurer(policy=policy).measure([c.schedule("touch")])
+    assert starved.outcome is Outcome.OUT_OF_MEMORY
+    assert "SIGSEGV" in starved.error
+    assert "256 MiB" in starved.error
 
 
 def test_hopeless_candidate_is_sampled_once(c: ModuleType, make_measurer: Make) -> None:
@@ -218,6 +228,33 @@ def test_what_cannot_be_asked(make_measurer: Make) -> None:
         make_measurer(threads=len(usable_cores()) + 1)
     with pytest.raises(UsageError, match="at least one"):
         make_measurer().compare([], rounds=1)
+
+
+def test_slow_libraries_make_room_for_faster_ones(
+    c: ModuleType, make_measurer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurer_module, "_KEPT_LIBRARIES", 1)
+    measurer = make_measurer()
+    results = list(
+        measurer.measure([c.schedule("slow"), c.schedule("fast"), c.schedule("fast", 1)])
+    )
+    folder = measurer.library(min(results, key=lambda item: item.latency_us).schedule).parent
+    assert len(list(folder.glob("*.so"))) == 1
+
+
+def test_compiler_is_loaded_once_and_before_any_thread(c: ModuleType, make_measurer: Make) -> None:
+    class Backend(c.CBackend):  # type: ignore[name-defined, misc]
+        worker_modules = ("tvm",)
+
+        def load(self, library: Path, workload: Workload) -> object:
+            assert "tvm" in sys.modules
+            return super().load(library, workload)
+
+    measurer = make_measurer(backend=Backend())
+    assert [item.error for item in measurer.measure([c.schedule("fast")])] == [""]
+    (host,) = psutil.Process().children()
+    # A fork copies only the thread that forks: with others, locks could stay taken for ever.
+    assert host.num_threads() == 1
 
 
 def test_module_that_cannot_be_loaded_is_named(c: ModuleType, make_measurer: Make) -> None:

@@ -133,6 +133,26 @@ def test_short_first_run_proves_nothing() -> None:
     assert median(timing.samples_us) == pytest.approx(100.0)
 
 
+@given(SEEDS, st.floats(0.6, 0.9))
+def test_loser_is_not_timed_to_the_end(seed: int, share: float) -> None:
+    # Too noisy for the precision that is asked, but surely no winner after a few samples.
+    machine = Machine(1000.0 * share, noise=0.05, seed=seed)
+    policy = TimingPolicy(precision=1e-6)
+    timing = time_kernel(machine.run, policy, clock=machine.clock, give_up_above_us=1000.0)
+    assert timing.gave_up
+    assert len(timing.samples_us) in (1, policy.min_samples)
+
+
+def test_one_slow_sample_is_no_verdict_on_a_fast_first_run() -> None:
+    machine = Machine(500.0)
+    timing = time_kernel(
+        machine.run, TimingPolicy(), clock=machine.clock, give_up_above_us=400.0,
+        first_run_us=300.0,
+    )  # fmt: skip
+    assert not timing.gave_up
+    assert len(timing.samples_us) == TimingPolicy().min_samples
+
+
 @pytest.mark.parametrize(("first_run", "warm_runs"), [(None, [3]), (50.0, [2])])
 def test_first_run_counts_as_warm_up(first_run: float | None, warm_runs: list[int]) -> None:
     machine = Machine(1000.0)
