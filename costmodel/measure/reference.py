@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from costmodel.errors import BackendError
 from costmodel.measure.inputs import NUMPY_DTYPES
+from costmodel.measure.local_task import local_task_device
 from costmodel.records import TensorType, Workload
 
 __all__ = ["COMPILE_FLAGS", "ReferenceKernel", "compile_reference"]
@@ -99,19 +100,6 @@ def _compiler() -> str:
     raise BackendError("IREE's compiler was not found", hint="pip install iree-base-compiler")
 
 
-@cache
-def _device(threads: int) -> Any:
-    """A ``local-task`` device with ``threads`` workers; the calling thread only waits.
-
-    The number of workers is a flag of the whole process, read when a device is made.
-    """
-    import iree.runtime as rt
-    from iree.runtime.flags import parse_flags
-
-    parse_flags(f"--task_topology_group_count={threads}")
-    return rt.get_driver("local-task").create_device_by_uri("local-task")
-
-
 class ReferenceKernel:
     """A module that ``compile_reference`` wrote, ready to run: a LoadedKernel.
 
@@ -132,7 +120,7 @@ class ReferenceKernel:
         self._inputs: Any = None
         self._types = workload.outputs
         self._input_types = workload.inputs
-        self._device = _device(threads)
+        self._device = local_task_device(threads)
         try:
             instance = rt.VmInstance()
             module = rt.VmModule.copy_buffer(instance, vmfb.read_bytes())
