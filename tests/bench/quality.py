@@ -129,7 +129,7 @@ def _tuned(
     """The tuned library and the backend's untuned default, loaded; and what ``tune`` said."""
     import costmodel
     from costmodel.backends import registry
-    from costmodel.records import Target
+    from costmodel.target import host_target
 
     result = costmodel.tune(
         path,
@@ -143,7 +143,7 @@ def _tuned(
     if library is None:
         raise costmodel.MeasureError(f"no candidate of {path.stem} was measured")
     backend = registry.load(result.backend)
-    target = Target(**result.target_facts)
+    target = host_target(args.threads, measure=False)
     untuned = folder / "untuned.so"
     default = backend.space(workload, target).default()
     backend.build(workload, default, target, untuned)
