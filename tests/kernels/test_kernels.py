@@ -44,9 +44,19 @@ def test_a_loop_kernel_is_read_and_refused_for_tuning(path):
 
 
 @pytest.mark.parametrize("path", TENSOR_KERNELS, ids=stem)
-def test_iree_and_pytorch_agree(path, torch_kernels, tmp_path):
+def test_a_tensor_kernel_is_read_can_be_tuned_and_is_of_a_sensible_size(path):
     workload = read_workload(path)
     check_tunable(workload)
+    assert workload.function == path.stem
+    analysis = analyze(workload)
+    assert analysis.bytes >= sum(type_.bytes for type_ in workload.outputs)
+    assert analysis.flops < 2e9  # well under a second, even by an untuned schedule
+    assert sum(type_.bytes for type_ in workload.inputs) < 128 << 20
+
+
+@pytest.mark.parametrize("path", TENSOR_KERNELS, ids=stem)
+def test_iree_and_pytorch_agree(path, torch_kernels, tmp_path):
+    workload = read_workload(path)
     compile_reference(workload, tmp_path / "kernel.vmfb", timeout_s=120)
     inputs = random_inputs(workload.inputs, seed=0)
     reference = ReferenceKernel(tmp_path / "kernel.vmfb", workload, threads=1)
