@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from iree.compiler import ir
 
@@ -10,25 +10,39 @@ from costmodel.ir import walk
 
 __all__ = ["index_limits"]
 
-#: Operations whose result holds the values of their first operand, or some of them.
-_PASSING = frozenset({
-    "arith.extsi", "arith.extui", "arith.index_cast", "arith.index_castui", "arith.trunci",
-    "linalg.broadcast", "linalg.copy", "linalg.transpose",
-    "tensor.cast", "tensor.collapse_shape", "tensor.expand_shape", "tensor.extract",
-    "tensor.extract_slice", "tensor.pad", "tensor.reshape", "tensor.splat",
-})  # fmt: skip
-#: Operations whose result holds the values of any of their operands.
-_MIXING = frozenset({
-    "arith.select", "tensor.concat", "tensor.from_elements", "tensor.insert",
-    "tensor.insert_slice",
-})  # fmt: skip
+_ALL = range(1 << 16)
+_FIRST = range(1)
+_FIRST_TWO = range(2)
+
+#: The operands whose values, or some of them, are in the result.
+_PASSED: Mapping[str, range] = {
+    "arith.extsi": _FIRST,
+    "arith.extui": _FIRST,
+    "arith.index_cast": _FIRST,
+    "arith.index_castui": _FIRST,
+    "arith.select": range(1, 3),
+    "arith.trunci": _FIRST,
+    "tensor.cast": _FIRST,
+    "tensor.collapse_shape": _FIRST,
+    "tensor.concat": _ALL,
+    "tensor.expand_shape": _FIRST,
+    "tensor.extract": _FIRST,
+    "tensor.extract_slice": _FIRST,
+    "tensor.from_elements": _ALL,
+    "tensor.insert": _FIRST_TWO,
+    "tensor.insert_slice": _FIRST_TWO,
+    "tensor.pad": _FIRST,
+    "tensor.reshape": _FIRST,
+    "tensor.splat": _FIRST,
+}
 
 
 def index_limits(function: ir.OpView) -> list[int | None]:
     """For each argument, the smallest extent that its values index, or None.
 
-    Follows integer values through casts, views, selects, ``index + constant`` and the bodies of
-    structured operations to the indices of every ``tensor.extract``.
+    Follows integer values through casts, views, selects, ``index + constant``,
+    ``index * constant`` and the bodies of structured operations to where they index a tensor:
+    elements read or written, and the offsets of slices.
     """
     return [_limit(argument) for argument in function.arguments]
 
@@ -46,23 +60,53 @@ def _limit(value: ir.Value) -> int | None:
         value, scale, offset = current
         for use in value.uses:
             op, number = use.owner, use.operand_number
-            if op.operation.name == "tensor.extract" and number > 0:
-                extent = op.operands[0].type.shape[number - 1]
-                limits.append((extent - 1 - offset) // scale + 1)
-            elif _is_shift(op, number):
-                constant = op.operands[1 - number].owner.attributes["value"].value
+            places = _places(op, number)
+            if places is not None:
+                limits.append((places - 1 - offset) // scale + 1)
+            constant = _constant(op, number)
+            if constant is not None:
                 pending.append((op.results[0], *_shift(op, scale, offset, constant)))
-            else:
-                pending += [(passed, scale, offset) for passed in _passes(op, number)]
+            pending += [(passed, scale, offset) for passed in _passes(op, number)]
     # A path that no value at all could take is one that the program guards (index + extent for
     # a negative index), so it sets no limit.
     return min((limit for limit in limits if limit > 0), default=None)
 
 
+def _places(op: ir.OpView, number: int) -> int | None:
+    """How many values operand ``number`` may take as an index; None where it is none."""
+    name = op.operation.name
+    if name == "tensor.extract" and number > 0:
+        return int(op.operands[0].type.shape[number - 1])
+    if name == "tensor.insert" and number > 1:
+        return int(op.operands[1].type.shape[number - 2])
+    if name in ("tensor.extract_slice", "tensor.insert_slice"):
+        return _slice_offsets(op, number)
+    return None
+
+
+def _slice_offsets(op: ir.OpView, number: int) -> int | None:
+    """As ``_places``, for the offsets of a slice; sizes and strides are numbers by now."""
+    segments = list(op.attributes["operandSegmentSizes"])
+    tensors = len(segments) - 3
+    offsets = list(op.attributes["static_offsets"])
+    dynamic = [axis for axis, offset in enumerate(offsets) if offset == _DYNAMIC]
+    if not 0 <= number - tensors < len(dynamic):
+        return None
+    axis = dynamic[number - tensors]
+    size = list(op.attributes["static_sizes"])[axis]
+    stride = list(op.attributes["static_strides"])[axis]
+    if _DYNAMIC in (size, stride):
+        return None
+    return int(op.operands[tensors - 1].type.shape[axis] - (size - 1) * stride)
+
+
+_DYNAMIC = ir.ShapedType.get_dynamic_size()
+
+
 def _passes(op: ir.OpView, number: int) -> Iterator[ir.Value]:
     """The values that hold what operand ``number`` of ``op`` holds."""
     name = op.operation.name
-    if (name in _PASSING and number == 0) or (name in _MIXING and (name, number) != _CONDITION):
+    if number in _PASSED.get(name, ()):
         yield op.results[0]
     elif name in ("linalg.yield", "tensor.yield"):
         parent = op.operation.parent
@@ -74,17 +118,15 @@ def _passes(op: ir.OpView, number: int) -> Iterator[ir.Value]:
             yield block.arguments[number]
 
 
-_CONDITION = ("arith.select", 0)
-
-
-def _is_shift(op: ir.OpView, number: int) -> bool:
+def _constant(op: ir.OpView, number: int) -> int | None:
+    """The positive constant that ``op`` adds to its operand ``number``, or multiplies it by."""
     if op.operation.name not in ("arith.addi", "arith.muli"):
-        return False
+        return None
     other = op.operands[1 - number].owner
     if isinstance(other, ir.Block) or other.operation.name != "arith.constant":
-        return False
-    constant = other.attributes["value"]
-    return isinstance(constant, ir.IntegerAttr) and bool(constant.value > 0)
+        return None
+    value = other.attributes["value"]
+    return int(value.value) if isinstance(value, ir.IntegerAttr) and value.value > 0 else None
 
 
 def _shift(op: ir.OpView, scale: int, offset: int, constant: int) -> tuple[int, int]:

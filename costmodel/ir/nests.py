@@ -15,7 +15,7 @@ from costmodel.ir.structured import Flops, is_structured, scalar_flops, structur
 __all__ = ["LIMIT_STEPS", "block_flops", "loops_of", "op_flops"]
 
 #: Loop iterations walked one by one, where inner bounds depend on outer variables.
-LIMIT_STEPS = 100_000
+LIMIT_STEPS = 50_000
 
 
 class _Walk:

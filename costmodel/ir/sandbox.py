@@ -143,14 +143,19 @@ def shared() -> Sandbox:
     global _shared
     if _shared is None:
         _shared = Sandbox()
-        atexit.register(_shared.close)
     return _shared
 
 
+def _close() -> None:
+    if _shared is not None:
+        _shared.close()
+
+
 def _forget() -> None:
-    """A forked process must not talk to its parent's child."""
+    """A forked process must neither talk to its parent's child nor end it."""
     global _shared
     _shared = None
 
 
+atexit.register(_close)
 os.register_at_fork(after_in_child=_forget)

@@ -28,7 +28,7 @@ P = _load_programs()
 KERNELS = sorted((Path(__file__).parents[2] / "kernels").rglob("*.mlir"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(P.programs, P.styles)
 def test_writing_does_not_change_the_hash(program, style):
     plain, styled = read_text(P.render(program)), read_text(P.render(program, style))
@@ -38,7 +38,7 @@ def test_writing_does_not_change_the_hash(program, style):
     assert styled.function == style.function
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.data(), P.programs)
 def test_every_difference_changes_the_hash(data, program):
     other = data.draw(P.mutations(program))
@@ -46,7 +46,7 @@ def test_every_difference_changes_the_hash(data, program):
     assert read_text(P.render(other)).hash != read_text(P.render(program)).hash
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(P.programs, st.booleans(), st.booleans())
 def test_mlirs_own_ways_of_printing_do_not_change_the_hash(program, generic, debug):
     text = P.render(program, P.PLAIN)

@@ -9,7 +9,7 @@ Comments at the end of the file say what is expected of all that stands above th
     // op NAME LOOPS FLOPS BYTES DTYPE    one line for each of the analysis' operations
     // canonical:              every further line is a line of the canonical text
 
-``pytest tests/ir --update-golden`` writes the expectations anew; read the difference before keeping it.
+``pytest tests/ir --update-golden`` writes the expectations anew; read the difference first.
 """
 
 from __future__ import annotations
