@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.measure.cores import CorePlan
-from costmodel.measure.processes import Worker, WorkerHost, first_replies
+from costmodel.measure.host import WorkerHost
+from costmodel.measure.processes import Worker, first_replies
 from costmodel.measure.tasks import Context
 from costmodel.measure.verdicts import explain
 from costmodel.measure.worker import Done, Stage
