@@ -3,8 +3,9 @@
 TVM lowers a vector ``exp``, ``tanh``, ``erf`` or ``log`` to one libm call for each lane. The rules
 registered here replace it by the arithmetic of ``costmodel.backends.tvm.expansions``.
 
-``MAX_ULP`` has the largest errors of the f32 functions where the result is normal. Denormal
-arguments and results, infinities and NaN are treated as C99 says, but for the sign of a zero;
+``MAX_ULP`` has the largest errors of the f32 functions where the result is normal, with fused
+multiply-add. Denormal arguments and results, infinities and NaN are treated as C99 says, but for
+the sign of a zero, and ``sigmoid`` gives zero where its result would be denormal;
 ``sin``, ``cos`` and ``tan`` are accurate for arguments below 2**30 and bounded beyond. Functions of
 f16 and bf16 go through f32. Of f64, the exponentials and logarithms are done here to a few units
 in the last place, the rest by libm.
@@ -23,22 +24,27 @@ from costmodel.backends.tvm.lanes import Expr, Lanes
 
 __all__ = ["MAX_ULP", "register"]
 
-#: Measured largest error of the f32 functions in units in the last place.
+#: Largest error of the f32 functions, in units in the last place, where the result is normal.
 MAX_ULP: Mapping[str, float] = {
-    "exp": 1.5,
-    "exp2": 1.5,
-    "exp10": 2.0,
-    "log": 1.5,
-    "log1p": 2.5,
-    "tanh": 3.0,
-    "erf": 3.0,
-    "sigmoid": 3.0,
-    "sin": 1.5,
-    "cos": 1.5,
-    "pow": 1.0,
+    "exp": 1.1,
+    "exp2": 1.1,
+    "exp10": 1.3,
+    "log": 0.9,
+    "log1p": 1.5,
+    "tanh": 5.0,
+    "erf": 5.0,
+    "sigmoid": 2.4,
+    "sin": 1.6,
+    "cos": 1.6,
+    "pow": 0.6,
+    "rsqrt": 1.5,
+    "atan": 3.6,
+    "asin": 2.4,
+    "acos": 1.4,
 }
 
-_LEVEL = 110  # TVM's own rules are registered at 99 and below
+#: TVM's own rules are registered at 99 and below.
+_LEVEL = 110
 
 _F32 = frozenset({"float32"})
 _BOTH = frozenset({"float32", "float64"})
@@ -73,37 +79,33 @@ def register() -> None:
     Also lets TVM's vectorizer keep some functions on vectors, which it would take apart.
     """
     for name, (expand, formats) in _RULES.items():
-        operator = ir.Op.get(f"tirx.{name}")
-        attribute = "llvm.FLowerIntrinsic"
-        before = operator.get_attr(attribute) if operator.has_attr(attribute) else None
-        rule = functools.partial(_lower, expand, formats, before)
+        rule = functools.partial(_lower, name, expand, formats)
         tirx.op.register_intrin_lowering(f"tirx.{name}", "llvm", f=rule, level=_LEVEL)
     for name in _VECTORIZABLE:
         ir.register_op_attr(f"tirx.{name}", "TVectorizable", True, level=_LEVEL)
 
 
-def _lower(expand: Callable[..., Expr], formats: frozenset[str], before: Any, call: Expr) -> Expr:
-    """One call of a registered function; what it cannot do goes on to TVM's own rules."""
+def _lower(name: str, expand: Callable[..., Expr], formats: frozenset[str], call: Expr) -> Expr:
+    """One call of a registered function, expanded, or as calls of libm."""
     dtype, lanes = _element(call)
     if dtype == "float16":
         wide = "float32" if lanes == 1 else f"float32x{lanes}"
         arguments = [tirx.Cast(wide, argument) for argument in call.args]
-        return tirx.Cast(str(call.ty.dtype), tirx.call_intrin(wide, call.op.name, *arguments))
+        return tirx.Cast(str(call.ty.dtype), tirx.call_intrin(wide, f"tirx.{name}", *arguments))
     if dtype not in formats:
-        if before is not None:
-            return before(call)
-        return call if lanes == 1 else _each_lane(call, lanes)
+        return _libm(name, call, lanes)
     builder = Lanes(dtype, lanes)
     return builder.close(expand(builder, *call.args))
 
 
-def _each_lane(call: Expr, lanes: int) -> Expr:
-    """A call of a function on vectors as calls on scalars."""
-    dtype, _ = _element(call)
+def _libm(name: str, call: Expr, lanes: int) -> Expr:
+    """A call of the f64 function of that name, or one for each lane."""
+    if lanes == 1:
+        return tirx.call_pure_extern("float64", name, *call.args)
     vectors = [ir.Var(f"v{position}", value.ty) for position, value in enumerate(call.args)]
     calls = [
-        tirx.call_intrin(
-            dtype, call.op.name, *(tirx.Shuffle([vector], [lane]) for vector in vectors)
+        tirx.call_pure_extern(
+            "float64", name, *(tirx.Shuffle([vector], [lane]) for vector in vectors)
         )
         for lane in range(lanes)
     ]

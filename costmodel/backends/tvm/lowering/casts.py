@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from tvm import tirx
 
 from costmodel.backends.tvm.lowering.types import Expr, element_dtype, immediate
@@ -24,7 +25,7 @@ def as_unsigned(value: Expr) -> Expr:
 
 
 def _bits(dtype: str) -> int:
-    return 1 if dtype == "bool" else int(dtype.lstrip("uintflobat"))
+    return 1 if dtype == "bool" else 8 * np.dtype(dtype).itemsize
 
 
 def _cast(dtype: str, value: Expr) -> Expr:

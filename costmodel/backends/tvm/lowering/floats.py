@@ -13,9 +13,13 @@ from costmodel.backends.tvm.lowering.types import Expr, immediate
 
 __all__ = [
     "SMALLEST_NORMAL",
+    "acosh",
+    "asinh",
+    "atanh",
     "cbrt",
     "compare",
     "copysign",
+    "cosh",
     "expm1",
     "isinf",
     "isnan",
@@ -25,6 +29,7 @@ __all__ = [
     "minnum",
     "round_half_away",
     "round_half_even",
+    "sinh",
 ]
 
 #: The smallest positive normal number, by TVM dtype.
@@ -151,6 +156,66 @@ def expm1(value: Expr) -> Expr:
     near = tirx.Div(tirx.Add(half, half), tirx.Sub(one, half))
     far = tirx.Sub(tirx.exp(wide), one)
     return _as(dtype, tirx.Select(tirx.LT(tirx.abs(wide), one), near, far))
+
+
+def sinh(value: Expr) -> Expr:
+    """``(e + e / (e + 1)) / 2`` with ``e = exp(|x|) - 1``, which loses nothing near zero."""
+    dtype = dtype_of(value)
+    wide = _wide(value)
+    one, half = immediate(dtype_of(wide), 1), immediate(dtype_of(wide), 0.5)
+    size = tirx.abs(wide)
+    growth = expm1(size)
+    near = tirx.Mul(half, tirx.Add(growth, tirx.Div(growth, tirx.Add(growth, one))))
+    root = tirx.exp(tirx.Mul(half, size))  # its square may overflow where half of it does not
+    far = tirx.Mul(tirx.Mul(half, root), root)
+    ten = immediate(dtype_of(wide), 10)
+    return _as(dtype, copysign(tirx.Select(tirx.GT(size, ten), far, near), wide))
+
+
+def cosh(value: Expr) -> Expr:
+    """``(exp(x) + exp(-x)) / 2`` from ``exp(|x| / 2)``, so that it overflows no sooner."""
+    dtype = dtype_of(value)
+    wide = _wide(value)
+    half = immediate(dtype_of(wide), 0.5)
+    root = tirx.exp(tirx.Mul(half, tirx.abs(wide)))
+    small = tirx.Div(tirx.Div(half, root), root)
+    return _as(dtype, tirx.Add(tirx.Mul(tirx.Mul(half, root), root), small))
+
+
+def asinh(value: Expr) -> Expr:
+    """``log1p(x + x**2 / (1 + sqrt(x**2 + 1)))`` for ``|x|``, or ``log(2 x)`` where that is it."""
+    dtype = dtype_of(value)
+    wide = _wide(value)
+    one = immediate(dtype_of(wide), 1)
+    size = tirx.abs(wide)
+    square = tirx.Mul(size, size)
+    root = tirx.sqrt(tirx.Add(square, one))
+    near = tirx.log1p(tirx.Add(size, tirx.Div(square, tirx.Add(one, root))))
+    return _as(dtype, copysign(_far_logarithm(size, near), wide))
+
+
+def acosh(value: Expr) -> Expr:
+    """``log1p(t + sqrt(2 t + t**2))`` with ``t = x - 1``, or ``log(2 x)`` where that is it."""
+    dtype = dtype_of(value)
+    wide = _wide(value)
+    t = tirx.Sub(wide, immediate(dtype_of(wide), 1))
+    near = tirx.log1p(tirx.Add(t, tirx.sqrt(tirx.Add(tirx.Add(t, t), tirx.Mul(t, t)))))
+    return _as(dtype, _far_logarithm(wide, near))
+
+
+def atanh(value: Expr) -> Expr:
+    """``log1p(2 x / (1 - x)) / 2`` for ``|x|``."""
+    dtype = dtype_of(value)
+    wide = _wide(value)
+    size = tirx.abs(wide)
+    ratio = tirx.Div(tirx.Add(size, size), tirx.Sub(immediate(dtype_of(wide), 1), size))
+    half = tirx.Mul(immediate(dtype_of(wide), 0.5), tirx.log1p(ratio))
+    return _as(dtype, copysign(half, wide))
+
+
+def _far_logarithm(size: Expr, near: Expr) -> Expr:
+    far = tirx.Add(tirx.log(size), immediate(dtype_of(size), math.log(2)))
+    return tirx.Select(tirx.GT(size, immediate(dtype_of(size), 1e9)), far, near)
 
 
 def cbrt(value: Expr) -> Expr:
