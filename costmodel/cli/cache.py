@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,9 +170,7 @@ def import_(
     from costmodel.store.transfer import import_file
 
     with open_store(store) as opened:
-        added = {
-            str(file): import_file(opened, file, kernel=kernel, device=device) for file in files
-        }
+        added = [(file, import_file(opened, file, kernel=kernel, device=device)) for file in files]
     _print_added(added, as_json)
 
 
@@ -187,7 +186,7 @@ def merge(stores: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
     from costmodel.store.transfer import merge as merge_store
 
     with open_store(store) as opened:
-        added = {str(source): merge_store(opened, source) for source in stores}
+        added = [(source, merge_store(opened, source)) for source in stores]
     _print_added(added, as_json)
 
 
@@ -249,14 +248,14 @@ def _table(titles: list[str], rows: list[list[str]]) -> None:
     Console().print(table)
 
 
-def _print_added(added: Mapping[str, Mapping[str, int]], as_json: bool) -> None:
-    total: dict[str, Any] = {}
-    for counts in added.values():
-        for kind, count in counts.items():
-            total[kind] = total.get(kind, 0) + count
+def _print_added(sources: list[tuple[Path, dict[str, int]]], as_json: bool) -> None:
     if as_json:
-        print_json({"added": total, "sources": added})
+        total: Counter[str] = Counter()
+        for _, counts in sources:
+            total.update(counts)
+        each = [{"path": str(path), "added": counts} for path, counts in sources]
+        print_json({"added": dict(total), "sources": each})
         return
-    for source, counts in added.items():
+    for path, counts in sources:
         what = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-        click.echo(f"{source}: added {what or 'nothing, all of it was there'}")
+        click.echo(f"{path}: added {what or 'nothing, all of it was there'}")

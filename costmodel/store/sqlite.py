@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sqlite3
 import time
 import warnings
@@ -297,8 +298,10 @@ class SQLiteStore:
     def _size(self) -> int:
         pages = self._connection.query("PRAGMA page_count")[0][0]
         page = self._connection.query("PRAGMA page_size")[0][0]
-        log = f"{self.path}-wal"
-        return int(pages * page) + (os.path.getsize(log) if os.path.exists(log) else 0)
+        log = 0
+        with contextlib.suppress(FileNotFoundError):
+            log = os.path.getsize(f"{self.path}-wal")
+        return int(pages * page) + log
 
     def _one(self, sql: str, key: str, read: Callable[[tuple[Any, ...]], _T]) -> _T | None:
         found = self._decode(self._connection.query(sql, [key]), read)
@@ -346,12 +349,20 @@ class SQLiteStore:
         """Put measurements in a rescue file and raise ``error`` with the place."""
         lost = self._rescue.write([*self._context(batch), *batch])
         count = len(batch) - sum(isinstance(entry, Measurement) for entry in lost)
-        files = " ".join(map(str, self._rescue.files))
+        files = shlex.join(map(str, self._rescue.files))
         message = f"{error.message}; {count} of {len(batch)} measurements were put in {files}"
         if not count:
             message = f"{error.message}; no place was found for {len(batch)} measurements"
-        hint = error.hint if not files else f"then run: costmodel cache import {files}"
+        hint = (
+            error.hint
+            if not files
+            else f"then run: {_import_command(self._rescue.files, self.path)}"
+        )
         raise type(error)(message, hint=hint) from error
+
+
+def _import_command(files: Sequence[Path], store: Path) -> str:
+    return shlex.join(["costmodel", "cache", "import", *map(str, files), "--store", str(store)])
 
 
 def _where(

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,13 @@ def fill(store, limit=2000):
     pytest.fail("the store never became full")
 
 
+def rescue_files(hint):
+    """The files that the command in the hint imports."""
+    words = shlex.split(hint.removeprefix("then run: costmodel cache import "))
+    assert words[-2] == "--store"
+    return words[:-2]
+
+
 def leave_pages(store, count):
     """Let the store grow by so many pages and no further."""
     pages = store._connection.query("PRAGMA page_count")[0][0]
@@ -79,7 +87,7 @@ def test_file_size_limit(path, tmp_path):
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     *ids, hint = result.stdout.splitlines()
-    files = hint.removeprefix("then run: costmodel cache import ").split()
+    files = rescue_files(hint)
     assert len(files) > 1
     assert all(os.path.getsize(file) <= 600_000 for file in files)
     assert all(Path(file).parent == out for file in files)
@@ -94,7 +102,7 @@ def test_page_limit_then_room_again(store, path, tmp_path):
     leave_pages(store, 30)
     given, error = fill(store)
     assert "1 of 1 measurements were put in" in error.message
-    files = error.hint.removeprefix("then run: costmodel cache import ").split()
+    files = rescue_files(error.hint)
     assert len(list(store.measurements())) == len(given) - 1  # reading goes on
     store._connection.query("PRAGMA max_page_count = 100000")
     for file in files:
@@ -132,7 +140,7 @@ def test_a_full_file_system(tmp_path):
             store.add_workload(builders.workload())
             store.add_target(builders.target())
             given, error = fill(store)
-            files = error.hint.removeprefix("then run: costmodel cache import ").split()
+            files = rescue_files(error.hint)
             rescued = recover(tmp_path / "new.sqlite", files)
             for file in files:
                 Path(file).unlink()
