@@ -29,8 +29,10 @@ from costmodel.records import (
 
 __all__ = [
     "DecodeError",
+    "assemble",
     "decoding",
     "dumps",
+    "environment_from_json",
     "measurement_from_json",
     "measurement_to_json",
     "pack_features",
@@ -170,28 +172,40 @@ def measurement_to_json(measurement: Measurement) -> dict[str, Any]:
 def measurement_from_json(fields: Mapping[str, Any]) -> Measurement:
     """A measurement from what ``measurement_to_json`` made; raises DecodeError."""
     with decoding(f"measurement {fields.get('id', '?')}"):
-        worst = fields["max_error"]
-        return Measurement(
-            id=text(fields["id"]),
-            workload=text(fields["workload"]),
-            schedule=Schedule(
-                text(fields["schedule"]["backend"]), text(fields["schedule"]["text"])
-            ),
-            target=text(fields["target"]),
-            environment=Environment(
-                _mapping(fields["environment"]["versions"]),
-                _mapping(fields["environment"]["machine"]),
-            ),
-            policy=TimingPolicy(**_mapping(fields["policy"])),
-            outcome=Outcome(fields["outcome"]),
-            samples_us=tuple(map(real, fields["samples_us"])),
-            timestamp=real(fields["timestamp"]),
-            error=text(fields["error"]),
-            build_seconds=real(fields["build_seconds"]),
-            run_seconds=real(fields["run_seconds"]),
-            max_error=None if worst is None else float(worst),
-            extra=_mapping(fields["extra"]),
+        return assemble(
+            fields,
+            Schedule(text(fields["schedule"]["backend"]), text(fields["schedule"]["text"])),
+            environment_from_json(fields["environment"]),
+            TimingPolicy(**_mapping(fields["policy"])),
         )
+
+
+def environment_from_json(fields: Mapping[str, Any]) -> Environment:
+    """An environment from an object of its fields."""
+    return Environment(_mapping(fields["versions"]), _mapping(fields["machine"]))
+
+
+def assemble(
+    fields: Mapping[str, Any], schedule: Schedule, environment: Environment, policy: TimingPolicy
+) -> Measurement:
+    """A measurement from its parts; raises what ``decoding`` turns into a DecodeError."""
+    worst = fields["max_error"]
+    return Measurement(
+        id=text(fields["id"]),
+        workload=text(fields["workload"]),
+        schedule=schedule,
+        target=text(fields["target"]),
+        environment=environment,
+        policy=policy,
+        outcome=Outcome(fields["outcome"]),
+        samples_us=tuple(map(real, fields["samples_us"])),
+        timestamp=real(fields["timestamp"]),
+        error=text(fields["error"]),
+        build_seconds=real(fields["build_seconds"]),
+        run_seconds=real(fields["run_seconds"]),
+        max_error=None if worst is None else float(worst),
+        extra=_mapping(fields["extra"]),
+    )
 
 
 def pack_features(array: NDArray[np.float32]) -> bytes:

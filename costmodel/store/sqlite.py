@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
-import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +23,7 @@ from costmodel.errors import (
     StoreLockedError,
 )
 from costmodel.records import Measurement, Schedule, Target, Workload
-from costmodel.store import rows, verify
+from costmodel.store import counts, inserts, rows, verify
 from costmodel.store.best import find_best
 from costmodel.store.codec import DecodeError, unpack_features
 from costmodel.store.connection import Connection
@@ -41,30 +39,6 @@ _PAGE = 500
 
 #: Entries added in one transaction when many are; other writers get their turn in between.
 _BATCH = 1000
-
-
-#: What ``ingest`` takes, by the table that it goes to.
-_TABLE: dict[type[Entry], str] = {
-    WorkloadEntry: "workloads",
-    TargetEntry: "targets",
-    Document: "documents",
-    Measurement: "measurements",
-    FeaturesEntry: "features",
-}
-
-
-def _insert(conn: sqlite3.Connection, entry: Entry) -> int:
-    match entry:
-        case WorkloadEntry():
-            return rows.insert_workload(conn, entry)
-        case TargetEntry():
-            return rows.insert_target(conn, entry)
-        case Document():
-            return rows.insert_document(conn, entry)
-        case Measurement():
-            return rows.insert_measurement(conn, entry)
-        case FeaturesEntry():
-            return rows.insert_features(conn, entry)
 
 
 class BadRowWarning(UserWarning):
@@ -99,7 +73,7 @@ class SQLiteStore:
     def add_workload(self, workload: Workload) -> None:
         """Remember a workload's text; adding it again does nothing."""
         with self._connection.transaction() as conn:
-            rows.insert_workload(conn, WorkloadEntry(workload, time.time()))
+            inserts.insert_workload(conn, WorkloadEntry(workload, time.time()))
 
     def workload(self, hash: str) -> Workload | None:
         """The workload of this hash, if it is known and sound."""
@@ -113,7 +87,7 @@ class SQLiteStore:
     def add_target(self, target: Target) -> None:
         """Remember a target's facts; the measured rates of a known target are refreshed."""
         with self._connection.transaction() as conn:
-            rows.insert_target(conn, TargetEntry(target, time.time()))
+            inserts.insert_target(conn, TargetEntry(target, time.time()))
 
     def target(self, hash: str) -> Target | None:
         """The target of this hash, if it is known and sound."""
@@ -141,7 +115,7 @@ class SQLiteStore:
         batch = list(measurements)
         try:
             with self._connection.transaction() as conn:
-                return sum(rows.insert_measurement(conn, each) for each in batch)
+                return sum(inserts.insert_measurement(conn, each) for each in batch)
         except (StoreFullError, StoreLockedError, StoreCorruptError) as error:
             self._save_elsewhere(batch, error)
 
@@ -233,14 +207,14 @@ class SQLiteStore:
         Returns the number added of each kind. What refers to a workload or target must come
         after it. Raises as ``add`` does.
         """
-        added: dict[str, int] = dict.fromkeys(_TABLE.values(), 0)
+        added: dict[str, int] = dict.fromkeys(inserts.TABLE.values(), 0)
         remaining = iter(entries)
         while batch := list(islice(remaining, _BATCH)):
-            counts = dict.fromkeys(added, 0)
+            fresh = dict.fromkeys(added, 0)
             with self._connection.transaction() as conn:
                 for entry in batch:
-                    counts[_TABLE[type(entry)]] += _insert(conn, entry)
-            for kind, count in counts.items():
+                    fresh[inserts.TABLE[type(entry)]] += inserts.insert(conn, entry)
+            for kind, count in fresh.items():
                 added[kind] += count
         return added
 
@@ -255,25 +229,11 @@ class SQLiteStore:
 
     def stats(self) -> Mapping[str, Any]:
         """Counts by workload, target, backend and outcome; size in bytes; schema version."""
-        return {
-            "path": str(self.path),
-            "schema_version": self._connection.query("PRAGMA user_version")[0][0],
-            "size_bytes": self._size(),
-            **{table: self._count(table) for table in [*_TABLE.values(), "schedules"]},
-            "by_workload": self._group("m.workload"),
-            "by_target": self._group("m.target"),
-            "by_backend": self._group("coalesce(s.backend, '?')"),
-            "by_outcome": self._group("m.outcome"),
-        }
+        return counts.stats(self._connection, self.path)
 
     def outcomes(self, workload: str, target: str) -> dict[str, int]:
         """How many measurements of a workload on a target ended how."""
-        counts = self._connection.query(
-            "SELECT outcome, count(*) FROM measurements WHERE workload = ? AND target = ? "
-            "GROUP BY outcome ORDER BY outcome",
-            [workload, target],
-        )
-        return dict(counts)
+        return counts.outcomes(self._connection, workload, target)
 
     def verify(self) -> list[str]:
         """Every damage found, one sentence each; empty for a sound store."""
@@ -284,24 +244,6 @@ class SQLiteStore:
         self._connection.close()
 
     # Parts
-
-    def _count(self, table: str) -> int:
-        return int(self._connection.query(f"SELECT count(*) FROM {table}")[0][0])
-
-    def _group(self, column: str) -> dict[str, int]:
-        join = "LEFT JOIN schedules s ON s.hash = m.schedule" if "s." in column else ""
-        counts = self._connection.query(
-            f"SELECT {column}, count(*) FROM measurements m {join} GROUP BY 1 ORDER BY 2 DESC, 1"
-        )
-        return dict(counts)
-
-    def _size(self) -> int:
-        pages = self._connection.query("PRAGMA page_count")[0][0]
-        page = self._connection.query("PRAGMA page_size")[0][0]
-        log = 0
-        with contextlib.suppress(FileNotFoundError):
-            log = os.path.getsize(f"{self.path}-wal")
-        return int(pages * page) + log
 
     def _one(self, sql: str, key: str, read: Callable[[tuple[Any, ...]], _T]) -> _T | None:
         found = self._decode(self._connection.query(sql, [key]), read)

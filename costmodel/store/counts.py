@@ -1,0 +1,59 @@
+"""Counting what a store holds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from costmodel.store.connection import Connection
+from costmodel.store.inserts import TABLE
+
+__all__ = ["outcomes", "stats"]
+
+
+def stats(connection: Connection, path: Path) -> dict[str, Any]:
+    """Rows of each table; measurements by workload, target, backend and outcome; size in bytes."""
+    return {
+        "path": str(path),
+        "schema_version": connection.query("PRAGMA user_version")[0][0],
+        "size_bytes": _size(connection, path),
+        **{table: _rows(connection, table) for table in [*TABLE.values(), "schedules"]},
+        "by_workload": _group(connection, "m.workload"),
+        "by_target": _group(connection, "m.target"),
+        "by_backend": _group(connection, "coalesce(s.backend, '?')"),
+        "by_outcome": _group(connection, "m.outcome"),
+    }
+
+
+def outcomes(connection: Connection, workload: str, target: str) -> dict[str, int]:
+    """How many measurements of a workload on a target ended how."""
+    counted = connection.query(
+        "SELECT outcome, count(*) FROM measurements WHERE workload = ? AND target = ? "
+        "GROUP BY outcome ORDER BY outcome",
+        [workload, target],
+    )
+    return dict(counted)
+
+
+def _rows(connection: Connection, table: str) -> int:
+    return int(connection.query(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def _group(connection: Connection, column: str) -> dict[str, int]:
+    join = "LEFT JOIN schedules s ON s.hash = m.schedule" if "s." in column else ""
+    counted = connection.query(
+        f"SELECT {column}, count(*) FROM measurements m {join} GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    return dict(counted)
+
+
+def _size(connection: Connection, path: Path) -> int:
+    """Of the database and of the log that is not yet merged into it."""
+    pages = connection.query("PRAGMA page_count")[0][0]
+    page = connection.query("PRAGMA page_size")[0][0]
+    log = 0
+    with contextlib.suppress(FileNotFoundError):
+        log = os.path.getsize(f"{path}-wal")
+    return int(pages * page) + log
