@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from typing import cast
 
 from costmodel.backends.base import Backend
 from costmodel.errors import UsageError
@@ -16,8 +14,9 @@ __all__ = ["BACKENDS", "load"]
 
 
 def _tvm() -> Backend:
-    module = importlib.import_module("costmodel.backends.tvm.backend")
-    return cast(Backend, module.TvmBackend())
+    from costmodel.backends.tvm.backend import TVMBackend
+
+    return TVMBackend()
 
 
 #: Name -> loader without arguments.

@@ -28,6 +28,9 @@ __all__ = ["Boosted", "BoostedOptions"]
 
 Array = NDArray[np.float64]
 
+#: A candidate sure to fail counts as this much slower (logarithm).
+_FAILURE_LOG = math.log(10.0)
+
 
 @dataclass(frozen=True)
 class BoostedOptions:
@@ -52,21 +55,25 @@ class BoostedOptions:
 
 @dataclass(frozen=True)
 class _Row:
-    """An example as it is trained on: its table row and the logarithm of what is predicted."""
+    """An example as it is trained on; ``residual`` is the logarithm of what is predicted."""
 
     workload: str
     width: int
     features: NDArray[np.float32]
     residual: float
-    failed: bool
+
+    @property
+    def failed(self) -> bool:
+        return not math.isfinite(self.residual)
 
 
 class Boosted:
     """XGBoost regression of log latency over the attainable time; a ``CostModel``.
 
     ``examples`` of other workloads are a warm start. Until ``options.minimum`` examples are known,
-    and for features of another width than those learned, the roofline predicts. A failure counts
-    as twice as slow as the slowest success of its workload, with little weight.
+    and for features of another width than those learned, the roofline predicts. Failures are no
+    part of the regression: a second booster learns where they happen, and a candidate that is
+    likelier to fail than usual is predicted up to ten times slower.
     """
 
     def __init__(
@@ -83,7 +90,10 @@ class Boosted:
         self._own: list[_Row] = []
         self._width = 0
         self._boosters: list[Any] = []
+        self._trained_on = 0
         self._error_std = 0.0
+        self._failing: Any = None
+        self._failure_rate = 0.0
         self._offsets: dict[str, float] = {}
         self._learn(examples, self._warm)
 
@@ -96,6 +106,11 @@ class Boosted:
         """Whether predictions come from the trees rather than from the roofline."""
         return bool(self._boosters)
 
+    @property
+    def trained_on(self) -> int:
+        """Examples that the trees were last trained on."""
+        return self._trained_on
+
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         """One prediction a query, in order; latencies in microseconds."""
         if not queries or not self._boosters:
@@ -103,9 +118,12 @@ class Boosted:
         widths = {q.features.shape[1] for q in queries}
         if widths != {self._width}:
             return self._fallback.predict(queries)
-        scores = self._scores(pool(queries))
+        table = pool(queries)
+        scores = self._scores(table)
         offsets = [self._offsets.get(q.candidate.workload.hash, 0.0) for q in queries]
-        log_us = np.log(attainable_us(queries)) + scores.mean(axis=0) + offsets
+        log_us = (
+            np.log(attainable_us(queries)) + scores.mean(axis=0) + offsets + self._slowdown(table)
+        )
         deviation = np.sqrt(scores.var(axis=0) + self._error_std**2)
         return [
             Prediction(float(np.exp(mean)), float(std))
@@ -124,46 +142,70 @@ class Boosted:
         usable = [e for e in examples if e.query.features.shape[1] == self._width]
         for known in (self._warm, self._own):
             known[:] = [r for r in known if r.width == self._width]
-        rows.extend(_rows(usable))
-        if len(self._warm) + len(self._own) >= max(2, self.options.minimum):
+        if usable:
+            rows.extend(_rows(usable))
+        succeeded = sum(not r.failed for r in (*self._warm, *self._own))
+        if succeeded >= max(2, self.options.minimum):
             self._train()
 
     def _train(self) -> None:
-        rows = self._chosen()
+        chosen = self._chosen()
+        rows = [r for r in chosen if not r.failed]
         table = np.stack([r.features for r in rows])
-        target = _targets(rows)
+        target = np.array([r.residual for r in rows])
         weights = self._weights(rows, target)
         folds = self._folds(rows)
         self._boosters, errors = [], np.zeros(len(rows))
-        for fold in range(self.options.folds):
+        for fold in np.unique(folds):
             kept = folds != fold
-            if not kept.any():
-                continue
-            booster = self._fit(table[kept], target[kept], weights[kept], fold)
+            booster = self._fit(table[kept], target[kept], weights[kept], int(fold))
             self._boosters.append(booster)
-            if not kept.all():
-                errors[~kept] = target[~kept] - booster.inplace_predict(table[~kept])
+            errors[~kept] = target[~kept] - booster.inplace_predict(table[~kept])
+        self._trained_on = len(chosen)
         self._calibrate(rows, errors, weights)
+        self._learn_failures(chosen)
+
+    def _learn_failures(self, rows: Sequence[_Row]) -> None:
+        failed = np.array([r.failed for r in rows], dtype=np.float64)
+        self._failure_rate = float(failed.mean())
+        self._failing = None
+        if failed.any():
+            table = np.stack([r.features for r in rows])
+            self._failing = self._fit(table, failed, np.ones(len(rows)), 0, "binary:logistic")
+
+    def _slowdown(self, table: NDArray[np.float32]) -> Array:
+        """Logarithm of how much slower a candidate counts for its risk of failing."""
+        if self._failing is None:
+            return np.zeros(len(table))
+        excess = self._failing.inplace_predict(table) - self._failure_rate
+        return np.asarray(_FAILURE_LOG * np.maximum(excess, 0) / (1 - self._failure_rate))
 
     def _calibrate(self, rows: Sequence[_Row], errors: Array, weights: Array) -> None:
         """Level of the error on unseen rows: of the workloads being tuned, once there are some."""
         own = {r.workload for r in self._own}
-        told = np.array([not r.failed and (not own or r.workload in own) for r in rows])
+        told = np.array([not own or r.workload in own for r in rows])
         if told.any():
             mean = np.average(errors[told] ** 2, weights=weights[told])
             self._error_std = max(0.02, math.sqrt(mean))
         self._offsets = {}
         for workload in own:
-            mine = np.array([r.workload == workload and not r.failed for r in rows])
+            mine = np.array([r.workload == workload for r in rows])
             if mine.any():
                 level = float(np.average(errors[mine], weights=weights[mine]))
                 self._offsets[workload] = level * mine.sum() / (mine.sum() + 8)
 
-    def _fit(self, table: NDArray[np.float32], target: Array, weights: Array, fold: int) -> Any:
+    def _fit(
+        self,
+        table: NDArray[np.float32],
+        target: Array,
+        weights: Array,
+        fold: int,
+        objective: str = "reg:squarederror",
+    ) -> Any:
         import xgboost
 
         parameters = {
-            "objective": "reg:squarederror",
+            "objective": objective,
             "tree_method": "hist",
             "max_bin": 64,
             "max_depth": self.options.depth,
@@ -199,8 +241,7 @@ class Boosted:
             weights[mine] = falling / falling.mean()
             if workload in own and len(own) < len(set(names)):
                 weights[mine] *= self.options.own
-        failed = np.array([r.failed for r in rows])
-        return np.where(failed, np.minimum(weights, 0.3), weights)
+        return weights
 
     def _folds(self, rows: Sequence[_Row]) -> NDArray[np.intp]:
         """Fold of each row: whole workloads while none is tuned, single rows after that.
@@ -222,18 +263,5 @@ def _rows(examples: Sequence[Example]) -> Iterable[_Row]:
     table, base = pool(queries), attainable_us(queries)
     for example, features, attainable in zip(examples, table, base, strict=True):
         candidate, width = example.query.candidate, example.query.features.shape[1]
-        failed = not math.isfinite(example.latency_us)
-        residual = 0.0 if failed else math.log(example.latency_us / attainable)
-        yield _Row(candidate.workload.hash, width, features, residual, failed)
-
-
-def _targets(rows: Sequence[_Row]) -> Array:
-    """Residuals, where failures get their workload's slowest plus log 2."""
-    slowest: dict[str, float] = {}
-    for row in rows:
-        if not row.failed:
-            slowest[row.workload] = max(slowest.get(row.workload, row.residual), row.residual)
-    overall = max(slowest.values(), default=math.log(10.0))
-    return np.array([
-        slowest.get(r.workload, overall) + math.log(2.0) if r.failed else r.residual for r in rows
-    ])  # fmt: skip
+        residual = math.log(example.latency_us / attainable)
+        yield _Row(candidate.workload.hash, width, features, residual)

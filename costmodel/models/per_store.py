@@ -117,7 +117,7 @@ class Stores:
         filled = [f if len(f) else np.zeros((1, WIDTH), np.float32) for f in features]
         lengths = np.array([len(f) for f in filled], dtype=np.intp)
         rows = np.concatenate(filled) if filled else np.zeros((0, WIDTH), np.float32)
-        return cls(rows, np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp))
+        return cls(rows, np.asarray(np.cumsum(lengths) - lengths, dtype=np.intp))
 
     def column(self, name: str) -> Array:
         """Unscaled values of a column, by its name in ``COLUMNS``; shape (stores,)."""

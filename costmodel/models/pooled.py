@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,11 +33,19 @@ _SUMMED = np.array([
 
 def pool(queries: Sequence[Query]) -> Table:
     """Features of each query, shape (queries, width); the width depends only on the layout."""
-    features = [q.features for q in queries]
     if not queries:
         return np.zeros((0, 0), np.float32)
-    if features[0].shape[1] != WIDTH:
-        return _pool_any(features)
+    if queries[0].features.shape[1] != WIDTH:
+        return _pool_any([q.features for q in queries])
+    groups: dict[Target, list[int]] = defaultdict(list)
+    for index, query in enumerate(queries):
+        groups[query.candidate.target].append(index)
+    tables = [_pool_stores([queries[i].features for i in m], t) for t, m in groups.items()]
+    order = np.concatenate([np.array(m) for m in groups.values()])
+    return np.concatenate(tables)[np.argsort(order)]
+
+
+def _pool_stores(features: list[Features], target: Target) -> Table:
     stores = Stores.of(features)
     work = stores.work() + 1e-3 * stores.column("outer.prod")
     order = np.lexsort((-work, np.repeat(np.arange(len(features)), _lengths(stores))))
@@ -50,7 +59,7 @@ def pool(queries: Sequence[Query]) -> Table:
             stores.rows[second][:, _KEPT],
             np.maximum.reduceat(stores.rows[:, _KEPT], stores.starts),
             sums,
-            _analytic(stores, queries[0].candidate.target, main),
+            _analytic(stores, target, main),
         ],
         axis=1,
         dtype=np.float32,

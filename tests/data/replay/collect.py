@@ -4,7 +4,7 @@
 
 Half the candidates of a workload are random samples of MetaSchedule's space, the rest comes from
 its own evolutionary search over an XGBoost model, as in real tuning. Everything runs in this one
-process; latencies are medians of ``time_evaluator`` with two threads. README.md says what is kept.
+process; latencies are processor time of one thread. README.md says what is kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-os.environ.setdefault("TVM_NUM_THREADS", "2")
+os.environ["TVM_NUM_THREADS"] = "1"
 # TuneContext imports every tensor intrinsic, 22 s of parsing; the CPU rules here use none of them.
 sys.modules["tvm.s_tir.tensor_intrin"] = types.ModuleType("tvm.s_tir.tensor_intrin")
 
@@ -34,13 +34,13 @@ from tvm.s_tir import meta_schedule as ms  # noqa: E402
 from costmodel.backends.replay import Recording  # noqa: E402
 from costmodel.records import Schedule, Target, TensorType, Workload  # noqa: E402
 
-TARGET = {"kind": "llvm", "mcpu": "znver4", "num-cores": 2}
+TARGET = {"kind": "llvm", "mcpu": "znver4", "num-cores": 1}
 
-#: The machine of the recordings: two cores of a shared server. The rates are rounded.
+#: The machine of the recordings: one core of a shared server. The rates are rounded.
 MACHINE = Target(
-    kind="cpu", arch="x86_64", cpu="znver4", features=("avx2", "avx512f", "fma"), threads=2,
+    kind="cpu", arch="x86_64", cpu="znver4", features=("avx2", "avx512f", "fma"), threads=1,
     cache_bytes=(48 << 10, 1 << 20, 32 << 20), vector_bytes=64,
-    peak_flops={"f32": 500e9, "f64": 250e9}, bandwidth=25e9,
+    peak_flops={"f32": 250e9, "f64": 125e9}, bandwidth=20e9,
 )  # fmt: skip
 
 
@@ -138,21 +138,34 @@ def decisions(trace: Any) -> str:
     return json.dumps({"kinds": kinds, "values": values, "shape": shape}, separators=(",", ":"))
 
 
-def measure(module: Any, arrays: list[Any], samples: int = 5) -> list[float]:
-    """Microseconds of each sample; the first run decides how long a sample may get."""
-    executable = tvm.compile(module, target=tvm.target.Target(TARGET)).jit()
-    function, device = executable["main"], tvm.cpu()
+def compiled(module: Any) -> Any:
+    """The module's function, or None where it does not compile: a failure is data as well."""
+    try:
+        return tvm.compile(module, target=tvm.target.Target(TARGET)).jit()["main"]
+    except Exception as error:
+        print("  failed:", str(error).splitlines()[-1][:120], file=sys.stderr)
+        return None
+
+
+def microseconds(function: Any, arrays: list[Any], budget_s: float = 0.04) -> float:
+    """Processor time of one run: the least mean of samples of a millisecond.
+
+    The recordings were made on a machine that others used. There, wall-clock medians of two
+    threads move by half from one minute to the next; the processor time of one thread does not
+    count the waiting, and the minimum leaves out the samples that others' memory traffic slowed.
+    """
+    start = time.thread_time()
     function(*arrays)
-    start = time.perf_counter()
-    function(*arrays)
-    once = time.perf_counter() - start
-    if once > 0.2:
-        return [once * 1e6] * samples
-    number = max(1, min(200, math.ceil(0.003 / max(once, 1e-6))))
-    timer = executable.mod.time_evaluator if hasattr(executable, "mod") else None
-    timer = timer or executable.time_evaluator
-    result = timer("main", device, number=number, repeat=samples)(*arrays)
-    return [1e6 * s for s in result.results]
+    once = max(time.thread_time() - start, 1e-6)
+    number, best = max(1, math.ceil(0.001 / once)), once
+    for _ in range(max(2, min(40, int(budget_s / (number * once))))):
+        start = time.thread_time()
+        for _ in range(number):
+            function(*arrays)
+        best = min(best, (time.thread_time() - start) / number)
+        if best > 0.1:
+            break
+    return 1e6 * best
 
 
 def workload(name: str, module: Any) -> Workload:
@@ -171,7 +184,7 @@ class Recorder:
         self.name = name
         self.module = tvm.IRModule({"main": te.create_prim_func(WORKLOADS[name]())})
         self.seen: set[str] = set()
-        self.rows: list[tuple[np.ndarray, str, list[float]]] = []
+        self.rows: list[tuple[np.ndarray, str, float]] = []
         rng = np.random.default_rng(0)
         self.arrays = []
         function = self.module["main"]
@@ -185,9 +198,9 @@ class Recorder:
             workload=workload(self.name, self.module),
             target=MACHINE,
             schedules=tuple(Schedule("replay", text) for _, text, _ in self.rows),
-            latency_us=np.array([float(np.median(samples)) for _, _, samples in self.rows]),
+            latency_us=np.array([latency for _, _, latency in self.rows]),
             features=tuple(features for features, _, _ in self.rows),
-            feature_set="metaschedule-per-store-164",
+            feature_set="metaschedule-per-store-1",
         )
 
     def context(self, strategy: str, seed: int) -> Any:
@@ -212,22 +225,23 @@ class Recorder:
             candidates = context.generate_measure_candidates()
             if not candidates:
                 break
-            features, results = extract(context, candidates), []
-            for candidate, feature in zip(candidates, features, strict=True):
+            features = extract(context, candidates)
+            functions = [compiled(c.sch.mod) for c in candidates]
+            latency = np.full(len(candidates), math.inf)
+            for _ in range(3):  # rounds apart, so that no slow moment decides
+                for i, function in enumerate(functions):
+                    if function is not None:
+                        latency[i] = min(latency[i], microseconds(function, self.arrays))
+            results = [
+                ms.runner.RunnerResult([t / 1e6] if math.isfinite(t) else None,
+                                       None if math.isfinite(t) else "failed")
+                for t in latency
+            ]  # fmt: skip
+            for candidate, feature, spent in zip(candidates, features, latency, strict=True):
                 text = decisions(candidate.sch.trace)
-                samples = [math.inf] * 5
-                try:
-                    samples = measure(candidate.sch.mod, self.arrays)
-                except Exception as error:  # a failed candidate is data: an infinite latency
-                    print("  failed:", str(error).splitlines()[-1][:120], file=sys.stderr)
-                ok = math.isfinite(samples[0])
-                results.append(
-                    ms.runner.RunnerResult([s / 1e6 for s in samples] if ok else None,
-                                           None if ok else "failed")
-                )  # fmt: skip
                 if text not in self.seen:
                     self.seen.add(text)
-                    self.rows.append((feature.numpy().astype(np.float32), text, samples))
+                    self.rows.append((feature.numpy().astype(np.float32), text, float(spent)))
             context.notify_runner_results(candidates, results)
             if strategy == "evolutionary":
                 model.update(context, candidates, results)
