@@ -49,7 +49,7 @@ def lower_elements(op: Any, values: Sequence[Expr], environment: Environment) ->
 
     def body(_: list[Expr]) -> Any:
         return tirx.SeqStmt([
-            Store(target.buffer, [tirx.IntImm("int32", int(axis)) for axis in index], value).statement()
+            Store(target.buffer, [tirx.IntImm("int32", axis) for axis in index], value).statement()
             for index, value in zip(np.ndindex(*target.shape), values, strict=True)
         ])  # fmt: skip
 

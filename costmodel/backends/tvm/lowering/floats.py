@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-import ml_dtypes
 from tvm import tirx
 
 from costmodel.backends.tvm.lowering.casts import dtype_of
@@ -15,6 +14,7 @@ __all__ = [
     "SMALLEST_NORMAL",
     "acosh",
     "asinh",
+    "atan2",
     "atanh",
     "cbrt",
     "compare",
@@ -27,6 +27,7 @@ __all__ = [
     "maxnum",
     "minimum",
     "minnum",
+    "remainder",
     "round_half_away",
     "round_half_even",
     "sinh",
@@ -34,8 +35,10 @@ __all__ = [
 
 #: The smallest positive normal number, by TVM dtype.
 SMALLEST_NORMAL: Mapping[str, float] = {
-    dtype: float(ml_dtypes.finfo(dtype).smallest_normal)
-    for dtype in ("float64", "float32", "float16", "bfloat16")
+    "float64": 2.0**-1022,
+    "float32": 2.0**-126,
+    "float16": 2.0**-14,
+    "bfloat16": 2.0**-126,
 }
 
 _BITS = {"float64": "int64", "float32": "int32", "float16": "int16", "bfloat16": "int16"}
@@ -145,6 +148,23 @@ def round_half_away(value: Expr) -> Expr:
 def round_half_even(value: Expr) -> Expr:
     """Nearest integer, ties to even."""
     return _as(dtype_of(value), tirx.nearbyint(_wide(value)))
+
+
+def remainder(lhs: Expr, rhs: Expr) -> Expr:
+    """The remainder with the sign of ``lhs``, exact; libm's, since TVM lowers none for LLVM."""
+    return _libm("fmod", lhs, rhs)
+
+
+def atan2(lhs: Expr, rhs: Expr) -> Expr:
+    """The angle of the point (``rhs``, ``lhs``), by libm."""
+    return _libm("atan2", lhs, rhs)
+
+
+def _libm(name: str, *values: Expr) -> Expr:
+    wide = [_wide(value) for value in values]
+    dtype = dtype_of(wide[0])
+    function = f"{name}f" if dtype == "float32" else name
+    return _as(dtype_of(values[0]), tirx.call_pure_extern(dtype, function, *wide))
 
 
 def expm1(value: Expr) -> Expr:

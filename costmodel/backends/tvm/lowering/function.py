@@ -22,7 +22,7 @@ from costmodel.backends.tvm.lowering.types import (
     tensor_dtype,
     unsupported,
 )
-from costmodel.backends.tvm.lowering.values import InBuffer, Splat
+from costmodel.backends.tvm.lowering.values import InBuffer, Splat, Tensor
 from costmodel.ir.parse import main_function
 from costmodel.records import Workload
 
@@ -101,9 +101,9 @@ def _lower_op(op: Any, environment: Environment) -> None:
 
 def _return(value: Any, output: InBuffer, environment: Environment) -> None:
     """Write an output that no op has written yet: an argument, a splat, a value returned twice."""
+    source: Tensor
     if not _is_tensor(value):
-        expression = environment.scalar(value)
-        source = Splat(expression, (), output.dtype)
+        source = Splat(environment.scalar(value), (), output.dtype)
     else:
         source = environment.tensor(value)
         if isinstance(source, InBuffer) and source.buffer.same_as(output.buffer):

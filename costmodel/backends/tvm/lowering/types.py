@@ -92,8 +92,8 @@ def immediate(dtype: str, value: float | int | bool) -> Expr:
     return tirx.IntImm(dtype, int(value))
 
 
-def splat_value(attribute: Any) -> float | int | bool | None:
-    """The one value of a scalar or splat attribute, or None where the values differ."""
+def splat_value(attribute: Any) -> Any:
+    """The one number of a scalar or splat attribute, or None where the values differ."""
     if isinstance(attribute, ir.FloatAttr | ir.BoolAttr):
         return attribute.value
     if isinstance(attribute, ir.IntegerAttr):
