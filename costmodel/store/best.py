@@ -28,12 +28,15 @@ def find_best(
     """
     best: tuple[float, Measurement] | None = None
     seen: set[tuple[Any, ...]] = set()
-    for bound, *key in _fastest_first(connection, conditions, parameters):
+    for bound, seq, *key in _fastest_first(connection, conditions, parameters):
         if best is not None and bound >= best[0]:
             break
         if tuple(key) in seen:
             continue
         seen.add(tuple(key))
+        if not all(map(_is_text, key)):
+            read([seq])  # a damaged row: warns of it
+            continue
         rows = connection.query(
             f"SELECT m.seq, m.outcome FROM {_SOURCE} WHERE {conditions} "
             "AND m.schedule = ? AND m.toolchain = ? AND m.policy = ?",
@@ -51,16 +54,20 @@ _SOURCE = "measurements m LEFT JOIN schedules s ON s.hash = m.schedule"
 def _fastest_first(
     connection: Connection, conditions: str, parameters: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
-    """Median, schedule, toolchain and policy, in growing pages: most often one is enough."""
+    """Median, seq, schedule, toolchain and policy, in growing pages: most often one is enough."""
     start, count = 0, 32
     while page := connection.query(
-        f"SELECT m.median_us, m.schedule, m.toolchain, m.policy FROM {_SOURCE} "
+        f"SELECT m.median_us, m.seq, m.schedule, m.toolchain, m.policy FROM {_SOURCE} "
         f"WHERE {conditions} AND m.outcome = ? AND m.median_us IS NOT NULL "
         "ORDER BY m.median_us LIMIT ? OFFSET ?",
         [*parameters, Outcome.OK.value, count, start],
     ):
         yield from page
         start, count = start + count, 4 * count
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isascii()
 
 
 def _judge(rows: Sequence[tuple[Any, ...]], read: Reader) -> tuple[float, Measurement] | None:

@@ -36,6 +36,7 @@ __all__ = [
     "measurement_from_json",
     "measurement_to_json",
     "pack_features",
+    "printable",
     "real",
     "target_from_json",
     "target_to_json",
@@ -49,6 +50,14 @@ __all__ = [
 
 class DecodeError(ValueError):
     """A row or a line that is not the record that it should be; the message says why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(value: str) -> str:
+    """Text with what is no text in it escaped."""
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager

@@ -188,6 +188,8 @@ def _connect(uri: str, wait_s: float) -> sqlite3.Connection:
         isolation_level=None,  # transactions are ours alone
         check_same_thread=False,
     )
+    # Damaged text must not stop a query; what reads the row refuses the escapes in it.
+    conn.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     conn.execute("PRAGMA foreign_keys = ON")
     return conn
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from costmodel.store.codec import printable
 from costmodel.store.connection import Connection
 from costmodel.store.inserts import TABLE
 
@@ -34,7 +35,7 @@ def outcomes(connection: Connection, workload: str, target: str) -> dict[str, in
         "GROUP BY outcome ORDER BY outcome",
         [workload, target],
     )
-    return dict(counted)
+    return {printable(str(key)): count for key, count in counted}
 
 
 def _rows(connection: Connection, table: str) -> int:
@@ -46,7 +47,7 @@ def _group(connection: Connection, column: str) -> dict[str, int]:
     counted = connection.query(
         f"SELECT {column}, count(*) FROM measurements m {join} GROUP BY 1 ORDER BY 2 DESC, 1"
     )
-    return dict(counted)
+    return {printable(str(key)): count for key, count in counted}
 
 
 def _size(connection: Connection, path: Path) -> int:

@@ -62,6 +62,16 @@ def translated(path: object) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _meaning(error, path) from error
+    except UnicodeDecodeError as error:  # SQLite's own message quotes a damaged schema
+        raise _damaged(path, "its schema is no text") from error
+
+
+def _damaged(path: object, reason: object) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"the store {path} is damaged ({reason})",
+        hint="`costmodel cache verify` lists the damage; `costmodel cache export` saves what "
+        "can still be read, to be imported into a new store",
+    )
 
 
 def _meaning(error: sqlite3.Error, path: object) -> CostModelError:
@@ -86,12 +96,8 @@ def _meaning(error: sqlite3.Error, path: object) -> CostModelError:
             f"{path} is not a measurement store: it is no SQLite database",
             hint="name another file with --store; if it was a store, restore it from a copy",
         )
-    if is_damage(error):
-        return StoreCorruptError(
-            f"the store {path} is damaged ({error})",
-            hint="`costmodel cache verify` lists the damage; `costmodel cache export` saves what "
-            "can still be read, to be imported into a new store",
-        )
+    if is_damage(error) or primary == sqlite3.SQLITE_ERROR:  # a table or column is not there
+        return _damaged(path, error)
     if primary == sqlite3.SQLITE_CANTOPEN:
         return StoreError(
             f"the store {path} cannot be opened", hint="check the path and its permissions"

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import asdict
 
 from costmodel.records import Environment, Measurement, Schedule, TimingPolicy
-from costmodel.store.codec import dumps, pack_features, target_to_json, types_to_json
+from costmodel.store.codec import dumps, pack_features, printable, target_to_json, types_to_json
 from costmodel.store.entries import Document, Entry, FeaturesEntry, TargetEntry, WorkloadEntry
 
 __all__ = ["TABLE", "insert", "insert_measurement", "insert_target", "insert_workload"]
@@ -136,7 +136,7 @@ def insert_measurement(conn: sqlite3.Connection, measurement: Measurement) -> in
         measurement.latency_us if timed else None,
         measurement.timestamp,
         # A compiler's message may hold bytes that are no text.
-        measurement.error.encode("utf-8", "backslashreplace").decode(),
+        printable(measurement.error),
         measurement.build_seconds,
         measurement.run_seconds,
         None if worst is None else dumps(worst),

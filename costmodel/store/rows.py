@@ -12,7 +12,9 @@ from costmodel.store.codec import (
     assemble,
     decoding,
     environment_from_json,
+    real,
     target_from_json,
+    text,
     workload_from_json,
 )
 from costmodel.store.entries import Document, TargetEntry, WorkloadEntry
@@ -50,6 +52,9 @@ def read_document(row: tuple[Any, ...]) -> Document:
     """From ``SELECT * FROM documents``; raises DecodeError."""
     document = Document(*row)
     with decoding(f"document {document.id}"):
+        for value in row[:5]:
+            text(value)
+        real(document.added)
         if not isinstance(json.loads(document.header), dict):
             raise ValueError("its header is not an object")
     return document

@@ -10,7 +10,7 @@ from typing import Any
 from costmodel.errors import StoreCorruptError
 from costmodel.records import Schedule, digest
 from costmodel.store import rows, scan
-from costmodel.store.codec import DecodeError, decoding
+from costmodel.store.codec import DecodeError, decoding, printable
 from costmodel.store.connection import Connection
 
 __all__ = ["find_damage"]
@@ -19,7 +19,7 @@ __all__ = ["find_damage"]
 def find_damage(connection: Connection) -> list[str]:
     """Every damage found, one sentence each, each once."""
     found = [*_structure(connection), *_references(connection), *_contents(connection)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(map(printable, found)))
 
 
 def _structure(connection: Connection) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import random
 import sqlite3
 import warnings
 from pathlib import Path
 
 import pytest
 
+from costmodel.errors import StoreCorruptError
 from costmodel.records import Outcome
 from costmodel.store import open_store
 from costmodel.store.sqlite import BadRowWarning
@@ -145,3 +147,64 @@ def test_foreign_keys_are_on_for_the_store_itself(store):
     with pytest.raises(Exception, match="target"):
         store.add([orphan])
     assert store.stats()["measurements"] == 0
+
+
+@pytest.mark.parametrize("table", ["schedules", "policies", "environments"])
+def test_a_key_that_is_no_text_is_a_miss(store, path, table):
+    good, bad = builders.measurement(9.0), builders.measurement(1.0, schedule=builders.schedule(1))
+    store.add([good, bad])
+    column = {"schedules": "schedule", "policies": "policy", "environments": "toolchain"}[table]
+    sql = f"UPDATE measurements SET {column} = CAST(x'66ff66' AS TEXT) WHERE id = ?"
+    change(path, sql, bad.id)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BadRowWarning)
+        assert store.best(workload=good.workload, target=good.target) == good
+    assert store.verify() != []
+
+
+def test_text_that_is_none_is_a_bad_row_and_nothing_else(store, path):
+    good, bad = builders.measurement(), builders.measurement()
+    store.add([good, bad])
+    change(path, "UPDATE measurements SET error = CAST(x'ff' AS TEXT) WHERE id = ?", bad.id)
+    with pytest.warns(BadRowWarning, match="surrogates"):
+        assert list(store.measurements()) == [good]
+    change(path, "UPDATE measurements SET outcome = CAST(x'6fff' AS TEXT) WHERE id = ?", bad.id)
+    assert store.stats()["by_outcome"] == {"ok": 1, r"o\udcff": 1}
+    assert all(sentence.isprintable() for sentence in store.verify())
+
+
+def test_no_damage_is_an_unforeseen_error(tmp_path):
+    """Bytes changed at random: every answer is right in kind, a warning or one of our errors."""
+    original = tmp_path / "original.sqlite"
+    with open_store(original) as store:
+        store.add_workload(builders.workload())
+        store.add_target(builders.target())
+        store.add(builders.measurement(schedule=builders.schedule(n)) for n in range(60))
+        rows = [(builders.schedule(n), builders.features(n)) for n in range(10)]
+        store.add_features("set", builders.workload().hash, rows)
+    whole = original.read_bytes()
+    asked = {"workload": builders.workload().hash, "target": builders.target().hash}
+    refused = 0
+    for seed in range(30):
+        drawn = random.Random(seed)
+        content = bytearray(whole)
+        for _ in range(drawn.choice([1, 10, 100])):
+            content[drawn.randrange(len(content))] = drawn.randrange(256)
+        path = tmp_path / f"{seed}.sqlite"
+        path.write_bytes(content)
+        for ask in (
+            lambda store: list(store.measurements()),
+            lambda store: store.best(**asked),
+            lambda store: list(store.features("set")),
+            lambda store: list(store.entries()),
+            lambda store: store.verify(),
+            lambda store: store.stats(),
+        ):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", BadRowWarning)
+                try:
+                    with open_store(path, read_only=True) as store:
+                        ask(store)
+                except StoreCorruptError:
+                    refused += 1
+    assert 0 < refused < 30 * 6
