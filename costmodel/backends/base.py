@@ -25,6 +25,10 @@ class SearchSpace(Protocol):
         """The untuned default: what the backend would do if nobody tuned."""
         ...
 
+    def guesses(self) -> list[Schedule]:
+        """What an expert would try first, best guess first; may be empty."""
+        ...
+
     def sample(self, count: int, rng: random.Random) -> list[Schedule]:
         """Up to ``count`` random valid schedules; fewer where the space is small."""
         ...

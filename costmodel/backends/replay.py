@@ -150,6 +150,10 @@ class ReplaySpace:
         """The first recorded schedule."""
         return self._recording.schedules[0]
 
+    def guesses(self) -> list[Schedule]:
+        """None: a recording has no expert."""
+        return []
+
     def sample(self, count: int, rng: random.Random) -> list[Schedule]:
         """Up to ``count`` distinct recorded schedules, drawn evenly."""
         schedules = self._recording.schedules

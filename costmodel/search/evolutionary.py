@@ -105,13 +105,14 @@ class EvolutionarySearch:
         self._pool: dict[str, _Scored] = {}
         self._asked: dict[str, _Scored] = {}
         self._predictions: dict[str, Prediction] = {}
+        self._explored: set[str] = set()
         self._untaught: list[Result] = [] if model_knows else list(known)
         self._gains: list[float] = []
 
     def ask(self, count: int) -> list[Schedule]:
         """Up to ``count`` schedules, none ever asked before; fewer when the space runs out.
 
-        The first batch has the untuned default. ``exploration`` of each batch (at least one, of
+        The first batch has the untuned default and some of the space's guesses. ``exploration`` of each batch (at least one, of
         batches of eight and more) is random; the rest is chosen by expected improvement.
         """
         if count < 1:
@@ -119,6 +120,9 @@ class EvolutionarySearch:
         self._teach()
         first = self._space.default()
         batch = self._take(self._score([first])) if first not in self._history else []
+        if batch:
+            guesses = [g for g in self._space.guesses() if g not in self._history]
+            batch += self._take(self._score(guesses[: (count - 1) // 2]))
         room = count - len(batch)
         explored = self._take(self._explore(room))
         chosen = self._take(self._exploit(room - len(explored)))
@@ -126,6 +130,7 @@ class EvolutionarySearch:
         if len(batch) < count:
             fresh = self._history.fresh(count - len(batch), self._rng)
             batch += self._take(self._score(fresh))
+        self._explored |= {s.schedule.hash for s in explored}
         self._remember(batch)
         return [s.schedule for s in batch]
 
@@ -159,6 +164,10 @@ class EvolutionarySearch:
     def best(self) -> Result | None:
         """The fastest schedule told so far with its latency; None before the first success."""
         return next(iter(self._history.best()), None)
+
+    def is_exploratory(self, schedule: Schedule) -> bool:
+        """Whether a schedule was asked at random, whatever the model said of it."""
+        return schedule.hash in self._explored
 
     def prediction(self, schedule: Schedule) -> Prediction | None:
         """What the model said of a schedule when it was asked: for predicted against measured."""

@@ -41,6 +41,9 @@ class ToySpace:
     def default(self) -> Schedule:
         return self._schedule((1, 1, 1, 0))
 
+    def guesses(self) -> list[Schedule]:
+        return []
+
     def sample(self, count: int, rng: random.Random) -> list[Schedule]:
         return rng.sample(self.all(), min(count, len(self.all())))
 

@@ -41,18 +41,18 @@ class TVMBackend:
         from costmodel.ir import check_tunable
 
         check_tunable(workload)
-        return TVMSpace(workload, target, self._tvm_target(target))
+        return TVMSpace(workload, target)
 
     def build(self, workload: Workload, schedule: Schedule, target: Target, library: Path) -> None:
         from tvm.s_tir.schedule.schedule import ScheduleError
 
         from costmodel.backends.tvm.knobs import InvalidKnobsError
         from costmodel.backends.tvm.pipeline import compile_module
-        from costmodel.backends.tvm.replay import replay
+        from costmodel.backends.tvm.replay import replay, tvm_target
 
         try:
             sch = replay(workload, schedule, target)
-            executable = compile_module(sch.mod, self._tvm_target(target))
+            executable = compile_module(sch.mod, tvm_target(target))
         except (InvalidKnobsError, ScheduleError, RuntimeError, TypeError, ValueError) as error:
             raise BackendError(f"TVM: {_last_line(error)}") from error
         executable.export_library(str(library), fcompile=_link)
@@ -64,12 +64,6 @@ class TVMBackend:
         from costmodel.backends.tvm.replay import replay
 
         return str(replay(workload, schedule, target).mod.script())
-
-    def _tvm_target(self, target: Target) -> Any:
-        from costmodel.backends.tvm.replay import tvm_target
-        from costmodel.target import llvm_cpu_name
-
-        return tvm_target(llvm_cpu_name(), target.threads)
 
 
 class _Kernel:

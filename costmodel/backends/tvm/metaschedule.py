@@ -52,7 +52,7 @@ class MetaScheduleSpace:
         """One trace a way to structure the program; empty where MetaSchedule finds none."""
         try:
             return [sch.trace for sch in self.context.generate_design_space()]
-        except (ScheduleError, tvm.TVMError, RuntimeError, ValueError):
+        except (ScheduleError, RuntimeError, TypeError, ValueError):
             # Its rules do not take every program; the templates still do.
             return []
 
@@ -96,6 +96,6 @@ class MetaScheduleSpace:
             for post in self.context.space_generator.postprocs:
                 if not post.apply(sch):
                     return None
-        except (ScheduleError, tvm.TVMError, RuntimeError, ValueError):
+        except (ScheduleError, RuntimeError, TypeError, ValueError):
             return None
         return sch

@@ -24,13 +24,30 @@ from costmodel.records import Schedule, Target, Workload
 __all__ = ["default_text", "machine_of", "replay", "template_text", "trace_text", "tvm_target"]
 
 
+#: Features that hypervisors are known to hide, as both LLVM and the kernel spell them.
+_OPTIONAL_FEATURES = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx2", "fma", "f16c")
+
+
 def machine_of(target: Target) -> Machine:
     return Machine(target.vector_bytes or 16, target.threads)
 
 
 @lru_cache(maxsize=8)
-def tvm_target(cpu: str, threads: int) -> tvm.target.Target:
-    return tvm.target.Target({"kind": "llvm", "mcpu": cpu, "num-cores": threads})
+def tvm_target(target: Target) -> tvm.target.Target:
+    """LLVM's name of this processor, less what a hypervisor hides of it."""
+    cpu = tvm.target.codegen.llvm_get_system_cpu()
+    plain = tvm.target.Target({"kind": "llvm", "mcpu": cpu})
+    hidden = [
+        name
+        for name in _OPTIONAL_FEATURES
+        if target.features
+        and name not in target.features
+        and tvm.target.codegen.llvm_cpu_has_features(name, plain)
+    ]
+    config: dict[str, Any] = {"kind": "llvm", "mcpu": cpu, "num-cores": target.threads}
+    if hidden:
+        config["mattr"] = [f"-{name}" for name in hidden]
+    return tvm.target.Target(config)
 
 
 @lru_cache(maxsize=32)

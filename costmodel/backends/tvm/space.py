@@ -23,6 +23,7 @@ from costmodel.backends.tvm.replay import (
     replay,
     template_text,
     trace_text,
+    tvm_target,
 )
 from costmodel.backends.tvm.template import schedule_noting
 from costmodel.records import Schedule, Target, Workload
@@ -38,13 +39,13 @@ _KEPT_PROGRAMS = 2048
 class TVMSpace:
     """Implements ``SearchSpace``. Programs made once are kept for their features."""
 
-    def __init__(self, workload: Workload, target: Target, tvm_target: Any) -> None:
+    def __init__(self, workload: Workload, target: Target) -> None:
         self._workload = workload
         self._target = target
         module, self._program = lowered(workload.text)
         self._machine = machine_of(target)
-        self._rules = MetaScheduleSpace(module, tvm_target)
-        self._extract = FeatureExtractor(module, tvm_target)
+        self._rules = MetaScheduleSpace(module, tvm_target(target))
+        self._extract = FeatureExtractor(module, tvm_target(target))
         self._made: OrderedDict[str, s_tir.Schedule] = OrderedDict()
         self._seen: dict[int, str] = {}
 

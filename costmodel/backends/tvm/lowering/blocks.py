@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,7 @@ def nest(
     axes: Sequence[Axis],
     body: Callable[[list[Expr]], Any],
     init: Callable[[list[Expr]], Any] | None = None,
+    annotations: Mapping[str, Any] | None = None,
 ) -> Any:
     """Loops over ``axes``, outermost first, around a block of that name.
 
@@ -77,7 +78,7 @@ def nest(
         name,
         body(variables),
         init(variables) if init else None,
-        annotations=_DETECT_ACCESS,
+        annotations={**_DETECT_ACCESS, **(annotations or {})},
     )
     statement: Any = SBlockRealize(bindings, True, block)
     for axis, loop in reversed(list(zip(axes, loops, strict=True))):

@@ -1,0 +1,57 @@
+"""Writing the winner where a compiler or a program finds it: library, schedule, program text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from costmodel.records import Schedule
+from costmodel.report import write_bytes, write_text
+from costmodel.session import Session
+
+__all__ = ["export_winner"]
+
+#: Raised when a key of the schedule file changes its meaning or goes away.
+FORMAT = 1
+LIBRARY, SCHEDULE, PROGRAM = "kernel.so", "schedule.json", "kernel.tir.py"
+
+
+def export_winner(
+    session: Session, schedule: Schedule, library: Path, out: Path
+) -> tuple[dict[str, str | None], list[str]]:
+    """Write the winner's files into ``out``; their paths by artifact name, and what went wrong."""
+    artifacts: dict[str, str | None] = {}
+    problems: list[str] = []
+
+    def write(name: str, path: Path, content: str | bytes) -> None:
+        try:
+            if isinstance(content, bytes):
+                write_bytes(path, content)
+            else:
+                write_text(path, content)
+        except OSError as error:
+            problems.append(f"{path} could not be written: {error.strerror or error}")
+        else:
+            artifacts[name] = str(path)
+
+    write("library", out / LIBRARY, library.read_bytes())
+    write("schedule", out / SCHEDULE, json.dumps(_schedule_file(session, schedule), indent=1))
+    program = session.backend.describe(session.workload, schedule, session.target)
+    write("ir", out / PROGRAM, program)
+    return artifacts, problems
+
+
+def _schedule_file(session: Session, schedule: Schedule) -> dict[str, Any]:
+    """All that is needed to build the same kernel again, on this or on another machine."""
+    return {
+        "format": FORMAT,
+        "workload": session.workload.hash,
+        "function": session.workload.function,
+        "mlir": session.workload.text,
+        "target": asdict(session.target),
+        "backend": schedule.backend,
+        "versions": dict(session.backend.versions()),
+        "schedule": json.loads(schedule.text),
+    }

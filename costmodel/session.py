@@ -1,0 +1,140 @@
+"""What tuning, predicting and ranking share: the workload, the target, the backend, what is known."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from costmodel.backends.base import Backend, Features, SearchSpace
+from costmodel.ir import Analysis, analyze, read_workload
+from costmodel.models.base import Example, Query
+from costmodel.records import (
+    Candidate,
+    Environment,
+    Measurement,
+    Schedule,
+    SourceLocation,
+    Target,
+    TimingPolicy,
+    Workload,
+)
+from costmodel.store.base import MeasurementStore
+
+if TYPE_CHECKING:
+    from costmodel.models.guard import Guarded
+
+__all__ = ["Session", "open_session"]
+
+#: Examples that one other workload gives to a warm start; more would only repeat themselves.
+_EXAMPLES_EACH = 48
+
+
+@dataclass(frozen=True)
+class Session:
+    """One workload on one target with one backend. ``source`` names the input for messages."""
+
+    source: str
+    workload: Workload
+    analysis: Analysis
+    target: Target
+    backend: Backend
+    policy: TimingPolicy
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """Raises UnsupportedError, placed in the input file, for what cannot be scheduled."""
+        from costmodel.errors import UnsupportedError
+
+        try:
+            return self.backend.space(self.workload, self.target)
+        except UnsupportedError as error:
+            if error.location is None:
+                error.location = SourceLocation(self.source)
+            raise
+
+    @cached_property
+    def toolchain(self) -> str:
+        return Environment(dict(self.backend.versions()), {}).toolchain
+
+    @property
+    def target_name(self) -> str:
+        return f"{self.target.cpu}, {self.target.threads} threads"
+
+    def known(self, store: MeasurementStore) -> dict[str, list[Measurement]]:
+        """Measurements of this workload under this key, by schedule hash."""
+        found: dict[str, list[Measurement]] = defaultdict(list)
+        for measurement in store.measurements(
+            workload=self.workload.hash,
+            target=self.target.hash,
+            backend=self.backend.name,
+            toolchain=self.toolchain,
+            policy=self.policy.hash,
+        ):
+            found[measurement.schedule.hash].append(measurement)
+        return dict(found)
+
+    def query(self, schedule: Schedule, features: Features) -> Query:
+        return Query(Candidate(self.workload, schedule, self.target), features)
+
+    def examples(self, store: MeasurementStore) -> Iterator[Example]:
+        """What the store knows of other workloads on this target, for a warm start."""
+        stored: dict[str, dict[str, Features]] = defaultdict(dict)
+        for workload, schedule, features in store.features(self.space.feature_set):
+            if workload != self.workload.hash:
+                stored[workload][schedule] = features
+        for workload_hash, rows in stored.items():
+            workload = store.workload(workload_hash)
+            if workload is None:
+                continue
+            latest = self._latest(store, workload_hash)
+            for schedule_hash in list(latest)[-_EXAMPLES_EACH:]:
+                if schedule_hash in rows:
+                    measurement = latest[schedule_hash]
+                    candidate = Candidate(workload, measurement.schedule, self.target)
+                    yield Example(Query(candidate, rows[schedule_hash]), measurement.latency_us)
+
+    def _latest(self, store: MeasurementStore, workload: str) -> dict[str, Measurement]:
+        return {
+            measurement.schedule.hash: measurement
+            for measurement in store.measurements(
+                workload=workload, target=self.target.hash, backend=self.backend.name
+            )
+        }
+
+    def model(self, store: MeasurementStore, seed: int) -> Guarded:
+        """XGBoost started from the store, with the roofline where it misleads or knows nothing."""
+        from costmodel.models.boosted import Boosted
+        from costmodel.models.guard import Guarded
+        from costmodel.models.roofline import Roofline
+
+        return Guarded(Boosted(list(self.examples(store)), seed=seed), Roofline())
+
+
+def open_session(
+    source: str | os.PathLike[str],
+    *,
+    function: str | None,
+    target: str,
+    backend: str,
+    threads: int | None,
+    policy: TimingPolicy | None = None,
+) -> Session:
+    """Read the input and resolve the names. Writes nothing.
+
+    Raises InputError (and its kinds) for an input, target, backend or function that cannot be
+    used, with the place in the file where one is known.
+    """
+    from costmodel.backends.registry import load
+    from costmodel.target import parse_target
+
+    workload = read_workload(source, function=function)
+    chosen = load(backend)
+    device = parse_target(target, threads=threads)
+    is_path = isinstance(source, os.PathLike) or "\n" not in str(source)
+    name = str(Path(source)) if is_path else "<text>"
+    return Session(name, workload, analyze(workload), device, chosen, policy or TimingPolicy())
