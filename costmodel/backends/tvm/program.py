@@ -53,6 +53,8 @@ class Block:
     init: Expr | None
     #: Condition over the iterators' variables under which the point exists; None for always.
     predicate: Expr | None = None
+    #: How many leading iterators run in the loops of the block before this one.
+    shared: int = 0
 
     @property
     def spatial(self) -> tuple[Iter, ...]:
@@ -86,7 +88,12 @@ class Program:
 
     def function(self) -> tirx.PrimFunc:
         """The TensorIR function: one loop nest a block under one root block."""
-        nests = [_nest(block) for block in self.blocks]
+        nests = []
+        for number, block in enumerate(self.blocks):
+            if not block.shared:
+                follower = self.blocks[number + 1] if number + 1 < len(self.blocks) else None
+                shares = follower is not None and follower.shared
+                nests.append(_nest(block, follower if shares else None))
         body = nests[0] if len(nests) == 1 else tirx.SeqStmt(nests)
         root = s_tir.stmt.SBlock([], [], [], "root", body, alloc_buffers=list(self.buffers))
         realize = s_tir.stmt.SBlockRealize([], True, root)
@@ -119,7 +126,29 @@ def _block_of(nest: Any) -> Block | None:
     return Block(block.name_hint, iters, store.buffer, tuple(store.indices), store.value, init)
 
 
-def _nest(block: Block) -> Any:
+def _nest(block: Block, follower: Block | None) -> Any:
+    """The block's loops; those that ``follower`` shares hold its loops after the block's own."""
+    shared = follower.shared if follower is not None else 0
+    loops = [tirx.Var(f"l_{it.var.name}", "int32") for it in block.iters]
+    stmt = _loops(block, loops, shared)
+    if follower is not None:
+        own = [tirx.Var(f"l_{it.var.name}", "int32") for it in follower.iters[shared:]]
+        stmt = tirx.SeqStmt([stmt, _loops(follower, [*loops[:shared], *own], shared)])
+    return _wrap(stmt, loops[:shared], block.iters[:shared])
+
+
+def _loops(block: Block, loops: Sequence[Any], skip: int) -> Any:
+    realize = s_tir.stmt.SBlockRealize(list(loops), True, _sblock(block))
+    return _wrap(realize, loops[skip:], block.iters[skip:])
+
+
+def _wrap(stmt: Any, loops: Sequence[Any], iters: Sequence[Iter]) -> Any:
+    for var, it in reversed(list(zip(loops, iters, strict=True))):
+        stmt = tirx.For(var, 0, it.extent, tirx.ForKind.SERIAL, stmt)
+    return stmt
+
+
+def _sblock(block: Block) -> Any:
     iter_vars = [
         tirx.IterVar(tvm.ir.Range(0, it.extent), it.var, 2 if it.reduction else 0)
         for it in block.iters
@@ -131,18 +160,13 @@ def _nest(block: Block) -> Any:
     init = None
     if block.init is not None:
         init = tirx.BufferStore(block.buffer, block.init, list(block.indices))
-    own = _region(block.buffer, [block.indices])
     reads = [
         _region(buffer, indices)
         for buffer, indices in load_indices(block.value)
         if not buffer.same_as(block.buffer)
     ]
-    body = s_tir.stmt.SBlock(iter_vars, reads, [own], block.name, store, init=init)
-    loops = [tirx.Var(f"l_{it.var.name}", "int32") for it in block.iters]
-    stmt: Any = s_tir.stmt.SBlockRealize(loops, True, body)
-    for var, it in reversed(list(zip(loops, block.iters, strict=True))):
-        stmt = tirx.For(var, 0, it.extent, tirx.ForKind.SERIAL, stmt)
-    return stmt
+    own = _region(block.buffer, [block.indices])
+    return s_tir.stmt.SBlock(iter_vars, reads, [own], block.name, store, init=init)
 
 
 def _region(buffer: Any, accesses: Sequence[Sequence[Expr]]) -> Any:

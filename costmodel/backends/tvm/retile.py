@@ -180,7 +180,9 @@ def _store(
         binding = {block.iters[p].var: var for p, var in index.items()}
         where = tuple(substitute(i, binding) for i in block.indices)
         value = tirx.BufferLoad(tile, at)
-        copy = Block(f"{block.name}_store", iters, block.buffer, where, value, None, predicate)
+        copy = Block(
+            f"{block.name}_store", iters, block.buffer, where, value, None, predicate, len(outer)
+        )
         return swap(program, block, [*new, copy], buffers)
     reads = next(load for load in loads(reader.value) if load.source.same_as(block.buffer))
     axes = _axis_map(block, reader, reads)
@@ -196,9 +198,11 @@ def _store(
         indices=tuple(substitute(i, binding) for i in reader.indices),
         value=substitute(reader.value, binding, load_at),
         predicate=predicate,
+        shared=len(outer),
     )
-    program = swap(program, reader, [rewritten], [])
-    program = swap(program, block, new, buffers)
+    # The tiles move to where they are stored, after whatever else the consumer reads.
+    program = swap(program, block, [], buffers)
+    program = swap(program, reader, [*new, rewritten], [])
     kept = tuple(b for b in program.buffers if not b.same_as(block.buffer))
     return replace(program, buffers=kept)
 

@@ -6,8 +6,8 @@ contiguous memory into vector lanes, whatever its length.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tvm
@@ -18,6 +18,7 @@ from tvm_ffi import structural_equal
 from costmodel.backends.tvm.program import Block, Iter, Program, fresh_iter, loads, substitute
 
 __all__ = [
+    "Reducer",
     "combiner",
     "consumers",
     "inline",
@@ -89,28 +90,60 @@ def inline(program: Program, block: Block) -> Program:
     return replace(program, blocks=blocks, buffers=buffers)
 
 
-def combiner(block: Block) -> tuple[type, Any] | None:
-    """``(operation, term)`` where the block's update is ``own = operation(own, term)``."""
-    value = block.value
-    if type(value) not in _IDENTITY:
+@dataclass(frozen=True)
+class Reducer:
+    """An associative reduction: ``combine(total, value)``, and the term that a block reduces.
+
+    ``zero`` is the value that a fresh lane starts from; ``repeats`` says that starting every lane
+    from the block's own initial value changes nothing (maximum and minimum).
+    """
+
+    combine: Callable[[Any, Any], Any]
+    term: Any
+    zero: Any
+    repeats: bool
+
+
+def combiner(block: Block) -> Reducer | None:
+    """The block's reducer, where its update is one that may be split and reordered."""
+
+    def is_own(node: Any) -> bool:
+        return isinstance(node, tvm.ir.expr.TensorLoad) and bool(
+            node.source.same_as(block.buffer)
+        )
+
+    def reads_own(node: Any) -> bool:
+        return any(is_own(load) for load in loads(node))
+
+    value, dtype = block.value, str(block.buffer.dtype)
+    guard = None
+    if isinstance(value, prim.Select) and is_own(value.true_value):
+        # NaN-propagating maximum and minimum: select(isnan(own), own, max(own, term)).
+        guard, value = value.condition, value.false_value
+        if ".isnan(" not in str(guard) or not isinstance(value, prim.Max | prim.Min):
+            return None
+    kind = type(value)
+    if kind not in (prim.Add, prim.Mul, prim.Max, prim.Min):
         return None
-    for own, term in ((value.a, value.b), (value.b, value.a)):
-        is_own = isinstance(own, tvm.ir.expr.TensorLoad) and own.source.same_as(block.buffer)
-        if is_own and not any(load.source.same_as(block.buffer) for load in loads(term)):
-            return type(value), term
-    return None
+    first = is_own(value.a)
+    own, term = (value.a, value.b) if first else (value.b, value.a)
+    if not is_own(own) or reads_own(term) or block.init is None:
+        return None
 
+    def combine(total: Any, other: Any) -> Any:
+        if guard is None:
+            return kind(total, other) if first else kind(other, total)
+        # The total stands three times: named, a tree of these stays linear in size.
+        name = tirx.Var("total", dtype)
+        asked = substitute(guard, {}, lambda load: name if is_own(load) else None)
+        joined = kind(name, other) if first else kind(other, name)
+        if isinstance(total, tvm.ir.expr.TensorLoad):
+            return substitute(prim.Select(asked, name, joined), {name: total})
+        return prim.Let(name, total, prim.Select(asked, name, joined))
 
-_IDENTITY = {
-    prim.Add: lambda dtype: tirx.const(0, dtype),
-    prim.Mul: lambda dtype: tirx.const(1, dtype),
-    prim.Max: tirx.min_value,
-    prim.Min: tirx.max_value,
-}
-
-
-def _identity(operation: type, dtype: str) -> Any:
-    return _IDENTITY[operation](dtype)
+    repeats = kind in (prim.Max, prim.Min)
+    zero = block.init if repeats else tirx.const(0 if kind is prim.Add else 1, dtype)
+    return Reducer(combine, term, zero, repeats)
 
 
 def scratch(name: str, shape: Iterable[int], dtype: str) -> Any:
@@ -135,83 +168,77 @@ def lanes(program: Program, block: Block, width: int, fold: int) -> Program:
     The axis may have any length of at least ``width``: what does not fill a row of lanes is
     reduced by a block of its own.
     """
-    found = combiner(block)
-    assert found is not None
-    operation, term = found
-    axis, others = block.reductions[-1], block.reductions[:-1]
+    reducer = combiner(block)
+    assert reducer is not None
+    axis = block.reductions[-1]
     main, dtype = axis.extent // width, str(block.buffer.dtype)
-    partial, first = _lane_block(block, operation, term, width, main, dtype)
+    partial, first = _lane_block(block, reducer, width, main, dtype)
     new, buffers = [first], [partial]
     if width > fold:
-        partial, folded = _fold_block(block, operation, partial, width, fold, dtype)
+        partial, folded = _fold_block(block, reducer, partial, width, fold, dtype)
         new.append(folded)
         buffers.append(partial)
     spatial = [it.var for it in block.spatial]
-    total = _tree(operation, [tirx.BufferLoad(partial, [*spatial, i]) for i in range(fold)])
+    total = _tree(reducer, [tirx.BufferLoad(partial, [*spatial, i]) for i in range(fold)])
     rest = axis.extent - main * width
     if rest:
         tail = scratch(f"{block.name}_tail", [it.extent for it in block.spatial] or [1], dtype)
-        new.append(_tail_block(block, operation, term, axis, others, main * width, tail))
+        new.append(_tail_block(block, reducer, main * width, tail))
         buffers.append(tail)
-        total = operation(total, tirx.BufferLoad(tail, spatial or [0]))
-    if block.init is not None and not structural_equal(
-        block.init, _identity(operation, dtype)
-    ):
-        total = operation(block.init, total)
+        total = reducer.combine(total, tirx.BufferLoad(tail, spatial or [0]))
+    if not reducer.repeats and not structural_equal(block.init, reducer.zero):
+        total = reducer.combine(block.init, total)
     new.append(replace(block, iters=block.spatial, value=total, init=None))
     return swap(program, block, new, buffers)
 
 
 def _lane_block(
-    block: Block, operation: type, term: Any, width: int, main: int, dtype: str
+    block: Block, reducer: Reducer, width: int, main: int, dtype: str
 ) -> tuple[Any, Block]:
     axis, others = block.reductions[-1], block.reductions[:-1]
     spatial, binding = _copy_spatial(block)
     lane = fresh_iter("lane", width)
     outer = [fresh_iter(it.var.name, it.extent, reduction=True) for it in others]
     step = fresh_iter(axis.var.name, main, reduction=True)
+    zero = substitute(reducer.zero, binding)
     binding |= {old.var: new.var for old, new in zip(others, outer, strict=True)}
     binding[axis.var] = step.var * width + lane.var
     buffer = scratch(f"{block.name}_lanes", [*(it.extent for it in spatial), width], dtype)
     at = [*(it.var for it in spatial), lane.var]
-    value = operation(tirx.BufferLoad(buffer, at), substitute(term, binding))
+    value = reducer.combine(tirx.BufferLoad(buffer, at), substitute(reducer.term, binding))
     iters = (*spatial, lane, *outer, step)
-    name = f"{block.name}_lanes"
-    return buffer, Block(name, iters, buffer, tuple(at), value, _identity(operation, dtype))
+    return buffer, Block(f"{block.name}_lanes", iters, buffer, tuple(at), value, zero)
 
 
 def _fold_block(
-    block: Block, operation: type, partial: Any, width: int, fold: int, dtype: str
+    block: Block, reducer: Reducer, partial: Any, width: int, fold: int, dtype: str
 ) -> tuple[Any, Block]:
     spatial, _ = _copy_spatial(block)
     lane = fresh_iter("lane", fold)
     name = f"{block.name}_fold"
     buffer = scratch(name, [*(it.extent for it in spatial), fold], dtype)
     at = [it.var for it in spatial]
-    parts = [
-        tirx.BufferLoad(partial, [*at, lane.var + start]) for start in range(0, width, fold)
-    ]
+    parts = [tirx.BufferLoad(partial, [*at, lane.var + start]) for start in range(0, width, fold)]
     where = (*at, lane.var)
-    return buffer, Block(name, (*spatial, lane), buffer, where, _tree(operation, parts), None)
+    return buffer, Block(name, (*spatial, lane), buffer, where, _tree(reducer, parts), None)
 
 
-def _tail_block(
-    block: Block, operation: type, term: Any, axis: Iter, others: Iterable[Iter], start: int,
-    tail: Any,
-) -> Block:  # fmt: skip
+def _tail_block(block: Block, reducer: Reducer, start: int, tail: Any) -> Block:
+    axis, others = block.reductions[-1], block.reductions[:-1]
     spatial, binding = _copy_spatial(block)
+    zero = substitute(reducer.zero, binding)
     outer = [fresh_iter(it.var.name, it.extent, reduction=True) for it in others]
     binding |= {old.var: new.var for old, new in zip(others, outer, strict=True)}
     step = fresh_iter(axis.var.name, axis.extent - start, reduction=True)
     binding[axis.var] = step.var + start
     at = [it.var for it in spatial] or [tirx.const(0, "int32")]
-    value = operation(tirx.BufferLoad(tail, at), substitute(term, binding))
-    init = _identity(operation, str(tail.dtype))
-    return Block(f"{block.name}_tail", (*spatial, *outer, step), tail, tuple(at), value, init)
+    value = reducer.combine(tirx.BufferLoad(tail, at), substitute(reducer.term, binding))
+    return Block(f"{block.name}_tail", (*spatial, *outer, step), tail, tuple(at), value, zero)
 
 
-def _tree(operation: type, values: list[Any]) -> Any:
+def _tree(reducer: Reducer, values: list[Any]) -> Any:
+    """Combine neighbours, then their results: independent chains of logarithmic length."""
     while len(values) > 1:
-        pairs = [operation(*pair) for pair in zip(values[::2], values[1::2], strict=False)]
+        pairs = [reducer.combine(a, b) for a, b in zip(values[::2], values[1::2], strict=False)]
         values = pairs + ([values[-1]] if len(values) % 2 else [])
     return values[0]

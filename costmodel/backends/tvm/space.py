@@ -115,7 +115,9 @@ class TVMSpace:
         if self._program is None:
             return None
         try:
-            sch, used = schedule_noting(self._program, knobs, self._machine)
+            sch, used = schedule_noting(
+                self._program, knobs, self._machine, self.options
+            )
         except InvalidKnobsError:
             return None
         return self._remember(sch, template_text(used))

@@ -7,6 +7,7 @@ the end of each tile. A *group* is a block with the light producers that run ins
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import gcd, prod
 from typing import Any
@@ -56,10 +57,17 @@ def schedule(program: Program, knobs: Knobs, machine: Machine) -> s_tir.Schedule
 
 
 def schedule_noting(
-    program: Program, knobs: Knobs, machine: Machine
+    program: Program,
+    knobs: Knobs,
+    machine: Machine,
+    options: Mapping[str, tuple[Option, ...]] | None = None,
 ) -> tuple[s_tir.Schedule, dict[str, Option]]:
-    """The scheduled program, and the knobs that had a say in it."""
-    options = knobs_of(program, machine)
+    """The scheduled program, and the knobs that had a say in it.
+
+    ``options`` are the program's knobs, for callers that have them already.
+    """
+    if options is None:
+        options = knobs_of(program, machine)
     noted = _Noting({name: values[0] for name, values in options.items()} | dict(knobs))
     sch = _schedule(program, noted, machine)
     return sch, {name: noted[name] for name in sorted(noted.asked & options.keys())}
@@ -177,7 +185,6 @@ def _tile_nest(
     loops = sch.get_loops(core)
     outer, inner = loops[: tile.outer], loops[tile.outer : tile.outer + tile.inner]
     steps = loops[tile.outer + tile.inner :]
-    outer = [loop for loop in outer if _extent(sch, loop) > 1] or outer[:1]
     first, second = [], []
     big = sorted(outer, key=lambda loop: -_extent(sch, loop))[:2]
     for loop in outer:
@@ -197,11 +204,10 @@ def _tile_nest(
     unroll = gcd(unroll, _extent(sch, steps[-1]))
     if unroll > 1:
         steps = [*steps[:-1], *sch.split(steps[-1], [None, unroll])]
-    sch.reorder(*first, *second, *steps, *inner)
+    sch.reorder(*first, *second)
+    sch.reorder(*steps, *inner)
     rows = sch.fuse(*first) if len(first) > 1 else first[0]
-    at = second[-1] if second else rows
     store = sch.get_sblock(tile.store, "main")
-    sch.reverse_compute_at(store, at)
     if _parallel(knobs, tile.core):
         sch.parallel(rows)
     for loop in inner[:-1]:
