@@ -284,7 +284,7 @@ def _group(
         loops = sch.get_loops(handle)
         if root.reductions:
             _plain_reduction(sch, root, loops, knobs)
-        else:
+        elif loops:
             _finish(sch, root, loops, knobs, machine, root.name)
         return {root.name}
     if _parallel(knobs, root.name):
