@@ -81,7 +81,7 @@ def _score(
         order = np.argsort(predicted, kind="stable")
         first.append(float(latency[order[0]] / latency.min()))
         five.append(float(latency[order[:5]].min() / latency.min()))
-        taus.append(kendall_tau(predicted, latency))
+        taus.append(kendall_tau(predicted.tolist(), latency.tolist()))
     return RankingScore(name, geometric_mean(first), geometric_mean(five), float(np.mean(taus)))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,15 @@ from costmodel.models.base import Example, Query
 from costmodel.models.per_store import WIDTH, Stores
 from costmodel.records import DTYPE_BYTES, Prediction, Target, Workload
 
-__all__ = ["Roofline", "bandwidth", "bound_us", "peak_flops", "predict_workload"]
+__all__ = [
+    "Roofline",
+    "bandwidth",
+    "bound_us",
+    "estimate_us",
+    "estimates_us",
+    "peak_flops",
+    "predict_workload",
+]
 
 Array = NDArray[np.float64]
 
@@ -90,7 +98,7 @@ class Roofline:
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         """One prediction a query, in order; latencies in microseconds."""
         predictions = []
-        for query, estimate in zip(queries, self._estimates(queries), strict=True):
+        for query, estimate in zip(queries, estimates_us(queries), strict=True):
             residuals = self._residuals.get(query.candidate.workload.hash, [])
             # Shrunk towards no correction, as if four measurements had agreed with the estimate.
             weight = len(residuals) / (len(residuals) + 4)
@@ -105,26 +113,30 @@ class Roofline:
     def update(self, examples: Sequence[Example]) -> None:
         """Learn the level of each workload; failures say nothing about it."""
         examples = [e for e in examples if math.isfinite(e.latency_us) and e.latency_us > 0]
-        estimates = self._estimates([e.query for e in examples])
+        estimates = estimates_us([e.query for e in examples])
         for example, estimate in zip(examples, estimates, strict=True):
             residual = math.log(example.latency_us / float(estimate))
             self._residuals[example.query.candidate.workload.hash].append(residual)
 
-    @staticmethod
-    def _estimates(queries: Sequence[Query]) -> Array:
-        estimates = np.empty(len(queries))
-        groups: Mapping[Target, list[int]] = defaultdict(list)
-        for index, query in enumerate(queries):
-            readable = query.features.ndim == 2 and query.features.shape[1] == WIDTH
-            if readable:
-                groups[query.candidate.target].append(index)
-            else:
-                candidate = query.candidate
-                estimates[index] = _least_us(candidate.workload, candidate.target)
-        for target, members in groups.items():
-            stores = Stores.of([queries[i].features for i in members])
-            estimates[members] = estimate_us(stores, target)
-        return estimates
+
+def estimates_us(queries: Sequence[Query]) -> Array:
+    """Analytic estimate of each query in microseconds; shape (queries,).
+
+    Features of another layout than per-store say nothing: then it is the time to move the
+    workload's arguments once.
+    """
+    estimates = np.empty(len(queries))
+    groups: dict[Target, list[int]] = defaultdict(list)
+    for index, query in enumerate(queries):
+        candidate = query.candidate
+        if query.features.ndim == 2 and query.features.shape[1] == WIDTH:
+            groups[candidate.target].append(index)
+        else:
+            estimates[index] = _least_us(candidate.workload, candidate.target)
+    for target, members in groups.items():
+        stores = Stores.of([queries[i].features for i in members])
+        estimates[members] = estimate_us(stores, target)
+    return estimates
 
 
 def estimate_us(stores: Stores, target: Target) -> Array:
@@ -199,17 +211,3 @@ def _regions_us(stores: Stores) -> Array:
 def _least_us(workload: Workload, target: Target) -> float:
     moved = sum(t.bytes for t in (*workload.inputs, *workload.outputs))
     return CALL_US + 1e6 * moved / bandwidth(target)
-
-
-def attainable_us(queries: Sequence[Query]) -> Array:
-    """The bound of each candidate's own operations and of its arguments' bytes, microseconds.
-
-    Unlike ``estimate_us`` it knows nothing of the schedule but the work that it does, so latency
-    over this bound compares schedules of different workloads. Shape (queries,).
-    """
-    least = np.array([_least_us(q.candidate.workload, q.candidate.target) for q in queries])
-    if any(q.features.shape[1] != WIDTH for q in queries):
-        return least
-    stores = Stores.of([q.features for q in queries])
-    peaks = np.array([peak_flops(q.candidate.target) for q in queries])
-    return np.asarray(np.maximum(least, CALL_US + 1e6 * stores.total(stores.work()) / peaks))

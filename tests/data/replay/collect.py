@@ -104,25 +104,17 @@ def maxpool(c: int, hw: int) -> list[Any]:
     return [x, topi.nn.pool2d(x, [3, 3], [2, 2], [1, 1], [1, 1, 1, 1], "max")]
 
 
-def transpose_add(m: int, n: int) -> list[Any]:
-    a, b = te.placeholder((m, n), name="A"), te.placeholder((n, m), name="B")
-    return [a, b, te.compute((n, m), lambda i, j: a[j, i] + b[i, j], name="T")]
-
-
 #: Workload -> maker of its arguments, the result last.
 WORKLOADS: dict[str, Callable[[], list[Any]]] = {
     "matmul_128x768x768": lambda: matmul(128, 768, 768),
     "matmul_bias_relu_197x192x768": lambda: matmul(197, 768, 192, True),
-    "matmul_512x512x512": lambda: matmul(512, 512, 512),
     "batch_matmul_12x128x128x64": lambda: batch_matmul(12, 128, 128, 64),
     "conv_nchw_64x64x28": lambda: conv_nchw(64, 64, 28, 1),
-    "conv_nchw_128x128x28_s2": lambda: conv_nchw(128, 128, 28, 2),
     "conv_nhwc_128x128x14": lambda: conv_nhwc(128, 128, 14),
     "depthwise_144x56": lambda: conv_nchw(144, 144, 56, 1, 144),
     "softmax_1536x128": lambda: softmax(1536, 128),
     "layernorm_512x768": lambda: layernorm(512, 768),
     "maxpool_64x112": lambda: maxpool(64, 112),
-    "transpose_add_1024x768": lambda: transpose_add(1024, 768),
 }
 
 
