@@ -202,7 +202,7 @@ def _reduction_knobs(program: Program, block: Block, machine: Machine, listing: 
         listing.add(block, f"size_{axis}", list(size_options(block, p, width)))
         for number, q in enumerate(row_axes(block, p)):
             options = tile_options(block, q)
-            guess = min(options, key=lambda t: (abs(t - 8), t)) if number == 0 else 1
+            guess = _guess_tile(block.iters[q].extent, options) if number == 0 else 1
             listing.add(block, f"rows{number}_{axis}", [guess, *options])
     for number, access in enumerate(accesses(block)):
         if packable(access, block):
@@ -211,6 +211,12 @@ def _reduction_knobs(program: Program, block: Block, machine: Machine, listing: 
     listing.add(block, "block_a", [1, 2, 4, 8, 16])
     listing.add(block, "block_b", [1, 2, 4, 8, 16])
     listing.add(block, "unroll", [1, 2, 4])
+
+
+def _guess_tile(extent: int, options: list[int]) -> int:
+    """About eight rows; padding only where no divisor of a useful size exists."""
+    exact = [t for t in options if extent % t == 0 and t >= 4]
+    return min(exact or options, key=lambda t: (abs(t - 8), t))
 
 
 def row_axes(block: Block, vector: int) -> list[int]:

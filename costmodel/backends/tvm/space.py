@@ -62,12 +62,19 @@ class TVMSpace:
         return Schedule("tvm", default_text())
 
     def guesses(self) -> list[Schedule]:
-        """What one would write by hand: the templates' first options, on each vector axis."""
-        made = [self._template({})]
+        """What one would write by hand: the first options, then one idea changed at a time."""
+        rows = {name: max(map(int, v)) for name, v in self.options.items() if ".rows0_" in name}
+        order = self._second_options(".order")
+        ideas: list[dict[str, Option]] = [{}, {**rows}, {**order}, {**rows, **order}]
         for name, values in self.options.items():
-            if name.endswith((".vec", ".inline", ".lower")):
-                made += [self._template({name: value}) for value in values[1:]]
-        return [schedule for schedule in made if schedule is not None]
+            if name.endswith((".vec", ".inline")):
+                ideas += [{name: value} for value in values[1:]]
+        ideas.append(self._second_options(".pack1"))
+        made = {schedule.hash: schedule for idea in ideas if (schedule := self._template(idea))}
+        return list(made.values())
+
+    def _second_options(self, suffix: str) -> dict[str, Option]:
+        return {name: v[1] for name, v in self.options.items() if name.endswith(suffix)}
 
     def sample(self, count: int, rng: random.Random) -> list[Schedule]:
         found: list[Schedule] = []
