@@ -15,6 +15,7 @@ from tvm import tirx
 from tvm.ir.prim import expr as prim
 from tvm_ffi import structural_equal
 
+from costmodel.backends.tvm.lowering.floats import isnan
 from costmodel.backends.tvm.program import Block, Iter, Program, fresh_iter, loads, substitute
 
 __all__ = [
@@ -118,9 +119,10 @@ def combiner(block: Block) -> Reducer | None:
     value, dtype = block.value, str(block.buffer.dtype)
     guard = None
     if isinstance(value, prim.Select) and is_own(value.true_value):
-        # NaN-propagating maximum and minimum: select(isnan(own), own, max(own, term)).
+        # select(isnan(x), own, max(own, term)): x is the total where NaN comes through (maximum)
+        # and the term where it does not count (maximumNumber).
         guard, value = value.condition, value.false_value
-        if ".isnan(" not in str(guard) or not isinstance(value, prim.Max | prim.Min):
+        if not isinstance(value, prim.Max | prim.Min):
             return None
     kind = type(value)
     if kind not in (prim.Add, prim.Mul, prim.Max, prim.Min):
@@ -130,20 +132,31 @@ def combiner(block: Block) -> Reducer | None:
     if not is_own(own) or reads_own(term) or block.init is None:
         return None
 
+    if guard is not None and not any(structural_equal(guard, isnan(x)) for x in (own, term)):
+        return None
+    asks_own = guard is not None and reads_own(guard)
+
+    def join(total: Any, other: Any) -> Any:
+        return kind(total, other) if first else kind(other, total)
+
     def combine(total: Any, other: Any) -> Any:
         if guard is None:
-            return kind(total, other) if first else kind(other, total)
-        # The total stands three times: named, a tree of these stays linear in size.
-        name = tirx.Var("total", dtype)
-        asked = substitute(guard, {}, lambda load: name if is_own(load) else None)
-        joined = kind(name, other) if first else kind(other, name)
-        if isinstance(total, tvm.ir.expr.TensorLoad):
-            return substitute(prim.Select(asked, name, joined), {name: total})
-        return prim.Let(name, total, prim.Select(asked, name, joined))
+            return join(total, other)
+        # Both stand more than once: named, a tree of these stays linear in size.
+        (a, name_a), (b, name_b) = _named(total, "total", dtype), _named(other, "other", dtype)
+        return name_a(name_b(prim.Select(isnan(a if asks_own else b), a, join(a, b))))
 
     repeats = kind in (prim.Max, prim.Min)
     zero = block.init if repeats else tirx.const(0 if kind is prim.Add else 1, dtype)
     return Reducer(combine, term, zero, repeats)
+
+
+def _named(value: Any, name: str, dtype: str) -> tuple[Any, Callable[[Any], Any]]:
+    """A cheap expression for ``value``, and what puts its definition around a use."""
+    if isinstance(value, tvm.ir.expr.TensorLoad):
+        return value, lambda use: use
+    variable = tirx.Var(name, dtype)
+    return variable, lambda use: prim.Let(variable, value, use)
 
 
 def scratch(name: str, shape: Iterable[int], dtype: str) -> Any:
