@@ -19,10 +19,11 @@ from costmodel.backends.tvm.rewrites import (
     inline,
     is_elementwise,
     is_param,
+    lane_axes,
     producers,
 )
 
-__all__ = ["InvalidKnobsError", "Knobs", "Machine", "Option", "inlined", "knobs_of", "row_axes", "size_options", "tile_options", "vector_axes"]
+__all__ = ["InvalidKnobsError", "Knobs", "Machine", "Option", "inlined", "knobs_of", "lane_extent", "row_axes", "size_options", "tile_options", "vector_axes"]
 
 Option = int | str
 Knobs = Mapping[str, Option]
@@ -131,7 +132,7 @@ def vector_axes(block: Block, machine: Machine) -> list[str]:
         score = _spatial_score(block, listed, p, width)
         if score is not None:
             scored.append((score, f"s{p}"))
-    if _has_lanes(block, listed, width):
+    if _has_lanes(block, width):
         scored.append((0.5 if is_contraction(block) else -1.0, "r"))
     scored.sort()
     good = [name for score, name in scored if score < 3.0]
@@ -156,12 +157,14 @@ def _spatial_score(block: Block, listed: list[Access], p: int, width: int) -> fl
     return score - (0.1 if is_last else 0.0)
 
 
-def _has_lanes(block: Block, listed: list[Access], width: int) -> bool:
-    axis = len(block.iters) - 1
-    if not block.iters[axis].reduction or combiner(block) is None:
-        return False
-    strides = [access.stride(axis) for access in listed]
-    return block.iters[axis].extent >= width and all(s in (0, 1) for s in strides) and 1 in strides
+def _has_lanes(block: Block, width: int) -> bool:
+    return combiner(block) is not None and lane_extent(block) >= width
+
+
+def lane_extent(block: Block) -> int:
+    """Points of the reduction that memory holds contiguously; 1 where it holds none."""
+    count = lane_axes(block)
+    return prod(it.extent for it in block.iters[len(block.iters) - count :]) if count else 1
 
 
 def tile_options(block: Block, position: int) -> list[int]:
@@ -196,7 +199,9 @@ def _reduction_knobs(program: Program, block: Block, machine: Machine, listing: 
         return
     for axis in axes[:3]:
         if axis == "r":
-            listing.add(block, "lanes", [2 * width, width, 4 * width])
+            long = lane_extent(block) >= 16 * width
+            guess = 4 * width if long else 2 * width
+            listing.add(block, "lanes", [guess, width, 2 * width, 4 * width, 8 * width])
             continue
         p = int(axis[1:])
         listing.add(block, f"size_{axis}", list(size_options(block, p, width)))

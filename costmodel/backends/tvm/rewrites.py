@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import tvm
@@ -15,6 +16,7 @@ from tvm import tirx
 from tvm.ir.prim import expr as prim
 from tvm_ffi import structural_equal
 
+from costmodel.backends.tvm.access import accesses
 from costmodel.backends.tvm.lowering.floats import isnan
 from costmodel.backends.tvm.program import Block, Iter, Program, fresh_iter, loads, substitute
 
@@ -25,6 +27,7 @@ __all__ = [
     "inline",
     "is_elementwise",
     "is_param",
+    "lane_axes",
     "lanes",
     "producers",
     "scratch",
@@ -179,8 +182,9 @@ def lanes(program: Program, block: Block, width: int, fold: int) -> Program:
     """Reduce the last reduction axis in ``width`` independent lanes, folded to ``fold`` and then 1.
 
     The axis may have any length of at least ``width``: what does not fill a row of lanes is
-    reduced by a block of its own.
+    reduced by a block of its own. Trailing axes that memory holds contiguously count as one.
     """
+    original, block = block, _merged(block, lane_axes(block))
     reducer = combiner(block)
     assert reducer is not None
     axis = block.reductions[-1]
@@ -202,7 +206,41 @@ def lanes(program: Program, block: Block, width: int, fold: int) -> Program:
     if not reducer.repeats and not structural_equal(block.init, reducer.zero):
         total = reducer.combine(block.init, total)
     new.append(replace(block, iters=block.spatial, value=total, init=None))
-    return swap(program, block, new, buffers)
+    return swap(program, original, new, buffers)
+
+
+def lane_axes(block: Block) -> int:
+    """How many trailing reduction axes every load walks through contiguously, or not at all.
+
+    With 0 the reduction cannot run in lanes.
+    """
+    count, step = 0, 1
+    for position in reversed(range(len(block.iters))):
+        if not block.iters[position].reduction:
+            break
+        strides = {access.stride(position) for access in accesses(block)}
+        if not strides <= {0, step} or step not in strides:
+            break
+        if count and 0 in strides:
+            break
+        count, step = count + 1, step * block.iters[position].extent
+        if 0 in strides:
+            break
+    return count
+
+
+def _merged(block: Block, count: int) -> Block:
+    """The block with its last ``count`` iterators, all reductions, as one."""
+    if count < 2:
+        return block
+    kept, last = block.iters[:-count], block.iters[-count:]
+    merged = fresh_iter("merged", prod(it.extent for it in last), reduction=True)
+    binding, step = {}, 1
+    for it in reversed(last):
+        rest = tirx.floordiv(merged.var, step) if step > 1 else merged.var
+        binding[it.var] = rest if it is last[0] else tirx.floormod(rest, it.extent)
+        step *= it.extent
+    return replace(block, iters=(*kept, merged), value=substitute(block.value, binding))
 
 
 def _lane_block(

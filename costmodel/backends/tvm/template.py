@@ -25,6 +25,7 @@ from costmodel.backends.tvm.knobs import (
     Option,
     inlined,
     knobs_of,
+    lane_extent,
     row_axes,
     size_options,
     tile_options,
@@ -126,7 +127,8 @@ def _rewrite(
         width = machine.lanes(str(block.buffer.dtype))
         if axis == "r":
             count = int(knobs.get(f"{name}.lanes", 2 * width))
-            count = count if block.reductions[-1].extent >= count else width
+            while count > lane_extent(block):
+                count //= 2
             program = lanes(program, block, count, min(count, 16))
             laned.add(name)
             continue
