@@ -2,8 +2,9 @@
 
 ``rfactor`` and cross-loop splitting of reductions work only where the update of a block matches a
 registered reducer and its init is that reducer's identity. TVM knows sum, product, and max and
-min whose identity is the largest finite number; MLIR's reductions start from infinity, choose
-between two treatments of NaN, and include ``and`` and ``or``.
+min whose identity is the largest finite number; MLIR's reductions start from infinity and choose
+between two treatments of NaN. (``and`` and ``or`` cannot be taught: TVM's matching knows no
+bitwise operation, and its own reducers fail on bool.)
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _propagating(node: _Combine) -> _Combine:
     return lambda total, value: tirx.Select(isnan(total), total, node(total, value))
 
 
-def _bits(on_bool: _Combine, on_integers: _Combine) -> _Combine:
+def _by_kind(on_bool: _Combine, on_integers: _Combine) -> _Combine:
     return lambda total, value: (
         on_bool(total, value) if dtype_of(total) == "bool" else on_integers(total, value)
     )
@@ -62,10 +63,8 @@ COMBINERS: Mapping[str, _Combine] = {
     "arith.minnumf": _number(tirx.Min),
     "arith.maximumf": _propagating(tirx.Max),
     "arith.minimumf": _propagating(tirx.Min),
-    "arith.maxsi": _bits(tirx.And, tirx.Max),
-    "arith.minsi": _bits(tirx.Or, tirx.Min),
-    "arith.andi": _bits(tirx.And, tirx.bitwise_and),
-    "arith.ori": _bits(tirx.Or, tirx.bitwise_or),
+    "arith.maxsi": _by_kind(tirx.And, tirx.Max),
+    "arith.minsi": _by_kind(tirx.Or, tirx.Min),
 }
 
 _INFINITIES = {"arith.maxnumf": -math.inf, "arith.minnumf": math.inf}
@@ -98,32 +97,24 @@ def register() -> None:
         for suffix in ("numf", "imumf"):
             combine = COMBINERS[f"arith.{kind}{suffix}"]
             name = f"{kind}{suffix}"
-            _add_reducer(f"{name}.inf", combine, functools.partial(_literal, infinity), is_float)
-            _add_reducer(f"{name}.limit", combine, limit, is_float)
-    _add_reducer("and", COMBINERS["arith.andi"], _all_ones, _is_integer)
-    _add_reducer("or", COMBINERS["arith.ori"], functools.partial(_literal, 0), _is_integer)
+            _add_reducer(f"{name}.inf", combine, functools.partial(_literal, infinity))
+            _add_reducer(f"{name}.limit", combine, limit)
 
 
 def _literal(value: float, dtype: str) -> Expr:
     return immediate(dtype, value)
 
 
-def _add_reducer(
-    name: str, combine: _Combine, identity: Callable[[str], Expr], applies: Callable[[str], bool]
-) -> None:
-    """TVM asks a reducer for any dtype; one that it is not for gets another sound reducer."""
+def _add_reducer(name: str, combine: _Combine, identity: Callable[[str], Expr]) -> None:
+    """TVM asks every reducer for any dtype; these are for floats, and give integers their max."""
 
     def combiner(totals: Any, values: Any) -> list[Expr]:
-        dtype = dtype_of(totals[0])
-        if applies(dtype):
-            return [combine(totals[0], values[0])]
-        return [(tirx.And if dtype == "bool" else tirx.Max)(totals[0], values[0])]
+        floating = is_float(dtype_of(totals[0]))
+        return [(combine if floating else tirx.Max)(totals[0], values[0])]
 
     def identities(values: Any) -> list[Expr]:
         dtype = dtype_of(values[0])
-        if applies(dtype):
-            return [identity(dtype)]
-        return [immediate("bool", True) if dtype == "bool" else tirx.min_value(dtype)]
+        return [identity(dtype) if is_float(dtype) else tirx.min_value(dtype)]
 
     tvm_ffi.get_global_func("s_tir.schedule.RegisterReducer")(
         1, _immortal(f"{name}.combiner", combiner), _immortal(f"{name}.identity", identities)
@@ -138,11 +129,3 @@ def _immortal(name: str, function: Callable[..., Any]) -> Any:
     """
     tvm_ffi.register_global_func(f"costmodel.reducer.{name}", function, override=True)
     return tvm_ffi.get_global_func(f"costmodel.reducer.{name}")
-
-
-def _is_integer(dtype: str) -> bool:
-    return not is_float(dtype)
-
-
-def _all_ones(dtype: str) -> Expr:
-    return immediate(dtype, True if dtype == "bool" else -1)
