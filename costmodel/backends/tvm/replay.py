@@ -6,7 +6,6 @@ A schedule is one of three: ``default`` (what the backend does untuned), ``templ
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -15,20 +14,22 @@ import tvm
 from tvm import s_tir
 from tvm.s_tir.schedule.trace import Trace
 
-from costmodel.backends.tvm.knobs import Knobs, Machine, inlined
+from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Machine, inlined, knobs_of
 from costmodel.backends.tvm.lowering import lower
 from costmodel.backends.tvm.program import Program
-from costmodel.backends.tvm.template import schedule as apply_template
+from costmodel.backends.tvm.template import schedule_noting
+from costmodel.backends.tvm.texts import check_knobs, parse
+from costmodel.errors import UsageError
 from costmodel.records import Schedule, Target, Workload
 
-__all__ = ["default_text", "machine_of", "replay", "template_text", "trace_text", "tvm_target"]
-
+__all__ = ["lowered", "machine_of", "replay", "tvm_target"]
 
 #: Features that hypervisors are known to hide, as both LLVM and the kernel spell them.
 _OPTIONAL_FEATURES = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx2", "fma", "f16c")
 
 
 def machine_of(target: Target) -> Machine:
+    """What the knobs need to know of a target; 16-byte vectors where it tells no size."""
     return Machine(target.vector_bytes or 16, target.threads)
 
 
@@ -57,36 +58,41 @@ def lowered(text: str) -> tuple[tvm.IRModule, Program | None]:
     return module, Program.of(module["main"])
 
 
-def default_text() -> str:
-    return json.dumps({"kind": "default"})
-
-
-def template_text(knobs: Knobs) -> str:
-    return json.dumps({"kind": "template", "knobs": dict(sorted(knobs.items()))})
-
-
-def trace_text(trace: Any) -> str:
-    return json.dumps({"kind": "trace", "trace": trace}, separators=(",", ":"))
-
-
 def replay(workload: Workload, schedule: Schedule, target: Target) -> s_tir.Schedule:
     """The scheduled program.
 
-    Raises ValueError for a text of no known kind, InvalidKnobsError or TVM's ScheduleError for
-    decisions that do not apply to this workload.
+    Raises UsageError for a text that is no schedule, and for one whose decisions do not apply to
+    this workload on this target.
     """
+    data = parse(schedule.text)
     module, program = lowered(workload.text)
-    data = json.loads(schedule.text)
-    kind = data.get("kind")
-    if kind == "template" and program is not None:
-        return apply_template(program, data["knobs"], machine_of(target))
-    if kind == "trace":
-        sch = s_tir.Schedule(module, debug_mask="none", error_render_level="fast")
-        Trace.apply_json_to_schedule(data["trace"], sch)
-        return sch
-    if kind == "default":
-        return _default(module, program)
-    raise ValueError(f"a schedule of kind {kind!r} cannot be replayed here")
+    if data["kind"] == "trace":
+        return _trace(module, data["trace"])
+    if data["kind"] == "template":
+        return _template(program, data["knobs"], machine_of(target))
+    return _default(module, program)
+
+
+def _template(program: Program | None, knobs: Knobs, machine: Machine) -> s_tir.Schedule:
+    if program is None:
+        raise UsageError("the schedule is a template's, and none applies to this workload")
+    options = knobs_of(program, machine)
+    check_knobs(knobs, options)
+    try:
+        return schedule_noting(program, knobs, machine, options)[0]
+    except InvalidKnobsError as error:
+        raise UsageError(f"the schedule's knobs exclude each other: {error}") from error
+
+
+def _trace(module: tvm.IRModule, trace: list[Any]) -> s_tir.Schedule:
+    sch = s_tir.Schedule(module, debug_mask="none", error_render_level="fast")
+    try:
+        Trace.apply_json_to_schedule(trace, sch)
+    except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        reason = lines[-1][:300] if lines else type(error).__name__
+        raise UsageError(f"the schedule's trace does not apply here: {reason}") from error
+    return sch
 
 
 def _default(module: tvm.IRModule, program: Program | None) -> s_tir.Schedule:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,16 +15,9 @@ from costmodel.backends.base import Features
 from costmodel.backends.tvm.features import FEATURE_SET, FeatureExtractor
 from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Option, knobs_of
 from costmodel.backends.tvm.metaschedule import MetaScheduleSpace
-from costmodel.backends.tvm.replay import (
-    default_text,
-    lowered,
-    machine_of,
-    replay,
-    template_text,
-    trace_text,
-    tvm_target,
-)
+from costmodel.backends.tvm.replay import lowered, machine_of, replay, tvm_target
 from costmodel.backends.tvm.template import schedule_noting
+from costmodel.backends.tvm.texts import default_text, parse, template_text, trace_text
 from costmodel.records import Schedule, Target, Workload
 
 __all__ = ["TVMSpace"]
@@ -33,6 +25,8 @@ __all__ = ["TVMSpace"]
 #: Share of random samples drawn from MetaSchedule's rules where the templates apply too.
 _RULES_SHARE = 0.2
 _TRIES = 8
+#: Draws in a row without a new schedule after which a space counts as drawn out.
+_MISSES = 24
 _KEPT_PROGRAMS = 2048
 
 
@@ -77,17 +71,20 @@ class TVMSpace:
         return {name: v[1] for name, v in self.options.items() if name.endswith(suffix)}
 
     def sample(self, count: int, rng: random.Random) -> list[Schedule]:
-        found: list[Schedule] = []
-        for _ in range(count * _TRIES):
-            if len(found) == count:
-                break
+        """Up to ``count`` schedules, each once; fewer where many draws give nothing new."""
+        found: dict[str, Schedule] = {}
+        misses = 0
+        while len(found) < count and misses < _MISSES:
             schedule = self._sample_one(rng)
-            if schedule is not None:
-                found.append(schedule)
-        return found
+            if schedule is None or schedule.hash in found:
+                misses += 1
+            else:
+                found[schedule.hash] = schedule
+                misses = 0
+        return list(found.values())
 
     def mutate(self, schedule: Schedule, rng: random.Random) -> Schedule | None:
-        data = json.loads(schedule.text)
+        data = parse(schedule.text)
         if data["kind"] == "trace":
             other = self._rules.mutate(data["trace"], rng)
             return None if other is None else self._trace(other)
@@ -122,9 +119,7 @@ class TVMSpace:
         if self._program is None:
             return None
         try:
-            sch, used = schedule_noting(
-                self._program, knobs, self._machine, self.options
-            )
+            sch, used = schedule_noting(self._program, knobs, self._machine, self.options)
         except InvalidKnobsError:
             return None
         return self._remember(sch, template_text(used))
@@ -155,7 +150,7 @@ def _other_option(values: tuple[Option, ...], now: Option, rng: random.Random) -
     if not others:
         return now
     if all(isinstance(value, int) for value in values) and rng.random() < 0.5:
-        ordered = sorted(values)  # type: ignore[type-var]
+        ordered = sorted(values)
         at = ordered.index(now) if now in ordered else 0
         near = ordered[max(0, at - 1) : at] + ordered[at + 1 : at + 2]
         return rng.choice(near or others)

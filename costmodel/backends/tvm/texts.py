@@ -1,0 +1,124 @@
+"""Schedules as JSON text: written, and read without trust.
+
+Texts come from stores that others share, so nothing of one reaches TVM before it has been looked
+at: TVM does not check a trace that it replays, and a damaged one may end the process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from costmodel.backends.tvm.knobs import Knobs, Option
+from costmodel.errors import UsageError
+
+__all__ = ["check_knobs", "default_text", "parse", "template_text", "trace_text"]
+
+#: What each kind of schedule holds besides its kind: a field and its type in JSON.
+_FIELDS: Mapping[str, Mapping[str, type]] = {
+    "default": {},
+    "template": {"knobs": dict},
+    "trace": {"trace": list},
+}
+
+
+def default_text() -> str:
+    """The untuned default."""
+    return json.dumps({"kind": "default"})
+
+
+def template_text(knobs: Knobs) -> str:
+    """A template's knobs, sorted, so that equal knobs make equal texts."""
+    return json.dumps({"kind": "template", "knobs": dict(sorted(knobs.items()))})
+
+
+def trace_text(trace: Any) -> str:
+    """A MetaSchedule trace, as JSON values: instructions and decisions."""
+    return json.dumps({"kind": "trace", "trace": trace}, separators=(",", ":"))
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The object that a schedule's text holds, with its ``kind`` and that kind's field.
+
+    Raises UsageError for what is not JSON, has no known kind or lacks what that kind needs.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _refused(f"is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise _refused("is not a JSON object")
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in _FIELDS:
+        raise _refused(f"is of kind {kind!r}; known are {', '.join(_FIELDS)}")
+    for name, expected in _FIELDS[kind].items():
+        if not isinstance(data.get(name), expected):
+            raise _refused(f"is of kind {kind!r} and has no valid {name!r}")
+    if kind == "trace":
+        _check_trace(data["trace"])
+    return data
+
+
+def check_knobs(knobs: Mapping[str, Any], options: Mapping[str, tuple[Option, ...]]) -> None:
+    """Raise UsageError for a knob that is not among ``options``, or has no such option."""
+    for name, value in knobs.items():
+        if name not in options:
+            raise _refused(f"has a knob {name!r}, which this workload does not")
+        # By type too: True equals 1, and 1.0 does.
+        if not any(type(value) is type(option) and value == option for option in options[name]):
+            listed = ", ".join(map(str, options[name]))
+            raise _refused(f"sets {name!r} to {value!r}; there is {listed}")
+
+
+def _check_trace(trace: list[Any]) -> None:
+    if len(trace) != 2 or not all(isinstance(part, list) for part in trace):
+        raise _refused("has a trace that is not a list of instructions and one of decisions")
+    instructions, decisions = trace
+    for instruction in instructions:
+        if not _is_instruction(instruction):
+            raise _refused(f"has a trace with the instruction {str(instruction)[:80]}")
+    for decision in decisions:
+        if not _is_decision(decision, instructions):
+            raise _refused(f"has a trace with the decision {str(decision)[:80]}")
+
+
+def _is_instruction(value: Any) -> bool:
+    """Name, inputs, attributes, outputs. Null is the one factor of a split that is left open."""
+    plain = (
+        isinstance(value, list)
+        and len(value) == 4
+        and isinstance(value[0], str)
+        and all(isinstance(part, list) for part in value[1:])
+    )
+    if not plain:
+        return False
+    inputs = value[1][:1] if value[0] == "Split" else value[1]
+    return not _has_null(inputs) and not _has_null(value[2])
+
+
+def _is_decision(value: Any, instructions: list[Any]) -> bool:
+    """The place of the instruction that it belongs to, and the value.
+
+    TVM writes a decision to its place without looking whether there is one, and divides by the
+    factors of a tile.
+    """
+    plain = isinstance(value, list) and len(value) == 2 and type(value[0]) is int
+    if not plain or not 0 <= value[0] < len(instructions) or _has_null(value[1]):
+        return False
+    if instructions[value[0]][0] != "SamplePerfectTile":
+        return True
+    factors = value[1] if isinstance(value[1], list) else [None]
+    return all(type(factor) is int and factor > 0 for factor in factors)
+
+
+def _has_null(value: Any) -> bool:
+    """TVM reads these values through pointers that it does not check for null."""
+    return value is None or (isinstance(value, list) and any(map(_has_null, value)))
+
+
+def _refused(what: str) -> UsageError:
+    return UsageError(
+        f"the schedule {what}",
+        hint="take schedules from this version's space of the same workload and target",
+    )
