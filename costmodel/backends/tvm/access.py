@@ -9,7 +9,7 @@ import tvm
 
 from costmodel.backends.tvm.program import Block, loads, variables_of
 
-__all__ = ["Access", "accesses", "access_of"]
+__all__ = ["Access", "access_of", "accesses"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Access:
         return position in self.moved_by
 
     def stride(self, position: int) -> int | None:
-        """Elements between neighbours along the iterator, in row-major order; None if not linear."""
+        """Elements between neighbours along the iterator, row-major; None if not linear."""
         total, step = 0, 1
         for row, extent in zip(
             reversed(self.coefficients), reversed(list(self.buffer.shape)), strict=True
@@ -47,6 +47,7 @@ class Access:
 
 
 def access_of(block: Block, buffer: Any, indices: Any) -> Access:
+    """How ``buffer[indices]`` moves with the block's iterators."""
     variables = [it.var for it in block.iters]
     rows = tuple(_row(index, variables) for index in indices)
     used = [var for index in indices for var in variables_of(index)]
