@@ -50,7 +50,9 @@ def _annotate(stmt: Any) -> Any:
     if isinstance(stmt, tirx.SeqStmt):
         return tirx.SeqStmt([_annotate(part) for part in stmt.seq])
     if isinstance(stmt, tirx.AllocBuffer) and _fits_stack(stmt.buffer):
-        annotations = dict(stmt.annotations.items()) | {"disable_lower_builtin": tirx.const(True, "bool")}
+        annotations = dict(stmt.annotations.items()) | {
+            "disable_lower_builtin": tirx.const(True, "bool")
+        }
         return tirx.stmt.AllocBuffer(stmt.buffer, annotations)
     if isinstance(stmt, tirx.For):
         return tirx.For(
@@ -72,4 +74,3 @@ def _fits_stack(buffer: Any) -> bool:
         return False
     bits = tvm.DataType(buffer.dtype).bits * tvm.DataType(buffer.dtype).lanes
     return prod(int(extent) for extent in buffer.shape) * bits // 8 <= STACK_BYTES
-

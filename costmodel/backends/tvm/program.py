@@ -55,6 +55,8 @@ class Block:
     predicate: Expr | None = None
     #: How many leading iterators run in the loops of the block before this one.
     shared: int = 0
+    #: TVM's annotations; a block that has some is left as it is (the data of a constant hangs there).
+    annotations: Any = None
 
     @property
     def spatial(self) -> tuple[Iter, ...]:
@@ -76,7 +78,7 @@ class Program:
 
     @staticmethod
     def of(func: tirx.PrimFunc) -> Program | None:
-        """None where the function holds a block with several stores, or a nest that is not plain."""
+        """None where a block of the function has several stores, or a nest is not plain."""
         root = func.body.block
         body = root.body
         nests = list(body.seq) if isinstance(body, tirx.SeqStmt) else [body]
@@ -101,6 +103,7 @@ class Program:
 
 
 def fresh_iter(name: str, extent: int, *, reduction: bool = False) -> Iter:
+    """An iterator from 0 to ``extent`` with a variable of its own."""
     return Iter(tirx.Var(name, "int32"), extent, reduction)
 
 
@@ -121,9 +124,13 @@ def _block_of(nest: Any) -> Block | None:
         if not isinstance(block.init, tirx.BufferStore):
             return None
         init = block.init.value
-    iters = tuple(Iter(it.var, int(it.dom.extent), int(it.iter_type) == 2) for it in block.iter_vars)
+    iters = tuple(
+        Iter(it.var, int(it.dom.extent), int(it.iter_type) == 2) for it in block.iter_vars
+    )
     store = block.body
-    return Block(block.name_hint, iters, store.buffer, tuple(store.indices), store.value, init)
+    notes = dict(block.annotations.items()) or None
+    at = tuple(store.indices)
+    return Block(block.name_hint, iters, store.buffer, at, store.value, init, annotations=notes)
 
 
 def _nest(block: Block, follower: Block | None) -> Any:
@@ -166,7 +173,9 @@ def _sblock(block: Block) -> Any:
         if not buffer.same_as(block.buffer)
     ]
     own = _region(block.buffer, [block.indices])
-    return s_tir.stmt.SBlock(iter_vars, reads, [own], block.name, store, init=init)
+    return s_tir.stmt.SBlock(
+        iter_vars, reads, [own], block.name, store, init=init, annotations=block.annotations
+    )
 
 
 def _region(buffer: Any, accesses: Sequence[Sequence[Expr]]) -> Any:
@@ -237,9 +246,11 @@ def load_indices(expr: Expr) -> list[tuple[Any, list[tuple[Expr, ...]]]]:
 
 
 def substitute(
-    expr: Expr, variables: Mapping[Any, Expr], rewrite_load: Callable[[Any], Expr | None] | None = None
+    expr: Expr,
+    variables: Mapping[Any, Expr],
+    rewrite_load: Callable[[Any], Expr | None] | None = None,
 ) -> Expr:
-    """``expr`` with variables replaced; ``rewrite_load`` may replace a whole load (or return None)."""
+    """``expr`` with variables replaced; ``rewrite_load`` may replace a load, or return None."""
 
     def go(node: Expr) -> Expr:
         if isinstance(node, tvm.ir.Var):

@@ -166,9 +166,7 @@ def _store(
     fresh = [cut.fresh() for cut in cuts]
     spatial = {p: fresh_iter(it.var.name, it.extent) for p, it in enumerate(block.iters)}
     outer_of = {cut.position: cut.outer for cut in fresh}
-    outer = [
-        outer_of.get(p, spatial[p]) for p, it in enumerate(block.iters) if not it.reduction
-    ]
+    outer = [outer_of.get(p, spatial[p]) for p, it in enumerate(block.iters) if not it.reduction]
     iters = (*outer, *(cut.inner for cut in fresh))
     at = [it.var for it in iters]
     index = {p: spatial[p].var for p, it in enumerate(block.iters) if not it.reduction}
@@ -220,7 +218,9 @@ def _pack(
     positions = {cut.position for cut in moving}
     batch = [p for p in used if p not in positions and not block.iters[p].reduction]
     steps = [p for p in used if block.iters[p].reduction]
-    fresh = {p: fresh_iter(block.iters[p].var.name, block.iters[p].extent) for p in (*batch, *steps)}
+    fresh = {
+        p: fresh_iter(block.iters[p].var.name, block.iters[p].extent) for p in (*batch, *steps)
+    }
     iters = (
         *(fresh[p] for p in batch), *(cut.outer for cut in own),
         *(fresh[p] for p in steps), *(cut.inner for cut in own),

@@ -36,6 +36,8 @@ __all__ = [
 
 
 def consumers(program: Program, block: Block) -> list[Block]:
+    """The other blocks whose value reads what ``block`` stores."""
+    """The other blocks that read what ``block`` stores."""
     return [
         other
         for other in program.blocks
@@ -45,6 +47,8 @@ def consumers(program: Program, block: Block) -> list[Block]:
 
 
 def producers(program: Program, block: Block) -> list[Block]:
+    """The other blocks that store what the value of ``block`` reads."""
+    """The other blocks that store what ``block`` reads."""
     read = [load.source for load in loads(block.value)]
     return [
         other
@@ -54,12 +58,14 @@ def producers(program: Program, block: Block) -> list[Block]:
 
 
 def is_param(program: Program, buffer: Any) -> bool:
+    """Whether the caller gives the buffer, as an input or a result."""
+    """Whether the caller owns the buffer."""
     return any(buffer.same_as(param) for param in program.params)
 
 
 def is_elementwise(block: Block) -> bool:
     """Whether the block maps points to points and stores at exactly its own iterators."""
-    if block.reductions or block.init is not None or block.predicate is not None:
+    if block.reductions or block.predicate is not None or block.annotations:
         return False
     names = [it.var for it in block.iters]
     used = [index for index in block.indices if isinstance(index, tvm.ir.Var)]
@@ -112,9 +118,7 @@ def combiner(block: Block) -> Reducer | None:
     """The block's reducer, where its update is one that may be split and reordered."""
 
     def is_own(node: Any) -> bool:
-        return isinstance(node, tvm.ir.expr.TensorLoad) and bool(
-            node.source.same_as(block.buffer)
-        )
+        return isinstance(node, tvm.ir.expr.TensorLoad) and bool(node.source.same_as(block.buffer))
 
     def reads_own(node: Any) -> bool:
         return any(is_own(load) for load in loads(node))
@@ -163,6 +167,8 @@ def _named(value: Any, name: str, dtype: str) -> tuple[Any, Callable[[Any], Any]
 
 
 def scratch(name: str, shape: Iterable[int], dtype: str) -> Any:
+    """A new intermediate buffer."""
+    """A fresh buffer; lowering gives it the room that its use needs, not its whole shape."""
     return tirx.decl_buffer(list(shape), dtype, name)
 
 

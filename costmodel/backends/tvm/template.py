@@ -17,20 +17,16 @@ from tvm import s_tir
 from tvm.s_tir.schedule.schedule import ScheduleError
 
 from costmodel.backends.tvm.access import access_of, accesses
-from costmodel.backends.tvm.knobs import (
+from costmodel.backends.tvm.axes import (
     ACCUMULATORS,
-    InvalidKnobsError,
-    Knobs,
     Machine,
-    Option,
-    inlined,
-    knobs_of,
     lane_extent,
     row_axes,
     size_options,
     tile_options,
     vector_axes,
 )
+from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Option, inlined, knobs_of
 from costmodel.backends.tvm.program import Block, Program
 from costmodel.backends.tvm.retile import packable, retile
 from costmodel.backends.tvm.rewrites import consumers, lanes
@@ -180,9 +176,7 @@ def _named(program: Program, name: str) -> Block:
     return next(block for block in program.blocks if block.name == name)
 
 
-def _tile_nest(
-    sch: Any, program: Program, tile: _Tile, knobs: Knobs, machine: Machine
-) -> None:
+def _tile_nest(sch: Any, program: Program, tile: _Tile, knobs: Knobs, machine: Machine) -> None:
     core = sch.get_sblock(tile.core, "main")
     loops = sch.get_loops(core)
     outer, inner = loops[: tile.outer], loops[tile.outer : tile.outer + tile.inner]
@@ -190,8 +184,8 @@ def _tile_nest(
     first, second = [], []
     big = sorted(outer, key=lambda loop: -_extent(sch, loop))[:2]
     for loop in outer:
-        what = {id(l): w for l, w in zip(big, ("block_a", "block_b"), strict=False)}.get(id(loop))
-        factor = int(knobs.get(f"{tile.core}.{what}", 1)) if what else 1
+        which = next((w for big_one, w in zip(big, "ab", strict=False) if big_one is loop), None)
+        factor = int(knobs.get(f"{tile.core}.block_{which}", 1)) if which else 1
         factor = gcd(factor, _extent(sch, loop))
         if factor > 1:
             a, b = sch.split(loop, [None, factor])
