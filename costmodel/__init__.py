@@ -34,7 +34,8 @@ from costmodel.results import (
 )
 
 if TYPE_CHECKING:
-    from costmodel.tuning import predict, rank, tune
+    from costmodel.asking import predict, rank
+    from costmodel.tuning import tune
 
 __all__ = [
     "BackendError",
@@ -62,7 +63,11 @@ __version__ = "0.1.0"
 
 #: Imported when first asked for, since they import compilers. Their module is not called
 #: ``tune``: importing a submodule of that name would put the module in the function's place.
-_LAZY = dict.fromkeys(("predict", "rank", "tune"), "costmodel.tuning")
+_LAZY = {
+    "predict": "costmodel.asking",
+    "rank": "costmodel.asking",
+    "tune": "costmodel.tuning",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What tuning, predicting and ranking share: the workload, the target, the backend, what is known."""
+"""What tuning, predicting and ranking share: workload, target, backend, and what is known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costmodel.backends.base import Backend, Features, SearchSpace
-from costmodel.ir import Analysis, analyze, read_workload
+from costmodel.ir import Analysis, analyze, read_located
 from costmodel.models.base import Example, Query
 from costmodel.records import (
     Candidate,
@@ -24,11 +24,12 @@ from costmodel.records import (
     Workload,
 )
 from costmodel.store.base import MeasurementStore
+from costmodel.tally import Tally
 
 if TYPE_CHECKING:
     from costmodel.models.guard import Guarded
 
-__all__ = ["Session", "open_session"]
+__all__ = ["Session", "open_session", "store_path"]
 
 #: Examples that one other workload gives to a warm start; more would only repeat themselves.
 _EXAMPLES_EACH = 48
@@ -36,9 +37,9 @@ _EXAMPLES_EACH = 48
 
 @dataclass(frozen=True)
 class Session:
-    """One workload on one target with one backend. ``source`` names the input for messages."""
+    """One workload on one target with one backend; ``place`` is where its function begins."""
 
-    source: str
+    place: SourceLocation
     workload: Workload
     analysis: Analysis
     target: Target
@@ -54,7 +55,7 @@ class Session:
             return self.backend.space(self.workload, self.target)
         except UnsupportedError as error:
             if error.location is None:
-                error.location = SourceLocation(self.source)
+                error.location = self.place
             raise
 
     @cached_property
@@ -81,17 +82,24 @@ class Session:
     def query(self, schedule: Schedule, features: Features) -> Query:
         return Query(Candidate(self.workload, schedule, self.target), features)
 
-    def examples(self, store: MeasurementStore) -> Iterator[Example]:
-        """What the store knows of other workloads on this target, for a warm start."""
+    def tally(self, store: MeasurementStore) -> Tally:
+        """Latencies of this workload's schedules, as far as the store knows them."""
+        return Tally(one for measurements in self.known(store).values() for one in measurements)
+
+    def examples(self, store: MeasurementStore, *, own: bool) -> Iterator[Example]:
+        """What the store knows of workloads on this target, for a warm start.
+
+        Of this workload only with ``own``: a search learns from its own measurements by itself.
+        """
         stored: dict[str, dict[str, Features]] = defaultdict(dict)
-        for workload, schedule, features in store.features(self.space.feature_set):
-            if workload != self.workload.hash:
-                stored[workload][schedule] = features
-        for workload_hash, rows in stored.items():
-            workload = store.workload(workload_hash)
+        for key, schedule, features in store.features(self.space.feature_set):
+            if own or key != self.workload.hash:
+                stored[key][schedule] = features
+        for key, rows in stored.items():
+            workload = store.workload(key)
             if workload is None:
                 continue
-            latest = self._latest(store, workload_hash)
+            latest = self._latest(store, key)
             for schedule_hash in list(latest)[-_EXAMPLES_EACH:]:
                 if schedule_hash in rows:
                     measurement = latest[schedule_hash]
@@ -106,13 +114,18 @@ class Session:
             )
         }
 
-    def model(self, store: MeasurementStore, seed: int) -> Guarded:
+    def model(self, store: MeasurementStore, seed: int, *, own: bool = False) -> Guarded:
         """XGBoost started from the store, with the roofline where it misleads or knows nothing."""
         from costmodel.models.boosted import Boosted
         from costmodel.models.guard import Guarded
         from costmodel.models.roofline import Roofline
 
-        return Guarded(Boosted(list(self.examples(store)), seed=seed), Roofline())
+        return Guarded(Boosted(list(self.examples(store, own=own)), seed=seed), Roofline())
+
+
+def store_path(store: str | os.PathLike[str] | None) -> Path | None:
+    """None stands for the default store."""
+    return None if store is None else Path(store)
 
 
 def open_session(
@@ -122,19 +135,19 @@ def open_session(
     target: str,
     backend: str,
     threads: int | None,
+    tunable: bool = True,
     policy: TimingPolicy | None = None,
 ) -> Session:
     """Read the input and resolve the names. Writes nothing.
 
     Raises InputError (and its kinds) for an input, target, backend or function that cannot be
-    used, with the place in the file where one is known.
+    used, with the place in the file where one is known; with ``tunable`` also for a function
+    that can only be analysed.
     """
     from costmodel.backends.registry import load
     from costmodel.target import parse_target
 
-    workload = read_workload(source, function=function)
+    workload, place = read_located(source, function=function, tunable=tunable)
     chosen = load(backend)
     device = parse_target(target, threads=threads)
-    is_path = isinstance(source, os.PathLike) or "\n" not in str(source)
-    name = str(Path(source)) if is_path else "<text>"
-    return Session(name, workload, analyze(workload), device, chosen, policy or TimingPolicy())
+    return Session(place, workload, analyze(workload), device, chosen, policy or TimingPolicy())

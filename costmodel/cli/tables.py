@@ -69,6 +69,7 @@ def print_rank(result: RankResult, top: int) -> None:
         bounds = (row.predicted_us, row.low_us, row.high_us, row.measured_us)
         table.add_row(str(row.rank), *map(latency, bounds), row.schedule_hash[:12])
     console.print(table)
+    console.print("--json gives the schedules themselves", style="dim")
 
 
 def summarize_failures(failed: Iterable[tuple[str, int]]) -> str:

@@ -7,7 +7,7 @@ module of a workload's text to whoever lowers it.
 from __future__ import annotations
 
 from costmodel.ir.analysis import Analysis, Loop, OpSummary
-from costmodel.ir.read import read_text, read_workload
+from costmodel.ir.read import read_located, read_text, read_workload
 from costmodel.records import Workload
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "OpSummary",
     "analyze",
     "check_tunable",
+    "read_located",
     "read_text",
     "read_workload",
 ]

@@ -15,6 +15,7 @@ __all__ = [
     "LIMIT_ELEMENTS",
     "check_constant",
     "check_dialects",
+    "check_level",
     "check_operations",
     "check_sizes",
     "check_tunable",
@@ -94,14 +95,19 @@ def check_operations(function: ir.OpView) -> None:
             value_type(value.type, op.location, f"a value of {op.operation.name}", index=True)
 
 
-def check_tunable(function: ir.OpView) -> None:
-    """Refuse what can be read and costed, but not tuned."""
+def check_level(function: ir.OpView) -> None:
+    """Refuse a loop-level kernel: it can be read and costed, but not tuned."""
     if is_loop_level(function):
         raise _refuse(
             "a loop-level kernel (memref, affine, scf) can be read and analysed, but not tuned: "
             "its schedule is already written into it", function.location,
             hint="give the computation as linalg on tensors",
         )  # fmt: skip
+
+
+def check_tunable(function: ir.OpView) -> None:
+    """Refuse what can be read and costed, but not tuned."""
+    check_level(function)
     signature(function)
     check_sizes(function)
     check_operations(function)

@@ -1,8 +1,8 @@
 """The process that parses what nobody has vetted: ``python -m costmodel.ir.child``.
 
-One JSON object a line on standard input, ``{"text", "function"}``, is answered by one on
-standard output: ``{"workload": {...}}`` or ``{"error": {...}}``. Input that kills MLIR kills
-this process alone.
+One JSON object a line on standard input, ``{"text", "function", "tunable"}``, is answered by one
+on standard output: ``{"workload": {...}, "line", "column"}``, the place of the function, or
+``{"error": {...}}``. Input that kills MLIR kills this process alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from iree.compiler import ir
 
 from costmodel.errors import InputError
-from costmodel.ir import canonical, parse
+from costmodel.ir import canonical, checks, isolate, parse
 
 __all__ = ["answer", "main"]
 
@@ -32,6 +32,9 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
     """Read one workload; an InputError becomes ``error`` with its class, message and place."""
     try:
         module = parse.parse_vetted(request["text"], context)
+        chosen = isolate.choose(module, request["function"])
+        if request.get("tunable"):
+            checks.check_level(chosen)
         workload = canonical.read_module(module, request["function"])
     except InputError as error:
         place = error.location
@@ -44,7 +47,12 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
                 "column": place.column if place else 0,
             }
         }
-    return {"workload": asdict(workload)}
+    place = parse.place(chosen.location)
+    return {
+        "workload": asdict(workload),
+        "line": place.line if place else 0,
+        "column": place.column if place else 0,
+    }
 
 
 def main(memory_bytes: int) -> None:

@@ -10,7 +10,7 @@ from costmodel import errors
 from costmodel.ir import source
 from costmodel.records import SourceLocation, TensorType, Workload
 
-__all__ = ["read_text", "read_workload"]
+__all__ = ["read_located", "read_text", "read_workload"]
 
 
 def read_workload(src: str | os.PathLike[str], *, function: str | None = None) -> Workload:
@@ -20,36 +20,58 @@ def read_workload(src: str | os.PathLike[str], *, function: str | None = None) -
     for a function that cannot be read, UsageError for a path or function that is not there; all
     with file, line and column where there is one.
     """
+    return read_located(src, function=function)[0]
+
+
+def read_located(
+    src: str | os.PathLike[str], *, function: str | None = None, tunable: bool = False
+) -> tuple[Workload, SourceLocation]:
+    """As ``read_workload``, and where the function begins.
+
+    With ``tunable``, raises UnsupportedError for a function that can only be read and analysed.
+    """
     if isinstance(src, str) and ("\n" in src or "{" in src):
-        return read_text(src, function=function)
-    return read_text(source.load(src), file_name=os.fspath(src), function=function)
+        return _read(src, "<text>", function, tunable)
+    return _read(source.load(src), os.fspath(src), function, tunable)
 
 
 def read_text(text: str, *, file_name: str = "<text>", function: str | None = None) -> Workload:
     """As ``read_workload``, for text; ``file_name`` is what errors call it."""
+    return _read(text, file_name, function, tunable=False)[0]
+
+
+def _read(
+    text: str, file_name: str, function: str | None, tunable: bool
+) -> tuple[Workload, SourceLocation]:
     from costmodel.ir import sandbox
 
     source.check_text(text, file_name)
     try:
-        answer = sandbox.shared().ask({"text": text, "function": function})
+        answer = sandbox.shared().ask({"text": text, "function": function, "tunable": tunable})
     except errors.ParseError as error:
         error.location = SourceLocation(file_name)
         raise
     if "error" in answer:
         raise _error(answer["error"], text, file_name)
-    return _workload(answer["workload"])
+    place = _place(text, file_name, answer["line"], answer["column"])
+    return _workload(answer["workload"]), place
 
 
 def _error(fields: Mapping[str, Any], text: str, file_name: str) -> errors.InputError:
     kind = getattr(errors, fields["class"])
-    line = fields["line"]
-    column = source.character_column(text, line, fields["column"])
     error: errors.InputError = kind(
         fields["message"],
-        location=SourceLocation(file_name, line, column if line else 0),
+        location=_place(text, file_name, fields["line"], fields["column"]),
         hint=fields["hint"],
     )
     return error
+
+
+def _place(text: str, file_name: str, line: int, column: int) -> SourceLocation:
+    """From a column in bytes, as MLIR counts them, to one in characters."""
+    if not line:
+        return SourceLocation(file_name)
+    return SourceLocation(file_name, line, source.character_column(text, line, column))
 
 
 def _workload(fields: Mapping[str, Any]) -> Workload:

@@ -119,9 +119,11 @@ class Measurer:
             yield measurement
 
     def finished(self) -> list[Measurement]:
-        """Measurements that were made and not yielded, for a caller that was interrupted."""
-        left = list(self._pipeline.finished)
-        self._pipeline.finished.clear()
+        """Measurements that were made and not yielded, for a caller that was interrupted.
+
+        The one that was yielded last may be among them: nobody can say how far the caller came.
+        """
+        left = self._pipeline.finished()
         for measurement in left:
             self._note(measurement)
         return left

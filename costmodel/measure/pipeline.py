@@ -45,14 +45,15 @@ class Pipeline:
     """Measures schedules with a team, in turns or overlapping as the team's cores allow.
 
     ``library`` says where a schedule's library goes; ``give_up_above_us`` is asked before each
-    timing. ``finished`` holds measurements that were made and not yet yielded.
+    timing.
     """
 
     team: Team
     environment: Environment
     library: Callable[[Schedule], Path]
     give_up_above_us: Callable[[], float]
-    finished: deque[Measurement] = field(default_factory=deque)
+    _made: list[Measurement] = field(default_factory=list)
+    _given: int = 0
     _waiting: deque[_Job] = field(default_factory=deque)
     _built: deque[_Job] = field(default_factory=deque)
     _under_way: dict[Worker, _Job] = field(default_factory=dict)
@@ -62,12 +63,19 @@ class Pipeline:
         overlap = self.team.plan.overlap
         turn = max(1, len(schedules) if overlap else _TURN * len(self.team.builders))
         try:
+            self._given = len(self._made)
             for start in range(0, len(schedules), turn):
                 jobs = schedules[start : start + turn]
                 self._waiting.extend(_Job(item, self.library(item)) for item in jobs)
                 yield from self._take_turn()
         finally:
             self._abandon()
+
+    def finished(self) -> list[Measurement]:
+        """What was made in this run and not given, or was the last to be given."""
+        left = self._made[self._given :]
+        self._given = len(self._made)
+        return left
 
     def _abandon(self) -> None:
         """Forget what was under way, so that another run can start; nothing to do at the end."""
@@ -87,8 +95,11 @@ class Pipeline:
                     self._after_run(job, reply)
                 else:
                     self._after_build(job, reply)
-            while self.finished:
-                yield self.finished.popleft()
+            # Counted as given only when the caller comes back for more: an interrupt between
+            # here and its taking hold of the measurement must not lose it.
+            while self._given < len(self._made):
+                yield self._made[self._given]
+                self._given += 1
 
     def _assign(self) -> None:
         for builder in self.team.builders:
@@ -164,7 +175,7 @@ class Pipeline:
             extra["gave_up"] = timed.gave_up
             extra["first_run_us"] = timed.first_run_us
         context = self.team.context
-        self.finished.append(
+        self._made.append(
             Measurement(
                 id=str(uuid.uuid4()),
                 workload=context.workload.hash,

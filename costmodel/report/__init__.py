@@ -1,10 +1,11 @@
 """The files that a tuning run leaves behind: report, plot, and a snippet that runs the kernel."""
 
-from costmodel.report.files import prepare_out, write_bytes, write_text
+from costmodel.report.files import output_directory, prepare_out, write_bytes, write_text
 from costmodel.report.summary import ranking_quality, report_json
 from costmodel.report.write import write_report
 
 __all__ = [
+    "output_directory",
     "prepare_out",
     "ranking_quality",
     "report_json",

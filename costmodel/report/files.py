@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from costmodel.errors import UsageError
 
-__all__ = ["prepare_out", "write_bytes", "write_text"]
+__all__ = ["output_directory", "prepare_out", "write_bytes", "write_text"]
 
 HINT = "give another directory with --out"
 
@@ -29,6 +30,18 @@ def prepare_out(out: Path) -> Path:
     except OSError as error:
         raise UsageError(f"cannot write into {out}: {error.strerror}", hint=HINT) from error
     return out.resolve()
+
+
+@contextmanager
+def output_directory(out: Path) -> Iterator[Path]:
+    """``prepare_out``, for as long as it takes to fill it: a new directory left empty goes away."""
+    made = [place for place in (out, *out.parents) if not place.exists()]
+    try:
+        yield prepare_out(out)
+    finally:
+        for place in made:
+            with suppress(OSError):  # not empty, or never made
+                place.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:

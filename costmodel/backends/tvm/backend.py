@@ -27,7 +27,11 @@ class TVMBackend:
 
     name = "tvm"
     #: Imported once, before build and measuring workers are forked.
-    worker_modules = ("costmodel.backends.tvm.replay", "costmodel.backends.tvm.pipeline")
+    worker_modules = (
+        "costmodel.backends.tvm.without_torch",
+        "costmodel.backends.tvm.replay",
+        "costmodel.backends.tvm.pipeline",
+    )
 
     def versions(self) -> Mapping[str, str]:
         return {
@@ -37,13 +41,16 @@ class TVMBackend:
         }
 
     def space(self, workload: Workload, target: Target) -> SearchSpace:
-        from costmodel.backends.tvm.space import TVMSpace
         from costmodel.ir import check_tunable
 
         check_tunable(workload)
+        _import_tvm()
+        from costmodel.backends.tvm.space import TVMSpace
+
         return TVMSpace(workload, target)
 
     def build(self, workload: Workload, schedule: Schedule, target: Target, library: Path) -> None:
+        _import_tvm()
         from tvm.s_tir.schedule.schedule import ScheduleError
 
         from costmodel.backends.tvm.knobs import InvalidKnobsError
@@ -61,6 +68,7 @@ class TVMBackend:
         return _Kernel(library)
 
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
+        _import_tvm()
         from costmodel.backends.tvm.replay import replay
 
         return str(replay(workload, schedule, target).mod.script())
@@ -70,6 +78,7 @@ class _Kernel:
     """A TVM library in this process, with its buffers; inputs first, then outputs."""
 
     def __init__(self, library: Path) -> None:
+        _import_tvm()
         import tvm
 
         self._tensor = tvm.runtime.tensor
@@ -92,6 +101,10 @@ class _Kernel:
         return [buffer.numpy() for buffer in self._buffers[self._inputs :]]
 
 
+def _import_tvm() -> None:
+    import costmodel.backends.tvm.without_torch  # noqa: F401
+
+
 def _link(output: str, objects: Sequence[str], **_: Any) -> None:
     """Link with the C driver alone: TVM's default asks for a C++ compiler."""
     command = ["cc", "-shared", "-fPIC", "-o", output, *objects, "-lm"]
@@ -106,5 +119,3 @@ def _link(output: str, objects: Sequence[str], **_: Any) -> None:
 def _last_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1][:500] if lines else type(error).__name__
-
-

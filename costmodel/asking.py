@@ -1,0 +1,133 @@
+"""Predict and rank: answers from the cost model and the store, without a measurement."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Sequence
+
+from costmodel.models.roofline import bound_us, predict_workload
+from costmodel.records import Prediction, Schedule
+from costmodel.results import PredictResult, RankedSchedule, RankResult
+from costmodel.session import Session, open_session, store_path
+from costmodel.store import open_store
+from costmodel.tally import Tally
+
+__all__ = ["predict", "rank"]
+
+#: Times that schedules which came twice are replaced; a small space has no more of them.
+_DRAWS = 4
+
+
+def predict(
+    source: str | os.PathLike[str],
+    *,
+    function: str | None = None,
+    target: str = "cpu",
+    backend: str = "tvm",
+    threads: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+) -> PredictResult:
+    """What a kernel is expected to cost once it is tuned; nothing is compiled or measured.
+
+    ``source`` is a path or MLIR text. ``store`` (a path) may know a measured latency already.
+    Raises InputError for input that cannot be used.
+    """
+    session = open_session(
+        source, function=function, target=target, backend=backend, threads=threads, tunable=False
+    )
+    prediction = predict_workload(session.analysis, session.target)
+    with open_store(store_path(store), read_only=True) as opened:
+        tally = session.tally(opened)
+    low, high = prediction.interval()
+    return PredictResult(
+        workload=session.workload.hash,
+        function=session.workload.function,
+        target=session.target_name,
+        backend=backend,
+        model="roofline",
+        latency_us=prediction.latency_us,
+        low_us=low,
+        high_us=high,
+        roofline_us=bound_us(session.analysis, session.target),
+        flops=session.analysis.flops,
+        bytes=session.analysis.bytes,
+        intensity=session.analysis.intensity,
+        measured_us=tally.best_us,
+    )
+
+
+def rank(
+    source: str | os.PathLike[str],
+    *,
+    n: int = 256,
+    seed: int = 0,
+    function: str | None = None,
+    target: str = "cpu",
+    backend: str = "tvm",
+    threads: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+) -> RankResult:
+    """Up to ``n`` schedules of a kernel, the fastest predicted first; nothing is measured.
+
+    The untuned default is among them, then what an expert would try, then random ones. The cost
+    model starts from what ``store`` (a path) knows of this kernel and of others. Raises
+    InputError for input that cannot be used.
+    """
+    started = time.monotonic()
+    session = open_session(
+        source, function=function, target=target, backend=backend, threads=threads
+    )
+    with open_store(store_path(store), read_only=True) as opened:
+        model = session.model(opened, seed, own=True)
+        tally = session.tally(opened)
+    schedules = _draw(session, n, random.Random(seed))
+    features = session.space.features(schedules)
+    queries = [session.query(*pair) for pair in zip(schedules, features, strict=True)]
+    return RankResult(
+        workload=session.workload.hash,
+        function=session.workload.function,
+        target=session.target_name,
+        backend=backend,
+        model=model.name,
+        schedules=_ranked(schedules, model.predict(queries), tally),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _draw(session: Session, count: int, rng: random.Random) -> list[Schedule]:
+    """The default, the guesses and random samples; each once."""
+    space = session.space
+    found = {one.hash: one for one in [space.default(), *space.guesses()][:count]}
+    for _ in range(_DRAWS):
+        for one in space.sample(count - len(found), rng):
+            found.setdefault(one.hash, one)
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def _ranked(
+    schedules: Sequence[Schedule], predictions: Sequence[Prediction], tally: Tally
+) -> tuple[RankedSchedule, ...]:
+    pairs = zip(schedules, predictions, strict=True)
+    order = sorted(pairs, key=lambda pair: (pair[1].latency_us, pair[0].hash))
+    ranked = []
+    for place, (schedule, prediction) in enumerate(order, start=1):
+        low, high = prediction.interval()
+        measured = tally.latency_us(schedule)
+        ranked.append(
+            RankedSchedule(
+                rank=place,
+                schedule_hash=schedule.hash,
+                predicted_us=prediction.latency_us,
+                low_us=low,
+                high_us=high,
+                measured_us=measured if math.isfinite(measured) else None,
+                schedule=json.loads(schedule.text),
+            )
+        )
+    return tuple(ranked)

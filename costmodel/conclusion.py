@@ -1,0 +1,145 @@
+"""What a run comes to: the winner, the figures that may be stated of it, and its files."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from costmodel.errors import CostModelError
+from costmodel.export import export_winner
+from costmodel.final import Final
+from costmodel.measure.measurer import Measurer
+from costmodel.measure.timing import median_interval
+from costmodel.models.roofline import bound_us
+from costmodel.records import Environment, Schedule
+from costmodel.results import TuneResult
+from costmodel.run import Run
+
+__all__ = ["Figures", "conclude", "find_figures"]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The winner, and the latencies in microseconds that the result states."""
+
+    winner: Schedule | None = None
+    best_us: float | None = None
+    baseline_us: float | None = None
+    noise_us: float | None = None
+    reference_us: float | None = None
+
+    @property
+    def speedup(self) -> float | None:
+        return self.baseline_us / self.best_us if self.baseline_us and self.best_us else None
+
+
+def find_figures(run: Run, final: Final | None) -> Figures:
+    """From the final where there was one, else from the medians of all samples known.
+
+    A schedule that does not beat the untuned default by more than the noise is no winner: then
+    the default is.
+    """
+    if final is not None and final.samples_us:
+        winner = final.winner(run.default)
+        best = final.latency_us(winner) or math.inf
+        baseline = final.latency_us(run.default)
+        return Figures(winner, best, baseline, final.noise * best, final.reference_us)
+    ranked = run.tally.ranked()
+    if not ranked:
+        return Figures()
+    winner, best = ranked[0]
+    noise = _half_width(run.tally.samples_us(winner))
+    baseline = run.tally.latency_us(run.default)
+    if not math.isfinite(baseline):
+        return Figures(winner, best, None, noise)
+    if best + (noise or 0.0) >= baseline:
+        winner, best, noise = run.default, baseline, _half_width(run.tally.samples_us(run.default))
+    return Figures(winner, best, baseline, noise)
+
+
+def _half_width(samples: tuple[float, ...]) -> float | None:
+    """Half the 95% interval of the median; None for fewer samples than make one."""
+    if len(samples) < 2:
+        return None
+    low, high = median_interval(samples)
+    return (high - low) / 2
+
+
+def conclude(
+    run: Run,
+    final: Final | None,
+    measurer: Measurer | None,
+    *,
+    model: str,
+    trials: int,
+    seed: int,
+    out: Path | None,
+) -> TuneResult:
+    """Choose the winner, write its files into ``out`` (if given) and sum the run up.
+
+    ``measurer`` has the winner's library; without one no file is written.
+    """
+    figures = find_figures(run, final)
+    artifacts: Mapping[str, str | None] = {}
+    if figures.winner is not None and out is not None and measurer is not None:
+        artifacts = _export(run, measurer, figures.winner, out)
+    session, best = run.session, figures.best_us
+    roofline = bound_us(session.analysis, session.target)
+    return TuneResult(
+        workload=session.workload.hash,
+        function=session.workload.function,
+        target=session.target_name,
+        backend=session.backend.name,
+        baseline_us=figures.baseline_us,
+        best_us=best,
+        noise_us=figures.noise_us,
+        speedup=figures.speedup,
+        gflops=session.analysis.flops / best * 1e-3 if best else None,
+        roofline_fraction=roofline / best if best else None,
+        trials=trials,
+        measured=len(run.history),
+        failed=Counter(str(trial.outcome) for trial in run.history if not trial.ok),
+        cached=len(run.known),
+        seconds=time.monotonic() - run.started,
+        schedule=json.loads(figures.winner.text) if figures.winner else None,
+        artifacts=artifacts,
+        model=model,
+        seed=seed,
+        interrupted=run.interrupted,
+        reference_us=figures.reference_us,
+        reference="iree" if figures.reference_us is not None else "",
+        flops=session.analysis.flops,
+        bytes=session.analysis.bytes,
+        notes=tuple(run.notes),
+        problems=tuple(run.problems),
+        inputs=session.workload.inputs,
+        outputs=session.workload.outputs,
+        environment=asdict(_environment(run, measurer)),
+        target_facts=asdict(session.target),
+        history=tuple(run.history),
+    )
+
+
+def _export(run: Run, measurer: Measurer, winner: Schedule, out: Path) -> Mapping[str, str | None]:
+    """What a full disk or a compiler prevents is a problem of the result, not its end."""
+    try:
+        artifacts, problems = export_winner(run.session, winner, measurer.library(winner), out)
+    except (CostModelError, OSError) as error:
+        run.problems.append(f"the winner could not be exported: {error}")
+        return {}
+    run.problems.extend(problems)
+    return artifacts
+
+
+def _environment(run: Run, measurer: Measurer | None) -> Environment:
+    """Of the measuring, or of the latest stored measurement where nothing was measured now."""
+    known = run.stored()
+    if measurer is not None or not known:
+        versions = dict(run.session.backend.versions())
+        return measurer.environment if measurer is not None else Environment(versions, {})
+    return max(known, key=lambda one: one.timestamp).environment

@@ -1,0 +1,145 @@
+"""What one run of ``tune`` has seen, kept as it comes: in memory, and in the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from costmodel.errors import StoreError, StoreFullError, StoreLockedError
+from costmodel.models.roofline import bound_us
+from costmodel.records import Measurement, Prediction, Schedule
+from costmodel.results import ProgressListener, Source, TrialRecord, TuneStart
+from costmodel.session import Session
+from costmodel.store.base import MeasurementStore
+from costmodel.tally import Tally
+
+__all__ = ["Run"]
+
+#: A store that cannot be written costs a message and a rescue file, never the run.
+_StoreTrouble = StoreError | StoreFullError
+
+
+@dataclass
+class Run:
+    """One run: what was known when it began, what was measured since, what is to be said of it.
+
+    ``known`` holds the store's measurements of this workload, by schedule hash; ``started`` is
+    by ``time.monotonic``. ``history`` has the trials, ``measured`` also what was measured again.
+    """
+
+    session: Session
+    store: MeasurementStore
+    listener: ProgressListener
+    started: float
+    known: Mapping[str, Sequence[Measurement]]
+    default: Schedule
+    measured: list[Measurement] = field(default_factory=list)
+    history: list[TrialRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    _ids: set[str] = field(default_factory=set)
+    _unsaved: list[Measurement] = field(default_factory=list)
+    _trouble: _StoreTrouble | None = None
+    _refused: int = 0
+
+    @cached_property
+    def tally(self) -> Tally:
+        """Latencies of all that is known and measured."""
+        return Tally(self.stored())
+
+    def stored(self) -> list[Measurement]:
+        """What was known when the run began."""
+        return [one for measurements in self.known.values() for one in measurements]
+
+    def announce(self, trials: int, seconds: float | None) -> None:
+        """Tell the listener what is known before the first trial."""
+        session = self.session
+        self.listener.on_start(
+            TuneStart(
+                workload=session.workload.hash,
+                function=session.workload.function,
+                target=session.target_name,
+                backend=session.backend.name,
+                trials=trials,
+                seconds=seconds,
+                flops=session.analysis.flops,
+                bytes=session.analysis.bytes,
+                roofline_us=bound_us(session.analysis, session.target),
+                stored=len(self.known),
+            )
+        )
+
+    def keep(self, measurements: Iterable[Measurement]) -> None:
+        """Remember and store measurements; those that were given before are left out.
+
+        After the store has refused some, more are offered only by ``save``: waiting again and
+        again for a locked store would take longer than measuring.
+        """
+        for measurement in measurements:
+            if measurement.id not in self._ids:
+                self._unsaved.append(measurement)
+                self.measured.append(measurement)
+                self.tally.add(measurement)
+                self._ids.add(measurement.id)
+        if self._trouble is None:
+            self.save()
+
+    def save(self) -> None:
+        """Store what has not been offered to the store yet; it rescues what it cannot take."""
+        if not self._unsaved:
+            return
+        try:
+            self.store.add(self._unsaved)
+        except (StoreError, StoreFullError) as error:
+            self._trouble = error
+            self._refused += len(self._unsaved)
+        self._unsaved.clear()
+
+    def keep_features(self, schedules: Sequence[Schedule]) -> None:
+        """Store the features of schedules, which spares later runs the making of them."""
+        if self._trouble is not None or not schedules:
+            return
+        space = self.session.space
+        rows = list(zip(schedules, space.features(schedules), strict=True))
+        try:
+            self.store.add_features(space.feature_set, self.session.workload.hash, rows)
+        except (StoreError, StoreFullError) as error:
+            self._trouble = error
+
+    def settle(self) -> None:
+        """Save all; a lock that has gone by now is a note, any other refusal a problem."""
+        self.save()
+        if isinstance(self._trouble, StoreLockedError):
+            try:
+                self.store.add(self.measured)
+            except (StoreError, StoreFullError) as error:
+                self._trouble = error
+            else:
+                self.notes.append(f"everything is stored by now, but: {self._trouble.message}")
+                self._trouble = None
+        if self._trouble is not None:
+            lost = f"{self._refused} measurements are not in the store: " if self._refused else ""
+            self.problems.append(f"{lost}{self._trouble}")
+        self._trouble, self._refused = None, 0
+
+    def report(
+        self, measurement: Measurement, prediction: Prediction | None, source: Source
+    ) -> None:
+        """Enter a trial into the history and tell the listener."""
+        low, high = prediction.interval() if prediction else (None, None)
+        trial = TrialRecord(
+            index=len(self.history),
+            schedule_hash=measurement.schedule.hash,
+            outcome=measurement.outcome,
+            latency_us=measurement.latency_us if measurement.ok else None,
+            predicted_us=prediction.latency_us if prediction else None,
+            predicted_low_us=low,
+            predicted_high_us=high,
+            elapsed_s=time.monotonic() - self.started,
+            source=source,
+        )
+        self.history.append(trial)
+        self.listener.on_trial(trial, self.tally.best_us)
