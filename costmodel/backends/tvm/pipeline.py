@@ -41,9 +41,13 @@ def pipeline_name() -> str:
     return "costmodel_cpu"
 
 
-@tirx.transform.prim_func_pass(opt_level=0, name="costmodel.KeepOnStack")
-def _keep_on_stack(func: tirx.PrimFunc, _mod: tvm.IRModule, _context: Any) -> tirx.PrimFunc:
+def _annotate_function(func: tirx.PrimFunc, _mod: tvm.IRModule, _context: Any) -> tirx.PrimFunc:
     return func.with_body(_annotate(func.body), func.span)
+
+
+_keep_on_stack = tirx.transform.prim_func_pass(
+    _annotate_function, opt_level=0, name="costmodel.KeepOnStack"
+)
 
 
 def _annotate(stmt: Any) -> Any:
@@ -73,4 +77,4 @@ def _fits_stack(buffer: Any) -> bool:
     ):
         return False
     bits = tvm.DataType(buffer.dtype).bits * tvm.DataType(buffer.dtype).lanes
-    return prod(int(extent) for extent in buffer.shape) * bits // 8 <= STACK_BYTES
+    return bool(prod(int(extent) for extent in buffer.shape) * bits // 8 <= STACK_BYTES)

@@ -55,7 +55,7 @@ class Block:
     predicate: Expr | None = None
     #: How many leading iterators run in the loops of the block before this one.
     shared: int = 0
-    #: TVM's annotations; a block that has some is left as it is (the data of a constant hangs there).
+    #: TVM's annotations; a block that has some (the data of a constant) is left as it is.
     annotations: Any = None
 
     @property
