@@ -27,10 +27,12 @@ ACCUMULATORS = 28
 
 @dataclass(frozen=True)
 class Machine:
-    """What the knobs need to know of the target: bytes of a vector register, and threads."""
+    """What the knobs need to know of the target."""
 
     vector_bytes: int
     threads: int
+    #: Dot-product instructions that the target has, by the narrow type: "bf16", "i8".
+    dots: frozenset[str] = frozenset()
 
     def lanes(self, dtype: str) -> int:
         bits = "".join(c for c in dtype.removeprefix("bfloat") if c.isdigit()) or "8"

@@ -19,6 +19,7 @@ from costmodel.backends.tvm.axes import (
     tile_options,
     vector_axes,
 )
+from costmodel.backends.tvm.dots import dot_of
 from costmodel.backends.tvm.program import Block, Program
 from costmodel.backends.tvm.retile import packable
 from costmodel.backends.tvm.rewrites import (
@@ -122,6 +123,14 @@ def _reduction_knobs(block: Block, machine: Machine, listing: _Listing) -> None:
             options = tile_options(block, q)
             guess = _guess_tile(block.iters[q].extent, options) if number == 0 else 1
             listing.add(block, f"rows{number}_{axis}", [guess, *options])
+    dot = dot_of(block, machine.dots)
+    if dot is not None:
+        listing.add(block, "dot", [1, 0])
+        listing.add(block, "dot_vectors", [2, 1, 3, 4])
+        if dot.rows is not None:
+            extent = block.iters[dot.rows].extent
+            rows = [t for t in (1, 2, 3, 4, 6, 7, 8, 12, 14) if t <= extent]
+            listing.add(block, "dot_rows", [_guess_tile(extent, rows), *rows])
     for number, access in enumerate(accesses(block)):
         if packable(access, block):
             listing.add(block, f"pack{number}", [0, 1])

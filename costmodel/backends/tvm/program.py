@@ -167,9 +167,10 @@ def _sblock(block: Block) -> Any:
     init = None
     if block.init is not None:
         init = tirx.BufferStore(block.buffer, block.init, list(block.indices))
+    exprs = [block.value] if block.init is None else [block.value, block.init]
     reads = [
         _region(buffer, indices)
-        for buffer, indices in load_indices(block.value)
+        for buffer, indices in load_indices(*exprs)
         if not buffer.same_as(block.buffer)
     ]
     own = _region(block.buffer, [block.indices])
@@ -189,6 +190,8 @@ def _region(buffer: Any, accesses: Sequence[Sequence[Expr]]) -> Any:
 
 def _range(column: Sequence[Expr], extent: Expr) -> Any:
     first = column[0]
+    if isinstance(first, prim.Ramp) and len(column) == 1:
+        return tvm.ir.Range.from_min_extent(first.base, first.lanes)
     data_dependent = any(next(loads(index), None) is not None for index in column)
     if not data_dependent and all(structural_equal(first, index) for index in column[1:]):
         return tvm.ir.Range.from_min_extent(first, 1)
@@ -201,8 +204,10 @@ def _range(column: Sequence[Expr], extent: Expr) -> Any:
 def _children(expr: Expr) -> tuple[Expr, ...]:
     if isinstance(expr, prim.Select):
         return (expr.condition, expr.true_value, expr.false_value)
-    if isinstance(expr, prim.Cast):
+    if isinstance(expr, prim.Cast | prim.Broadcast):
         return (expr.value,)
+    if isinstance(expr, prim.Ramp):
+        return (expr.base, expr.stride)
     if isinstance(expr, prim.Not):
         return (expr.a,)
     if isinstance(expr, prim.Let):
@@ -232,10 +237,10 @@ def variables_of(expr: Expr) -> Iterator[Any]:
         yield from variables_of(child)
 
 
-def load_indices(expr: Expr) -> list[tuple[Any, list[tuple[Expr, ...]]]]:
-    """The buffers that ``expr`` loads from, in order, each with all the indices of its loads."""
+def load_indices(*exprs: Expr) -> list[tuple[Any, list[tuple[Expr, ...]]]]:
+    """The buffers that ``exprs`` load from, in order, each with all the indices of its loads."""
     found: list[tuple[Any, list[tuple[Expr, ...]]]] = []
-    for load in loads(expr):
+    for load in (load for expr in exprs for load in loads(expr)):
         for buffer, accesses in found:
             if buffer.same_as(load.source):
                 accesses.append(tuple(load.indices))
@@ -264,6 +269,10 @@ def substitute(
             return prim.Select(go(node.condition), go(node.true_value), go(node.false_value))
         if isinstance(node, prim.Cast):
             return prim.Cast(node.ty, go(node.value))
+        if isinstance(node, prim.Broadcast):
+            return prim.Broadcast(go(node.value), node.lanes)
+        if isinstance(node, prim.Ramp):
+            return prim.Ramp(go(node.base), go(node.stride), node.lanes)
         if isinstance(node, prim.Not):
             return prim.Not(go(node.a))
         if isinstance(node, prim.Let):

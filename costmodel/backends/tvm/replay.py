@@ -14,7 +14,8 @@ import tvm
 from tvm import s_tir
 from tvm.s_tir.schedule.trace import Trace
 
-from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Machine, inlined, knobs_of
+from costmodel.backends.tvm.axes import Machine
+from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, inlined, knobs_of
 from costmodel.backends.tvm.lowering import lower
 from costmodel.backends.tvm.program import Program
 from costmodel.backends.tvm.template import schedule_noting
@@ -28,9 +29,14 @@ __all__ = ["lowered", "machine_of", "replay", "tvm_target"]
 _OPTIONAL_FEATURES = ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx2", "fma", "f16c")
 
 
+#: The instruction sets that bring dot products, as the kernel spells them.
+_DOT_FEATURES = {"bf16": "avx512_bf16", "i8": "avx512_vnni"}
+
+
 def machine_of(target: Target) -> Machine:
     """What the knobs need to know of a target; 16-byte vectors where it tells no size."""
-    return Machine(target.vector_bytes or 16, target.threads)
+    dots = {kind for kind, feature in _DOT_FEATURES.items() if feature in target.features}
+    return Machine(target.vector_bytes or 16, target.threads, frozenset(dots))
 
 
 @lru_cache(maxsize=8)

@@ -22,14 +22,22 @@ from costmodel.backends.tvm.access import Access, access_of
 from costmodel.backends.tvm.program import Block, Iter, Program, fresh_iter, loads, substitute
 from costmodel.backends.tvm.rewrites import consumers, is_elementwise, is_param, scratch, swap
 
-__all__ = ["can_pad", "epilogue_of", "packable", "retile"]
+__all__ = [
+    "Cut",
+    "can_pad",
+    "epilogue_of",
+    "outer_iters",
+    "packable",
+    "retile",
+    "store_tiles",
+]
 
 
 _REUSE = 8
 
 
 @dataclass(frozen=True)
-class _Cut:
+class Cut:
     """An axis as outer tiles times ``size`` points; ``position`` is its place in the block."""
 
     position: int
@@ -48,11 +56,13 @@ class _Cut:
     def padded(self) -> bool:
         return self.axis.extent % self.size != 0
 
-    def fresh(self) -> _Cut:
-        return _Cut(self.position, self.axis, self.size)
+    def fresh(self) -> Cut:
+        """The same cut with iterators of its own."""
+        return Cut(self.position, self.axis, self.size)
 
     @property
     def index(self) -> Any:
+        """The axis's point, from the tile and the place in it."""
         return self.outer.var * self.size + self.inner.var
 
 
@@ -122,8 +132,8 @@ def retile(
     ``pack`` lists the loads (by their order in the block's value) to copy into panels; a load
     that a padded axis moves is always packed.
     """
-    cuts = [_Cut(p, block.iters[p], size) for p, size in tiles.items() if p != vector and size > 1]
-    cuts.append(_Cut(vector, block.iters[vector], tiles[vector]))
+    cuts = [Cut(p, block.iters[p], size) for p, size in tiles.items() if p != vector and size > 1]
+    cuts.append(Cut(vector, block.iters[vector], tiles[vector]))
     padded = [cut.position for cut in cuts if cut.padded]
     new, buffers, packed = [], [], []
     for number, load in enumerate(_operands(block)):
@@ -133,7 +143,7 @@ def retile(
             new.append(copy)
             buffers.append(panel)
             packed.append((load, tirx.BufferLoad(panel, at)))
-    outer = _outer(block, cuts)
+    outer = outer_iters(block, cuts)
     inner = [cut.inner for cut in cuts]
     at = [it.var for it in (*outer, *inner)]
     shape = [it.extent for it in (*outer, *inner)]
@@ -150,16 +160,17 @@ def retile(
     iters = (*outer, *inner, *block.reductions)
     new.append(Block(block.name, iters, tile, tuple(at), value, init))
     buffers.append(tile)
-    return _store(program, block, cuts, tile, new, buffers)
+    return store_tiles(program, block, cuts, tile, new, buffers)
 
 
-def _outer(block: Block, cuts: list[_Cut]) -> list[Iter]:
+def outer_iters(block: Block, cuts: list[Cut]) -> list[Iter]:
+    """The block's spatial iterators, cut ones by their outer part."""
     by_position = {cut.position: cut.outer for cut in cuts}
     return [by_position.get(p, it) for p, it in enumerate(block.iters) if not it.reduction]
 
 
-def _store(
-    program: Program, block: Block, cuts: list[_Cut], tile: Any, new: list[Block],
+def store_tiles(
+    program: Program, block: Block, cuts: list[Cut], tile: Any, new: list[Block],
     buffers: list[Any],
 ) -> Program:  # fmt: skip
     """Write the tiles where the result belongs, through the consumer where there is one."""
@@ -206,7 +217,7 @@ def _store(
 
 
 def _pack(
-    block: Block, access: Access, cuts: list[_Cut], number: int
+    block: Block, access: Access, cuts: list[Cut], number: int
 ) -> tuple[Any, Block, list[Any]]:
     """A panel buffer for a load, the block that fills it, and the indices to read it at.
 

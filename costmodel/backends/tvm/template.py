@@ -8,7 +8,7 @@ the end of each tile. A *group* is a block with the light producers that run ins
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd, prod
 from typing import Any
 
@@ -26,6 +26,7 @@ from costmodel.backends.tvm.axes import (
     tile_options,
     vector_axes,
 )
+from costmodel.backends.tvm.dots import Dot, dot_of, dot_tiles
 from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Option, inlined, knobs_of
 from costmodel.backends.tvm.program import Block, Program
 from costmodel.backends.tvm.retile import packable, retile
@@ -43,6 +44,8 @@ class _Tile:
     outer: int
     inner: int
     panels: tuple[str, ...]
+    #: Whether the innermost loop runs along a vector; a loop over whole registers is unrolled.
+    vectorized: bool = True
 
 
 def schedule(program: Program, knobs: Knobs, machine: Machine) -> s_tir.Schedule:
@@ -98,8 +101,7 @@ def _schedule(program: Program, knobs: Knobs, machine: Machine) -> s_tir.Schedul
                 _tile_nest(sch, program, tile, knobs, machine)
                 placed |= {tile.store, tile.core}
             elif any(block.name in t.panels for t in tiles):
-                loops = sch.get_loops(sch.get_sblock(block.name, "main"))
-                _finish(sch, block, loops, knobs, machine, block.name.rsplit("_panel", 1)[0])
+                _panel(sch, block, knobs, machine)
                 placed.add(block.name)
             else:
                 placed |= _group(sch, program, block, tiles, laned, placed, knobs, machine)
@@ -118,6 +120,11 @@ def _rewrite(
         axes = vector_axes(block, machine)
         plain = all(any(i.same_as(it.var) for i in block.indices) for it in block.spatial)
         if not axes or not plain:
+            continue
+        dot = dot_of(block, machine.dots)
+        if dot is not None and knobs.get(f"{name}.dot", 1) == 1:
+            program, tile = _dot(program, block, dot, knobs)
+            tiles.append(tile)
             continue
         axis = str(knobs.get(f"{name}.vec", axes[0]))
         width = machine.lanes(str(block.buffer.dtype))
@@ -153,17 +160,28 @@ def _retile(
         if knobs.get(f"{block.name}.pack{number}", 0) == 1
         or (access.stride(vector) not in (0, 1) and packable(access, block))
     )
+    new = retile(program, block, sizes, vector, pack)
+    return new, _tile_of(program, new, block, len(sizes))
+
+
+def _dot(program: Program, block: Block, dot: Dot, knobs: Knobs) -> tuple[Program, _Tile]:
+    vectors = int(knobs.get(f"{block.name}.dot_vectors", 2))
+    rows = int(knobs.get(f"{block.name}.dot_rows", 1))
+    new, inner = dot_tiles(program, block, dot, min(rows, ACCUMULATORS // vectors), vectors)
+    return new, replace(_tile_of(program, new, block, inner), vectorized=False)
+
+
+def _tile_of(program: Program, new: Program, block: Block, inner: int) -> _Tile:
+    """What became of ``block`` in the rewritten program."""
     before = {b.name for b in program.blocks}
     names = {b.name: b for b in program.blocks}
-    new = retile(program, block, sizes, vector, pack)
     added = [b.name for b in new.blocks if b.name not in before]
-    panels = tuple(n for n in added if "_panel" in n)
+    panels = tuple(n for n in added if "_panel" in n or n.endswith("_offset"))
     store = next((n for n in added if n.endswith("_store")), None)
     if store is None:
         store = next(b.name for b in new.blocks if b.name in names and b is not names[b.name]
                      and b.name != block.name)  # fmt: skip
-    outer = len(block.spatial)
-    return new, _Tile(block.name, store, outer, len(sizes), panels)
+    return _Tile(block.name, store, len(block.spatial), inner, panels)
 
 
 def _at_most(block: Block, position: int, size: int, room: int) -> int:
@@ -174,6 +192,21 @@ def _at_most(block: Block, position: int, size: int, room: int) -> int:
 
 def _named(program: Program, name: str) -> Block:
     return next(block for block in program.blocks if block.name == name)
+
+
+def _panel(sch: Any, block: Block, knobs: Knobs, machine: Machine) -> None:
+    """Fill a panel, or sum what the accumulators of a tile start from."""
+    handle = sch.get_sblock(block.name, "main")
+    loops = sch.get_loops(handle)
+    if not block.reductions:
+        _finish(sch, block, loops, knobs, machine, block.name.rsplit("_panel", 1)[0])
+        return
+    split = len(block.spatial)
+    *outer, register = loops[:split]
+    sch.parallel(sch.fuse(*outer) if len(outer) > 1 else outer[0])
+    sch.reorder(*loops[split:], register)
+    sch.unroll(register)
+    sch.unroll(sch.get_loops(sch.decompose_reduction(handle, loops[split]))[-1])
 
 
 def _tile_nest(sch: Any, program: Program, tile: _Tile, knobs: Knobs, machine: Machine) -> None:
@@ -208,14 +241,15 @@ def _tile_nest(sch: Any, program: Program, tile: _Tile, knobs: Knobs, machine: M
         sch.parallel(rows)
     for loop in inner[:-1]:
         sch.unroll(loop)
-    sch.vectorize(inner[-1])
+    innermost = sch.vectorize if tile.vectorized else sch.unroll
+    innermost(inner[-1])
     if unroll > 1:
         sch.unroll(steps[-1])
     init = sch.decompose_reduction(core, steps[0])
     made = sch.get_loops(init)
     for loop in made[-tile.inner : -1] if tile.inner > 1 else []:
         sch.unroll(loop)
-    sch.vectorize(made[-1])
+    innermost(made[-1])
     sch.set_scope(core, 0, "local")
     _tile_store(sch, program, tile, store)
 
