@@ -87,8 +87,9 @@ def dot_of(block: Block, kinds: frozenset[str]) -> Dot | None:
         return None
     if not isinstance(block.init, tvm.ir.Constant) or not isinstance(reducer.term, prim.Mul):
         return None
-    operands = [_widened(side) for side in (reducer.term.a, reducer.term.b)]
-    if any(load is None for load in operands):
+    widened = (_widened(side) for side in (reducer.term.a, reducer.term.b))
+    operands = [load for load in widened if load is not None]
+    if len(operands) != 2:
         return None
     narrow = {str(load.source.dtype) for load in operands}
     kind = _KINDS.get((narrow.pop(), str(block.buffer.dtype))) if len(narrow) == 1 else None
@@ -159,7 +160,7 @@ def dot_tiles(
             value,
             start,
             annotations={"pragma_import_llvm": dot.llvm},
-        )  # fmt: skip
+        )
     )
     return store_tiles(program, block, cuts, tile, new, [*buffers, tile]), len(inner)
 
