@@ -172,7 +172,7 @@ class TuneResult:
 class PredictResult:
     """What a kernel is expected to cost, before anything is measured.
 
-    ``latency_us`` with its 90% interval is the prediction for the untuned default schedule.
+    ``latency_us`` with its 90% interval is the prediction for the tuned kernel.
     ``intensity`` is in FLOP per byte, ``roofline_us`` the least latency that the machine allows,
     and ``measured_us`` the best correct measurement that the store knows, if any.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from functools import cached_property
 
 from costmodel.errors import StoreError, StoreFullError, StoreLockedError
 from costmodel.models.roofline import bound_us
-from costmodel.records import Measurement, Prediction, Schedule
+from costmodel.records import Measurement, Outcome, Prediction, Schedule
 from costmodel.results import ProgressListener, Source, TrialRecord, TuneStart
 from costmodel.session import Session
 from costmodel.store.base import MeasurementStore
@@ -26,7 +27,8 @@ class Run:
     """One run: what was known when it began, what was measured since, what is to be said of it.
 
     ``known`` holds the store's measurements of this workload, by schedule hash; ``started`` is
-    by ``time.monotonic``. ``history`` has the trials, ``measured`` also what was measured again.
+    by ``time.monotonic``. ``history`` has what is known as trials of its own kind, then the
+    trials of this run; ``measured`` also has what was measured again.
     """
 
     session: Session
@@ -36,7 +38,7 @@ class Run:
     known: Mapping[str, Sequence[Measurement]]
     default: Schedule
     measured: list[Measurement] = field(default_factory=list)
-    history: list[TrialRecord] = field(default_factory=list)
+    history: list[TrialRecord] = field(init=False)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     interrupted: bool = False
@@ -44,6 +46,17 @@ class Run:
     _unsaved: list[Measurement] = field(default_factory=list)
     _trouble: _StoreTrouble | None = None
     _refused: int = 0
+
+    def __post_init__(self) -> None:
+        self.history = [
+            _stored_trial(index, measurements, self.tally.latency_us(measurements[0].schedule))
+            for index, measurements in enumerate(self.known.values())
+        ]
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """The trials that this run made."""
+        return self.history[len(self.known) :]
 
     @cached_property
     def tally(self) -> Tally:
@@ -143,3 +156,22 @@ class Run:
         )
         self.history.append(trial)
         self.listener.on_trial(trial, self.tally.best_us)
+
+
+def _stored_trial(
+    index: int, measurements: Sequence[Measurement], latency_us: float
+) -> TrialRecord:
+    """An earlier run's trial, which costs this one nothing."""
+    correct = math.isfinite(latency_us)
+    failures = [one.outcome for one in measurements if not one.ok]
+    return TrialRecord(
+        index=index,
+        schedule_hash=measurements[0].schedule.hash,
+        outcome=Outcome.OK if correct or not failures else failures[-1],
+        latency_us=latency_us if correct else None,
+        predicted_us=None,
+        predicted_low_us=None,
+        predicted_high_us=None,
+        elapsed_s=0.0,
+        source="stored",
+    )

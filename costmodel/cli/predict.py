@@ -24,10 +24,10 @@ def predict(
     store: Path | None,
     as_json: bool,
 ) -> None:
-    """Predict the latency of the kernel in FILE, untuned, with a 90% interval.
+    """Predict the latency of the kernel in FILE, once tuned, with a 90% interval.
 
-    Also counts its FLOPs, the bytes that it must move and its arithmetic intensity. The kernel
-    is not run; the model starts from what the store knows.
+    Also counts its FLOPs, the bytes that it must move and its arithmetic intensity, and says what
+    the store knows to have been measured. Nothing is compiled and nothing is run.
     """
     import costmodel
 

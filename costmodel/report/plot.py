@@ -62,6 +62,9 @@ def _draw_trials(axes: Axes, result: TuneResult) -> None:
             failed, [0.98] * len(failed), transform=axes.get_xaxis_transform(),
             marker="x", s=22, color=FAILED, label="failed",
         )  # fmt: skip
+    if not correct:  # then there is nothing but levels to scale the axis by
+        levels = [us for us in (result.baseline_us, result.reference_us) if us]
+        axes.set_ylim(min(levels, default=1.0) / 2, max(levels, default=1.0) * 2)
     _draw_level(axes, result.baseline_us, "default, measured with the winner", "#000000")
     _draw_level(axes, result.reference_us, result.reference or "reference", "#CC79A7")
     _finish(axes, columns=4)

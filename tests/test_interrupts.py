@@ -1,0 +1,110 @@
+"""Ctrl-C at every moment of a run: what was measured is kept, and the best is still written."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+import pytest
+
+import costmodel
+from costmodel.interrupts import Interrupts
+from costmodel.records import Measurement
+
+pytestmark = pytest.mark.usefixtures("interruptible")
+
+Tune = Callable[..., costmodel.TuneResult]
+Stored = Callable[..., list[Measurement]]
+
+
+def press() -> None:
+    """Ctrl-C, here and now."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def nothing_is_left_running() -> bool:
+    """But for the reader of MLIR, which lives as long as this process."""
+    children = psutil.Process().children(recursive=True)
+    return all("costmodel.ir.child" in child.cmdline() for child in children)
+
+
+@pytest.mark.parametrize("moment", ["phase:reading", "phase:space"])
+def test_before_anything_is_made_it_leaves_nothing(
+    tune: Tune, scripted: ModuleType, tmp_path: Path, moment: str
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tune(progress=scripted.Listener({moment: press}), out=tmp_path / "out")
+    assert os.listdir(tmp_path) == []
+
+
+def test_before_the_first_trial(tune: Tune, scripted: ModuleType, tmp_path: Path) -> None:
+    listener = scripted.Listener({"phase:tuning": press})
+    result = tune(progress=listener, out=tmp_path / "out")
+    assert result.interrupted
+    assert (result.measured, result.best_us) == (0, None)
+    assert listener.results == [result]
+
+
+@pytest.mark.parametrize("moment", ["trial:0", "trial:3", "trial:17", "phase:confirming"])
+def test_in_the_midst_it_keeps_all_and_writes_the_best(
+    tune: Tune, stored: Stored, scripted: ModuleType, tmp_path: Path, moment: str
+) -> None:
+    result = tune(trials=20, progress=scripted.Listener({moment: press}), out=tmp_path / "out")
+    assert result.interrupted
+    assert result.best_us == min(t.latency_us for t in result.history if t.latency_us)
+    assert Path(result.artifacts["library"] or "").stat().st_size > 0
+    assert '"interrupted": true' in Path(result.artifacts["report"] or "").read_text()
+    kept = {one.schedule.hash for one in stored()}
+    assert {trial.schedule_hash for trial in result.history} <= kept
+    assert nothing_is_left_running()
+
+
+def test_while_files_are_written_it_waits(tune: Tune, scripted: ModuleType, tmp_path: Path) -> None:
+    listener = scripted.Listener({"phase:exporting": press})
+    result = tune(trials=3, progress=listener, out=tmp_path / "out")
+    assert result.interrupted
+    assert all(Path(path or "").exists() for path in result.artifacts.values())
+    assert len(result.artifacts) == 5
+
+
+@pytest.mark.parametrize("first", ["trial:2", "phase:confirming", "phase:exporting"])
+def test_a_second_one_ends_it_and_loses_nothing(
+    tune: Tune, stored: Stored, scripted: ModuleType, tmp_path: Path, first: str
+) -> None:
+    def twice() -> None:
+        press()
+        press()
+
+    presses = {first: twice} if first == "phase:exporting" else {first: press}
+    listener = scripted.Listener({"phase:exporting": press} | presses)
+    with pytest.raises(KeyboardInterrupt):
+        tune(trials=5, progress=listener, out=tmp_path / "out")
+    trials = [heard for heard in listener.heard if heard.startswith("trial:")]
+    assert len({one.schedule.hash for one in stored()}) >= len(trials) > 0
+    assert nothing_is_left_running()
+
+
+def test_the_program_has_its_own_handler_back(tune: Tune) -> None:
+    tune(trials=1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_program_that_handles_interrupts_goes_on_doing_so() -> None:
+    caught = []
+    signal.signal(signal.SIGINT, lambda *_: caught.append(1))
+    with Interrupts() as interrupts:
+        interrupts.defer()
+        press()
+    assert (caught, interrupts.seen) == ([1], False)
+
+
+def test_what_was_deferred_comes_when_it_may() -> None:
+    with Interrupts() as interrupts:
+        interrupts.defer()
+        press()
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.resume()

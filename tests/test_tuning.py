@@ -1,0 +1,265 @@
+"""``costmodel.tune``, the loop, over a backend whose latencies are known beforehand."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Any
+
+import psutil
+import pytest
+
+import costmodel
+from costmodel.errors import StoreError, UnsupportedError, UsageError
+from costmodel.records import Measurement, Outcome
+
+Tune = Callable[..., costmodel.TuneResult]
+Stored = Callable[..., list[Measurement]]
+
+
+def places(result: costmodel.TuneResult) -> set[str]:
+    return {trial.schedule_hash for trial in result.history if trial.source != "stored"}
+
+
+def test_the_result_is_what_the_latencies_say(
+    tune: Tune, stored: Stored, scripted: ModuleType, tmp_path: Path
+) -> None:
+    result = tune(trials=24, seed=2, out=tmp_path / "out", wrong=frozenset({5, 6, 7, 8}))
+    correct = [trial.latency_us for trial in result.history if trial.ok]
+    assert result.measured == len(result.history) == len(places(result)) == 24
+    assert result.failed == {
+        kind: count
+        for kind in Outcome
+        if (count := sum(trial.outcome is kind for trial in result.history))
+        and kind is not Outcome.OK
+    }
+    assert result.cached == 0
+    assert result.baseline_us == pytest.approx(scripted.DEFAULT_US)
+    assert result.best_us == pytest.approx(min(correct))
+    assert result.best_us == pytest.approx(scripted.VALLEY[result.schedule["place"]])
+    assert result.noise_us == pytest.approx(0, abs=1e-6)
+    assert result.speedup == pytest.approx(result.baseline_us / result.best_us)
+    assert result.gflops == pytest.approx(scripted.flops() / result.best_us * 1e-3)
+    kept = stored()
+    assert {m.schedule.hash for m in kept} == places(result)
+    assert sum(1 for m in kept if "final" not in m.extra) == 24
+    assert {key for key, path in result.artifacts.items() if path and Path(path).exists()} == {
+        "library", "schedule", "ir", "report", "plot",
+    }  # fmt: skip
+
+
+def test_a_seed_decides_the_run(tune: Tune, tmp_path: Path) -> None:
+    """Latencies are the same each time; which candidates are tried must be, too."""
+
+    def run(name: str, seed: int) -> costmodel.TuneResult:
+        return tune(trials=40, seed=seed, store=tmp_path / name)
+
+    first, again, other = run("a", 4), run("b", 4), run("c", 5)
+    assert places(first) == places(again)
+    assert first.schedule == again.schedule
+    assert (first.best_us, first.baseline_us) == (again.best_us, again.baseline_us)
+    assert places(first) != places(other)
+
+
+def test_the_model_finds_the_valley(tune: Tune, scripted: ModuleType) -> None:
+    """40 of 60 schedules at random would miss the best three in one case of 25."""
+    result = tune(trials=40, seed=1)
+    assert result.best_us is not None
+    assert result.best_us <= sorted(scripted.VALLEY)[2]
+    assert {trial.source for trial in result.history} == {"default", "random", "model"}
+
+
+def test_the_default_wins_where_nothing_is_faster(tune: Tune) -> None:
+    result = tune((10.0, *(11.0 + place for place in range(11))), trials=12)
+    assert result.schedule == {"place": 0}
+    assert result.speedup == 1.0
+    assert result.best_us == result.baseline_us == pytest.approx(10.0)
+
+
+def test_a_wrong_schedule_never_wins_however_fast(tune: Tune) -> None:
+    latencies = (50.0, 1.0, 40.0, 2.0)
+    result = tune(latencies, trials=4, wrong=frozenset({1, 3}))
+    assert result.schedule == {"place": 2}
+    assert result.failed == {"wrong_result": 2}
+
+
+def test_nothing_correct_is_no_result_and_no_file(tune: Tune, tmp_path: Path) -> None:
+    result = tune((5.0, 6.0), trials=2, wrong=frozenset({0, 1}), out=tmp_path / "out")
+    assert (result.best_us, result.speedup, result.schedule) == (None, None, None)
+    assert result.failed == {"wrong_result": 2}
+    assert result.artifacts.get("library") is None
+    assert json.loads(Path(result.artifacts["report"] or "").read_text())["best_us"] is None
+
+
+def test_a_second_run_goes_on_and_a_third_only_reads(
+    tune: Tune, stored: Stored, tmp_path: Path
+) -> None:
+    first = tune(trials=12, seed=1)
+    second = tune(trials=12, seed=1)
+    assert not places(first) & places(second)
+    assert second.cached == 12
+    assert {t.schedule_hash for t in second.history if t.source == "stored"} == places(first)
+    assert second.best_us is not None
+    assert first.best_us is not None
+    assert second.best_us <= first.best_us
+    before = stored()
+    read = tune(trials=0, out=tmp_path / "out")
+    assert (read.measured, read.cached) == (0, 24)
+    assert (read.best_us, read.schedule) == (second.best_us, second.schedule)
+    assert (read.baseline_us, read.noise_us) == (second.baseline_us, second.noise_us)
+    assert read.reference_us == second.reference_us
+    assert Path(read.artifacts["library"] or "").exists()
+    assert stored() == before
+
+
+def test_reading_needs_no_permission_to_write(tune: Tune, tmp_path: Path) -> None:
+    tune(trials=3)
+    folder = tmp_path / "frozen"
+    folder.mkdir()
+    path = folder / "store.sqlite"
+    (tmp_path / "store.sqlite").rename(path)
+    content = path.read_bytes()
+    path.chmod(0o444)
+    folder.chmod(0o555)
+    result = tune(trials=0, store=path)
+    assert result.best_us is not None
+    assert path.read_bytes() == content
+
+
+def test_another_toolchain_never_answers(tune: Tune) -> None:
+    tune(trials=4)
+    result = tune(trials=0, toolchain="2")
+    assert (result.cached, result.best_us) == (0, None)
+
+
+def test_a_small_space_ends_the_run_early(tune: Tune) -> None:
+    result = tune((9.0, 8.0, 7.0), trials=50)
+    assert result.measured == 3
+    assert any("47 trials were left" in note for note in result.notes)
+
+
+def test_time_that_is_over_leaves_room_for_one_answer(tune: Tune, scripted: ModuleType) -> None:
+    result = tune(trials=50, seconds=1e-3)
+    assert result.measured == 1
+    assert result.schedule == {"place": 0}
+    assert result.best_us == pytest.approx(scripted.DEFAULT_US)
+    again = tune(trials=50, seconds=1e-3)
+    assert (again.measured, again.cached) == (0, 1)
+    assert again.best_us == pytest.approx(scripted.DEFAULT_US)
+
+
+def test_a_model_that_misleads_is_noted(tune: Tune, tmp_path: Path) -> None:
+    """What another kernel taught is the opposite of what holds for this one."""
+    rising = (1000.0, *(10.0 * 1.08**place for place in range(47)))
+    falling = (1000.0, *reversed(rising[1:]))
+    store = tmp_path / "shared"
+    trained = tune(rising, rows=8, trials=48, store=store)
+    assert not trained.notes or "worse than chance" not in trained.notes[0]
+    misled = tune(falling, rows=16, trials=20, store=store)
+    assert any("worse than chance" in note for note in misled.notes)
+
+
+def test_the_listener_hears_it_all_in_order(tune: Tune, scripted: ModuleType) -> None:
+    listener = scripted.Listener()
+    result = tune(trials=3, progress=listener)
+    assert listener.heard == [
+        "phase:reading", "phase:space", "start", "phase:tuning", "trial:0", "trial:1", "trial:2",
+        "phase:confirming", "phase:exporting", "end",
+    ]  # fmt: skip
+    assert listener.results == [result]
+
+
+def test_it_runs_in_any_thread(tune: Tune) -> None:
+    results: list[costmodel.TuneResult] = []
+    thread = threading.Thread(target=lambda: results.append(tune(trials=2)))
+    thread.start()
+    thread.join()
+    assert results[0].measured == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"trials": -1}, "negative"),
+        ({"seconds": 0}, "seconds"),
+        ({"seconds": math.nan}, "seconds"),
+        ({"threads": 10_000}, "10000"),
+        ({"target": "abacus"}, "abacus"),
+        ({"function": "other"}, "other"),
+    ],
+)
+def test_options_that_cannot_be(tune: Tune, tmp_path: Path, options: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        tune(out=tmp_path / "out", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_by_the_backend_has_the_place_of_the_function(
+    tune: Tune, monkeypatch: pytest.MonkeyPatch, scripted: ModuleType
+) -> None:
+    def refuse(self: Any, workload: Any, target: Any) -> None:
+        raise UnsupportedError("too wide for this backend")
+
+    monkeypatch.setattr(scripted.ScriptedBackend, "space", refuse)
+    with pytest.raises(UnsupportedError, match="too wide") as caught:
+        tune()
+    assert str(caught.value.location) == "<text>:1:1"
+
+
+def test_all_samples_of_a_schedule_count(tune: Tune, stored: Stored, scripted: ModuleType) -> None:
+    tune(trials=6)
+    for measurement in stored():
+        place = json.loads(measurement.schedule.text)["place"]
+        assert median(measurement.samples_us) == pytest.approx(scripted.VALLEY[place])
+
+
+def test_workers_that_die_do_not_cost_what_was_measured(
+    tune: Tune, stored: Stored, scripted: ModuleType, tmp_path: Path
+) -> None:
+    """The process that forks workers is killed from outside in the middle of the run."""
+
+    def kill() -> None:
+        for child in psutil.Process().children():
+            if "forkserver" in " ".join(child.cmdline()):
+                child.kill()
+                child.wait()
+
+    listener = scripted.Listener({"trial:4": kill})
+    result = tune(trials=40, progress=listener, out=tmp_path / "out")
+    assert any("starts workers" in problem for problem in result.problems)
+    assert 5 <= result.measured < 40
+    assert len(stored()) >= result.measured
+    assert result.best_us is not None
+    assert Path(result.artifacts["library"] or "").exists()
+
+
+def test_a_store_of_another_kind_is_refused_before_anything_is_made(
+    tune: Tune, tmp_path: Path
+) -> None:
+    store = tmp_path / "store.sqlite"
+    store.write_bytes(b"no database" * 999)
+    with pytest.raises(StoreError):
+        tune(trials=3, out=tmp_path / "a" / "b")
+    assert os.listdir(tmp_path) == ["store.sqlite"]
+
+
+def test_two_runs_at_once_share_a_store(tune: Tune, stored: Stored) -> None:
+    counts = []
+    run = partial(tune, trials=10)
+    threads = [
+        threading.Thread(target=lambda seed=seed: counts.append(run(seed=seed).measured))
+        for seed in (1, 2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counts == [10, 10]
+    assert sum("final" not in m.extra for m in stored()) == 20
