@@ -66,6 +66,12 @@ class Block:
     def reductions(self) -> tuple[Iter, ...]:
         return tuple(it for it in self.iters if it.reduction)
 
+    def loads(self) -> Iterator[Any]:
+        """Every load of the value and of the initial value."""
+        yield from loads(self.value)
+        if self.init is not None:
+            yield from loads(self.init)
+
 
 @dataclass(frozen=True)
 class Program:

@@ -36,20 +36,18 @@ __all__ = [
 
 
 def consumers(program: Program, block: Block) -> list[Block]:
-    """The other blocks whose value reads what ``block`` stores."""
     """The other blocks that read what ``block`` stores."""
     return [
         other
         for other in program.blocks
         if other is not block
-        and any(load.source.same_as(block.buffer) for load in loads(other.value))
+        and any(load.source.same_as(block.buffer) for load in other.loads())
     ]
 
 
 def producers(program: Program, block: Block) -> list[Block]:
-    """The other blocks that store what the value of ``block`` reads."""
     """The other blocks that store what ``block`` reads."""
-    read = [load.source for load in loads(block.value)]
+    read = [load.source for load in block.loads()]
     return [
         other
         for other in program.blocks
@@ -58,7 +56,6 @@ def producers(program: Program, block: Block) -> list[Block]:
 
 
 def is_param(program: Program, buffer: Any) -> bool:
-    """Whether the caller gives the buffer, as an input or a result."""
     """Whether the caller owns the buffer."""
     return any(buffer.same_as(param) for param in program.params)
 
@@ -91,11 +88,11 @@ def inline(program: Program, block: Block) -> Program:
         }
         return substitute(block.value, binding)
 
-    blocks = tuple(
-        replace(other, value=substitute(other.value, {}, value_at))
-        for other in program.blocks
-        if other is not block
-    )
+    def rewritten(other: Block) -> Block:
+        init = None if other.init is None else substitute(other.init, {}, value_at)
+        return replace(other, value=substitute(other.value, {}, value_at), init=init)
+
+    blocks = tuple(rewritten(other) for other in program.blocks if other is not block)
     buffers = tuple(b for b in program.buffers if not b.same_as(block.buffer))
     return replace(program, blocks=blocks, buffers=buffers)
 
@@ -167,7 +164,6 @@ def _named(value: Any, name: str, dtype: str) -> tuple[Any, Callable[[Any], Any]
 
 
 def scratch(name: str, shape: Iterable[int], dtype: str) -> Any:
-    """A new intermediate buffer."""
     """A fresh buffer; lowering gives it the room that its use needs, not its whole shape."""
     return tirx.decl_buffer(list(shape), dtype, name)
 
