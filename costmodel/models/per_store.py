@@ -139,7 +139,9 @@ class Stores:
         are index arithmetic, which compilers hoist and strengthen away.
         """
         counts = unscale(self.rows[:, : len(OPERATIONS)])
-        floating = counts[:, :7] @ _FLOAT_COST
+        # Padding is a call as well (``if_then_else``), recognizable by having no arithmetic.
+        bare = counts[:, :5].sum(axis=1) == 0
+        floating = np.where(bare, 2 * counts[:, :7].sum(axis=1), counts[:, :7] @ _FLOAT_COST)
         integer = counts[:, 7:] @ _INT_COST
         return np.asarray(np.where(floating > 0, floating, integer), dtype=np.float64)
 

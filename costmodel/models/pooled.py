@@ -17,6 +17,7 @@ from costmodel.records import Target
 __all__ = ["pool"]
 
 Table = NDArray[np.float32]
+Array = NDArray[np.float64]
 
 # A CPU's rows never fill these, MetaSchedule never counts float_mad, and "none" positions repeat
 # the number of loops.
@@ -85,8 +86,30 @@ def _analytic(stores: Stores, target: Target, main: NDArray[np.intp]) -> Table:
         _lengths(stores).astype(np.float64),
         lanes_filled(stores, max(1, target.vector_bytes // 4))[main],
         accumulated[main],
+        unrolled_body(stores)[main],
+        _odd_part(stores.column("vectorize.len"))[main],
     ]
     return np.log2(1e-3 + np.stack(columns, axis=1)).astype(np.float32)
+
+
+def unrolled_body(stores: Stores) -> Array:
+    """Vector operations of the body that ``auto_unroll_max_step`` leaves; shape (stores,).
+
+    A reuse distance in iterations is a product of innermost extents, and times the reuse count
+    the next such product; the largest one allowed is what gets unrolled. Long bodies miss the
+    instruction cache, short ones keep accumulators in memory.
+    """
+    vector = np.maximum(stores.column("vectorize.len"), 1)[:, None]
+    inner = np.where(stores.buffers("reuse_loop") > 0, stores.buffers("reuse_iterations"), 0)
+    products = np.concatenate([inner, inner * stores.buffers("reuse_count")], axis=1) / vector
+    allowed = np.maximum(stores.column("outer.auto_unroll"), 1)[:, None] * 1.02
+    return np.asarray(np.where(products <= allowed, products, 0).max(axis=1, initial=1.0))
+
+
+def _odd_part(values: Array) -> Array:
+    """The odd factor of whole numbers: 1 for powers of two, 7 for 28."""
+    whole = np.maximum(np.round(values), 1).astype(np.int64)
+    return np.asarray(whole // (whole & -whole), dtype=np.float64)
 
 
 def _pool_any(features: Sequence[Features]) -> Table:

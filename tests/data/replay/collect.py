@@ -1,6 +1,8 @@
 """Record measured MetaSchedule candidates of a few workloads, for tests that replay them.
 
-    python tests/data/replay/collect.py NAME [NAME ...] [--random 128] [--evolved 64]
+    python tests/data/replay/collect.py NAME [NAME ...] [--random 128] [--evolved 64] [--seed 0]
+
+A workload that has a recording already gets more candidates; give another seed for that.
 
 Half the candidates of a workload are random samples of MetaSchedule's space, the rest comes from
 its own evolutionary search over an XGBoost model, as in real tuning. Everything runs in this one
@@ -185,6 +187,15 @@ class Recorder:
             array = rng.standard_normal(shape).astype(str(parameter.dtype))
             self.arrays.append(tvm.runtime.tensor(array))
 
+    def resume(self, recording: Recording) -> None:
+        """Start from what an earlier run recorded."""
+        latencies = recording.latency_us.tolist()
+        for rows, schedule, latency in zip(
+            recording.features, recording.schedules, latencies, strict=True
+        ):
+            self.seen.add(schedule.text)
+            self.rows.append((rows, schedule.text, latency))
+
     def recording(self) -> Recording:
         return Recording(
             workload=workload(self.name, self.module),
@@ -245,15 +256,19 @@ def main() -> None:
     parser.add_argument("names", nargs="+", choices=sorted(WORKLOADS))
     parser.add_argument("--random", type=int, default=128)
     parser.add_argument("--evolved", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=120.0, help="at most, a workload")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     for name in args.names:
+        path = Path(__file__).with_name(f"{name}.npz")
         start, recorder = time.time(), Recorder(name)
-        recorder.run("replay-trace", args.random, args.seconds * 0.6, 1)
-        recorder.run("evolutionary", args.evolved, args.seconds * 0.4, 2)
+        if path.exists():
+            recorder.resume(Recording.load(path))
+        recorder.run("replay-trace", args.random, args.seconds * 0.6, 2 * args.seed + 1)
+        recorder.run("evolutionary", args.evolved, args.seconds * 0.4, 2 * args.seed + 2)
         recording = recorder.recording()
-        recording.save(Path(__file__).with_name(f"{name}.npz"))
+        recording.save(path)
         latency = recording.latency_us
         spent = time.time() - start
         print(f"{name}: {len(latency)} in {spent:.0f} s, best {latency.min():.1f} us", flush=True)
