@@ -69,6 +69,10 @@ class Block:
     def loads(self) -> Iterator[Any]:
         """Every load of the value and of the initial value."""
         yield from loads(self.value)
+        yield from self.init_loads()
+
+    def init_loads(self) -> Iterator[Any]:
+        """Every load of the initial value."""
         if self.init is not None:
             yield from loads(self.init)
 

@@ -157,10 +157,20 @@ def retile(
     binding = {cut.axis.var: cut.index for cut in cuts}
     value = substitute(block.value, binding, load_at)
     init = None if block.init is None else substitute(block.init, binding)
+    inside = _inside(cuts)
+    if inside is not None and next(block.init_loads(), None) is not None:
+        # The points that pad a tile have no initial value.
+        init = tirx.if_then_else(inside, init, tirx.const(0, str(block.buffer.dtype)))
     iters = (*outer, *inner, *block.reductions)
     new.append(Block(block.name, iters, tile, tuple(at), value, init))
     buffers.append(tile)
     return store_tiles(program, block, cuts, tile, new, buffers)
+
+
+def _inside(cuts: list[Cut]) -> Any | None:
+    """Whether a point lies in the axes and not in what pads their tiles; None for always."""
+    bounds = [cut.index < cut.axis.extent for cut in cuts if cut.padded]
+    return tirx.all(*bounds) if len(bounds) > 1 else (bounds[0] if bounds else None)
 
 
 def outer_iters(block: Block, cuts: list[Cut]) -> list[Iter]:
@@ -182,8 +192,7 @@ def store_tiles(
     at = [it.var for it in iters]
     index = {p: spatial[p].var for p, it in enumerate(block.iters) if not it.reduction}
     index |= {cut.position: cut.index for cut in fresh}
-    bounds = [cut.index < cut.axis.extent for cut in fresh if cut.padded]
-    predicate = tirx.all(*bounds) if len(bounds) > 1 else (bounds[0] if bounds else None)
+    predicate = _inside(fresh)
     reader = epilogue_of(program, block)
     if reader is None:
         binding = {block.iters[p].var: var for p, var in index.items()}
@@ -246,9 +255,8 @@ def _pack(
     binding = {block.iters[p].var: it.var for p, it in fresh.items()}
     binding |= {cut.axis.var: mine.index for cut, mine in zip(moving, own, strict=True)}
     value = tirx.BufferLoad(access.buffer, [substitute(i, binding) for i in access.indices])
-    bounds = [cut.index < cut.axis.extent for cut in own if cut.padded]
-    if bounds:
-        inside = tirx.all(*bounds) if len(bounds) > 1 else bounds[0]
+    inside = _inside(own)
+    if inside is not None:
         value = tirx.if_then_else(inside, value, tirx.const(0, dtype))
     copy = Block(name, iters, panel, tuple(it.var for it in iters), value, None)
     return panel, copy, at

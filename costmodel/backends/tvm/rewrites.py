@@ -40,8 +40,7 @@ def consumers(program: Program, block: Block) -> list[Block]:
     return [
         other
         for other in program.blocks
-        if other is not block
-        and any(load.source.same_as(block.buffer) for load in other.loads())
+        if other is not block and any(load.source.same_as(block.buffer) for load in other.loads())
     ]
 
 
