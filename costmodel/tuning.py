@@ -113,11 +113,11 @@ def tune(
         listener.on_phase("exporting")
         run.settle()
         result = conclude(run, final, measurer, model=model, trials=trials, seed=seed, out=where)
-        result = replace(result, store=str(path or default_path()))
+        seconds_taken = time.monotonic() - started
+        result = replace(result, store=str(path or default_path()), seconds=seconds_taken)
         if where is not None:
             result = write_report(result, where)
-    interrupted = result.interrupted or interrupts.seen
-    result = replace(result, interrupted=interrupted, seconds=time.monotonic() - started)
+    result = replace(result, interrupted=result.interrupted or interrupts.seen)
     listener.on_end(result)
     return result
 

@@ -67,7 +67,8 @@ store_option = click.option(
 )
 
 _RUN_OPTIONS = (
-    click.argument("file", type=click.Path(path_type=Path)),
+    # Whether it can be read is found out by reading it, with a better message.
+    click.argument("file", type=click.Path(readable=False, path_type=Path)),
     click.option(
         "--function",
         metavar="NAME",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,28 @@ COMMAND = (sys.executable, "-m", "costmodel.cli")
 TRIALS = 8
 
 
+#: Capabilities with which root reads and writes everything (capabilities(7)), and prctl's number
+#: for giving one away.
+CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
+PR_CAPBSET_DROP = 24
+
+
+def obey_permissions() -> None:
+    """Have what this process becomes obey the permissions of files, also as root."""
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH) if os.geteuid() == 0 else ():
+        if ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
+            raise OSError("cannot give up a capability")
+
+
 @dataclass(frozen=True)
 class Place:
-    """A directory to work in: the kernel, a store and an output directory."""
+    """A directory to work in: the kernel, a store and an output directory.
+
+    What runs in a ``confined`` one is not above the permissions of files.
+    """
 
     path: Path
+    confined: bool = False
 
     @property
     def kernel(self) -> Path:
@@ -55,6 +74,7 @@ class Place:
             [*COMMAND, *map(str, arguments)],
             cwd=self.path, env=self.environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
+            preexec_fn=obey_permissions if self.confined else None,
         )  # fmt: skip
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
@@ -63,6 +83,8 @@ class Place:
             [*COMMAND, *map(str, arguments)],
             cwd=self.path, env=self.environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            # A shell has what it runs in the background ignore Ctrl-C, these tests perhaps.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def json(self, *arguments: str | Path) -> dict[str, Any]:
@@ -97,6 +119,12 @@ def _make(path: Path) -> Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return _make(tmp_path)
+
+
+@pytest.fixture
+def restricted(place: Place) -> Place:
+    """A place where permissions mean something to everybody."""
+    return replace(place, confined=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import resource
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -114,9 +118,7 @@ def test_people_get_progress_and_a_table(tuned) -> None:
 
 
 def test_an_interrupt_keeps_what_was_measured(place) -> None:
-    run = place.start("tune", place.kernel, "--trials", "100000", "--out", place.out, "--json")
-    while run.poll() is None and place.measurements() < 4:
-        time.sleep(0.2)
+    run = _tune_until(place, 4, "--trials", "100000", "--json")
     run.send_signal(signal.SIGINT)
     out, err = run.communicate()
     assert run.returncode == 130, err
@@ -126,6 +128,55 @@ def test_an_interrupt_keeps_what_was_measured(place) -> None:
     assert Path(printed["artifacts"]["library"]).exists()
     assert place.measurements() >= printed["measured"] >= 4
     assert _still_running(run.pid) == []
+
+
+@pytest.mark.parametrize("phase", ["reading", "building", "measuring", "writing"])
+def test_an_interrupt_at_any_time_ends_it_cleanly(place, phase: str) -> None:
+    run = place.start("tune", place.kernel, "--trials", "4", "--out", place.out)
+    for line in run.stderr:
+        if line.startswith(f"costmodel: {phase}"):
+            break
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate()
+    assert run.returncode == 130, err
+    assert "Traceback" not in err
+    assert _still_running(run.pid) == []
+    assert (place.out / "kernel.so").exists() == (phase == "writing")
+    if place.store.exists():
+        assert not place.json("cache", "verify").get("problems")
+
+
+def test_a_disk_that_fills_up(place) -> None:
+    """For the run alone: from the fourth measurement on it may not make any file larger."""
+    run = _tune_until(place, 4, "--trials", "24", "--json")
+    largest = max(file.stat().st_size for file in place.path.glob("store.sqlite*"))
+    resource.prlimit(run.pid, resource.RLIMIT_FSIZE, (largest, largest))
+    out, err = run.communicate()
+    assert run.returncode == 1, err
+    assert "Traceback" not in err
+    assert "cannot grow" in err
+    assert "costmodel cache import" in err
+    printed = json.loads(out)
+    assert printed["best_us"] > 0
+    for file in place.out.glob("costmodel-rescue-*.jsonl"):
+        place.json("cache", "import", file)
+    assert place.measurements() >= printed["measured"] == 24
+
+
+def test_a_locked_store_is_waited_for(place, tuned) -> None:
+    shutil.copy(tuned[0].store, place.store)
+    other = sqlite3.connect(place.store, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    run = place.start("tune", place.kernel, "--trials", "1", "--out", place.out)
+    for line in run.stderr:
+        if line.startswith("costmodel: building"):
+            break
+    time.sleep(8)  # by now it waits, or will
+    assert run.poll() is None
+    other.execute("ROLLBACK")
+    other.close()
+    _, err = run.communicate()
+    assert run.returncode == 0, err
 
 
 def test_two_runs_share_a_store(place) -> None:
@@ -143,10 +194,16 @@ def test_two_runs_share_a_store(place) -> None:
     assert not verified.get("problems")
 
 
+def _tune_until(place: Any, measurements: int, *options: str) -> subprocess.Popen[str]:
+    """A run that has measured so much; it goes on."""
+    run: subprocess.Popen[str] = place.start("tune", place.kernel, "--out", place.out, *options)
+    while run.poll() is None and place.measurements() < measurements:
+        time.sleep(0.1)
+    return run
+
+
 def _still_running(session: int) -> list[psutil.Process]:
     """Processes that a run left behind in the session that it led."""
-    import os
-
     left = []
     for process in psutil.process_iter():
         try:
