@@ -19,6 +19,7 @@ __all__ = [
     "Block",
     "Iter",
     "Program",
+    "children",
     "fresh_iter",
     "load_indices",
     "loads",
@@ -211,7 +212,8 @@ def _range(column: Sequence[Expr], extent: Expr) -> Any:
     return tvm.ir.Range.from_min_extent(0, extent)
 
 
-def _children(expr: Expr) -> tuple[Expr, ...]:
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions that ``expr`` is made of, in order."""
     if isinstance(expr, prim.Select):
         return (expr.condition, expr.true_value, expr.false_value)
     if isinstance(expr, prim.Cast | prim.Broadcast):
@@ -235,7 +237,7 @@ def loads(expr: Expr) -> Iterator[Any]:
     """Every buffer load in ``expr``, those inside indices included."""
     if isinstance(expr, tvm.ir.expr.TensorLoad):
         yield expr
-    for child in _children(expr):
+    for child in children(expr):
         yield from loads(child)
 
 
@@ -243,7 +245,7 @@ def variables_of(expr: Expr) -> Iterator[Any]:
     """Every variable in ``expr``, with repetitions."""
     if isinstance(expr, tvm.ir.Var):
         yield expr
-    for child in _children(expr):
+    for child in children(expr):
         yield from variables_of(child)
 
 
@@ -264,8 +266,12 @@ def substitute(
     expr: Expr,
     variables: Mapping[Any, Expr],
     rewrite_load: Callable[[Any], Expr | None] | None = None,
+    rewrite_call: Callable[[Any], Expr | None] | None = None,
 ) -> Expr:
-    """``expr`` with variables replaced; ``rewrite_load`` may replace a load, or return None."""
+    """``expr`` with variables replaced.
+
+    ``rewrite_load`` may replace a load and ``rewrite_call`` a call, or return None.
+    """
 
     def go(node: Expr) -> Expr:
         if isinstance(node, tvm.ir.Var):
@@ -288,6 +294,9 @@ def substitute(
         if isinstance(node, prim.Let):
             return prim.Let(node.var, go(node.value), go(node.body))
         if isinstance(node, tvm.ir.Call):
+            other = rewrite_call(node) if rewrite_call else None
+            if other is not None:
+                return other
             args = [go(argument) for argument in node.args]
             return tvm.ir.Call(node.op, args, node.attrs, list(node.ty_args), ret_ty=node.ty)
         if hasattr(node, "a") and hasattr(node, "b"):

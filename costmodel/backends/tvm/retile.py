@@ -9,7 +9,7 @@ to the same tiles and stores the result.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -17,9 +17,19 @@ from typing import Any
 
 import tvm
 from tvm import tirx
+from tvm.ir.prim import expr as prim
 
-from costmodel.backends.tvm.access import Access, access_of
-from costmodel.backends.tvm.program import Block, Iter, Program, fresh_iter, loads, substitute
+from costmodel.backends.tvm.access import Access, access_of, accesses
+from costmodel.backends.tvm.program import (
+    Block,
+    Iter,
+    Program,
+    children,
+    fresh_iter,
+    loads,
+    substitute,
+    variables_of,
+)
 from costmodel.backends.tvm.rewrites import consumers, is_elementwise, is_param, scratch, swap
 
 __all__ = [
@@ -34,6 +44,7 @@ __all__ = [
 
 
 _REUSE = 8
+_CHOICE = tvm.ir.Op.get("prim.if_then_else")
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ def packable(access: Access, block: Block) -> bool:
 
 def can_pad(block: Block, position: int) -> bool:
     """Whether the axis can be padded: every load that it moves can be packed."""
-    listed = [access_of(block, load.source, load.indices) for load in _operands(block)]
+    listed = accesses(block)
     return all(packable(a, block) for a in listed if a.uses(position))
 
 
@@ -116,8 +127,48 @@ def _axis_map(block: Block, reader: Block, load: Any) -> dict[int, int] | None:
     return found if complete else None
 
 
-def _operands(block: Block) -> list[Any]:
-    return [load for load in loads(block.value) if not load.source.same_as(block.buffer)]
+@dataclass(frozen=True)
+class _Operand:
+    """A load in a block's value, and the conditions under which it may be read.
+
+    ``whole`` is what a copy of it stands for that is zero where a condition fails.
+    """
+
+    load: Any
+    conditions: tuple[Any, ...]
+    whole: Any
+
+    def uses(self, block: Block) -> list[int]:
+        """Positions of the iterators that the load and its conditions mention."""
+        found = [var for expr in (self.load, *self.conditions) for var in variables_of(expr)]
+        return [p for p, it in enumerate(block.iters) if any(it.var.same_as(var) for var in found)]
+
+
+def _operands(block: Block) -> list[_Operand]:
+    """In the order of ``accesses``."""
+    found = _operands_in(block.value, (), None)
+    return [one for one in found if not one.load.source.same_as(block.buffer)]
+
+
+def _operands_in(expr: Any, conditions: tuple[Any, ...], whole: Any) -> Iterator[_Operand]:
+    if isinstance(expr, tvm.ir.expr.TensorLoad):
+        yield _Operand(expr, conditions, expr if whole is None else whole)
+    if not _is_choice(expr):
+        for child in children(expr):
+            yield from _operands_in(child, conditions, None)
+        return
+    condition, value, other = expr.args
+    is_zero = isinstance(other, prim.IntImm | prim.FloatImm) and other.value == 0
+    if whole is None:
+        whole = expr
+    yield from _operands_in(condition, conditions, None)
+    yield from _operands_in(value, (*conditions, condition), whole if is_zero else None)
+    yield from _operands_in(other, (*conditions, tirx.Not(condition)), None)
+
+
+def _is_choice(expr: Any) -> bool:
+    """Whether ``expr`` is an ``if_then_else``, which evaluates only the side that it takes."""
+    return isinstance(expr, tvm.ir.Call) and expr.op.same_as(_CHOICE)
 
 
 def retile(
@@ -136,26 +187,28 @@ def retile(
     cuts.append(Cut(vector, block.iters[vector], tiles[vector]))
     padded = [cut.position for cut in cuts if cut.padded]
     new, buffers, packed = [], [], []
-    for number, load in enumerate(_operands(block)):
-        access = access_of(block, load.source, load.indices)
+    for number, operand in enumerate(_operands(block)):
+        access = access_of(block, operand.load.source, operand.load.indices)
         if number in pack or any(access.uses(p) for p in padded):
-            panel, copy, at = _pack(block, access, cuts, number)
+            panel, copy, at = _pack(block, operand, cuts, number)
             new.append(copy)
             buffers.append(panel)
-            packed.append((load, tirx.BufferLoad(panel, at)))
+            packed.append((operand.whole, tirx.BufferLoad(panel, at)))
     outer = outer_iters(block, cuts)
     inner = [cut.inner for cut in cuts]
     at = [it.var for it in (*outer, *inner)]
     shape = [it.extent for it in (*outer, *inner)]
     tile = scratch(f"{block.name}_tile", shape, str(block.buffer.dtype))
 
+    def packed_at(expr: Any) -> Any | None:
+        return next((panel for old, panel in packed if old.same_as(expr)), None)
+
     def load_at(load: Any) -> Any | None:
-        if load.source.same_as(block.buffer):
-            return tirx.BufferLoad(tile, at)
-        return next((panel for old, panel in packed if old.same_as(load)), None)
+        is_own = load.source.same_as(block.buffer)
+        return tirx.BufferLoad(tile, at) if is_own else packed_at(load)
 
     binding = {cut.axis.var: cut.index for cut in cuts}
-    value = substitute(block.value, binding, load_at)
+    value = substitute(block.value, binding, load_at, packed_at)
     init = None if block.init is None else substitute(block.init, binding)
     inside = _inside(cuts)
     if inside is not None and next(block.init_loads(), None) is not None:
@@ -226,13 +279,14 @@ def store_tiles(
 
 
 def _pack(
-    block: Block, access: Access, cuts: list[Cut], number: int
+    block: Block, operand: _Operand, cuts: list[Cut], number: int
 ) -> tuple[Any, Block, list[Any]]:
     """A panel buffer for a load, the block that fills it, and the indices to read it at.
 
-    Layout: axes that are not cut and do not reduce, outer tiles, reductions, inner tiles.
+    Layout: axes that are not cut and do not reduce, outer tiles, reductions, inner tiles. It is
+    zero where a tile is padded and where the load must not be read.
     """
-    used = [p for p in range(len(block.iters)) if access.uses(p)]
+    load, used = operand.load, operand.uses(block)
     moving = [cut for cut in cuts if cut.position in used]
     own = [cut.fresh() for cut in moving]
     positions = {cut.position for cut in moving}
@@ -250,13 +304,16 @@ def _pack(
         *(block.iters[p].var for p in steps), *(cut.inner.var for cut in moving),
     ]  # fmt: skip
     name = f"{block.name}_panel{number}"
-    dtype = str(access.buffer.dtype)
+    dtype = str(load.source.dtype)
     panel = scratch(name, [it.extent for it in iters], dtype)
     binding = {block.iters[p].var: it.var for p, it in fresh.items()}
     binding |= {cut.axis.var: mine.index for cut, mine in zip(moving, own, strict=True)}
-    value = tirx.BufferLoad(access.buffer, [substitute(i, binding) for i in access.indices])
+    value = substitute(load, binding)
     inside = _inside(own)
-    if inside is not None:
-        value = tirx.if_then_else(inside, value, tirx.const(0, dtype))
+    conditions = [substitute(condition, binding) for condition in operand.conditions]
+    known = conditions if inside is None else [inside, *conditions]
+    if known:
+        readable = tirx.all(*known) if len(known) > 1 else known[0]
+        value = tirx.if_then_else(readable, value, tirx.const(0, dtype))
     copy = Block(name, iters, panel, tuple(it.var for it in iters), value, None)
     return panel, copy, at
