@@ -46,20 +46,23 @@ def find_figures(run: Run, final: Final | None) -> Figures:
     """
     if final is not None and final.samples_us:
         winner = final.winner(run.default)
-        best = final.latency_us(winner) or math.inf
+        best = final.latency_us(winner)
         baseline = final.latency_us(run.default)
-        return Figures(winner, best, baseline, final.noise * best, final.reference_us)
+        known = baseline if math.isfinite(baseline) else run.tally.latency_us(run.default)
+        return Figures(winner, best, _finite(known), final.noise * best, final.reference_us)
     ranked = run.tally.ranked()
     if not ranked:
         return Figures()
     winner, best = ranked[0]
     noise = _half_width(run.tally.samples_us(winner))
     baseline = run.tally.latency_us(run.default)
-    if not math.isfinite(baseline):
-        return Figures(winner, best, None, noise)
-    if best + (noise or 0.0) >= baseline:
+    if math.isfinite(baseline) and best + (noise or 0.0) >= baseline:
         winner, best, noise = run.default, baseline, _half_width(run.tally.samples_us(run.default))
-    return Figures(winner, best, baseline, noise)
+    return Figures(winner, best, _finite(baseline), noise)
+
+
+def _finite(latency_us: float) -> float | None:
+    return latency_us if math.isfinite(latency_us) else None
 
 
 def _half_width(samples: tuple[float, ...]) -> float | None:

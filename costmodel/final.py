@@ -25,6 +25,8 @@ __all__ = ["Final", "hold_final", "recall_final"]
 
 #: The fastest candidates that are timed again.
 _FINALISTS = 4
+#: What is so many times slower than the best is not timed again: it would take up all the time.
+_HOPELESS = 10.0
 #: Seconds that the final may take, and the rounds that it must and may have.
 _SECONDS, _LEAST_ROUNDS, _MOST_ROUNDS = 4.0, 5, 40
 #: Seconds that a kernel's turn takes beside its runs, and what a sample lasts at the least.
@@ -43,9 +45,9 @@ class Final:
     noise: float
     reference_us: float | None
 
-    def latency_us(self, schedule: Schedule) -> float | None:
-        """The median; None for a schedule that took no part."""
-        return median(self.samples_us[schedule]) if schedule in self.samples_us else None
+    def latency_us(self, schedule: Schedule) -> float:
+        """The median; infinite for a schedule that took no part."""
+        return median(self.samples_us[schedule]) if schedule in self.samples_us else math.inf
 
     def winner(self, default: Schedule) -> Schedule:
         """The fastest; the untuned default, where nothing beats that by more than the noise."""
@@ -59,10 +61,12 @@ class Final:
 def hold_final(run: Run, measurer: Measurer) -> Final | None:
     """Time the finalists and keep the samples; None if there is nothing correct to time.
 
-    A finalist that fails now, though it ran before, is out. Raises MeasureError if all do.
+    The untuned default takes part unless it is far slower. A finalist that fails now, though it
+    ran before, is out. Raises MeasureError if all do.
     """
-    entries = [schedule for schedule, _ in run.tally.ranked()[:_FINALISTS]]
-    if math.isfinite(run.tally.latency_us(run.default)) and run.default not in entries:
+    limit = _HOPELESS * (run.tally.best_us or math.inf)
+    entries = [schedule for schedule, us in run.tally.ranked()[:_FINALISTS] if us < limit]
+    if run.default not in entries and run.tally.latency_us(run.default) < limit:
         entries.append(run.default)
     out: dict[Schedule, str] = {}
     failure: MeasureError | None = None

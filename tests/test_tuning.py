@@ -83,6 +83,17 @@ def test_the_default_wins_where_nothing_is_faster(tune: Tune) -> None:
     assert result.best_us == result.baseline_us == pytest.approx(10.0)
 
 
+def test_a_hopeless_default_is_not_timed_again(tune: Tune, stored: Stored) -> None:
+    """It would slow the final down; its latency is known well enough."""
+    result = tune((5000.0, 50.0, 40.0, 60.0), trials=4)
+    assert result.baseline_us == pytest.approx(5000.0)
+    assert result.speedup == pytest.approx(125.0)
+    final = [m for m in stored() if "final" in m.extra]
+    assert sorted(median(m.samples_us) for m in final) == pytest.approx([40.0, 50.0, 60.0])
+    read = tune(trials=0)
+    assert (read.baseline_us, read.best_us) == (result.baseline_us, result.best_us)
+
+
 def test_a_wrong_schedule_never_wins_however_fast(tune: Tune) -> None:
     latencies = (50.0, 1.0, 40.0, 2.0)
     result = tune(latencies, trials=4, wrong=frozenset({1, 3}))
