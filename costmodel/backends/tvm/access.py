@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import tvm
@@ -55,13 +56,14 @@ def access_of(block: Block, buffer: Any, indices: Any) -> Access:
     return Access(buffer, tuple(indices), rows, frozenset(moved))
 
 
-def accesses(block: Block) -> list[Access]:
+@lru_cache(maxsize=1024)
+def accesses(block: Block) -> tuple[Access, ...]:
     """The loads of a block's value, without those of its own accumulator."""
-    return [
+    return tuple(
         access_of(block, load.source, load.indices)
         for load in loads(block.value)
         if not load.source.same_as(block.buffer)
-    ]
+    )
 
 
 def _row(index: Any, variables: list[Any]) -> tuple[int, ...] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from costmodel.backends.tvm.access import Access, accesses
@@ -50,6 +52,7 @@ def is_contraction(block: Block) -> bool:
     )
 
 
+@lru_cache(maxsize=1024)
 def vector_axes(block: Block, machine: Machine) -> list[str]:
     """Axes that can run along a vector, best first: ``s<position>``, or ``r`` for lanes."""
     listed = accesses(block)
@@ -66,7 +69,7 @@ def vector_axes(block: Block, machine: Machine) -> list[str]:
     return good or [name for _, name in scored]
 
 
-def _spatial_score(block: Block, listed: list[Access], p: int, width: int) -> float:
+def _spatial_score(block: Block, listed: Sequence[Access], p: int, width: int) -> float:
     """Lower is better: what packing, strides and odd sizes would cost."""
     score = 0.0 if block.iters[p].extent >= width else 1.5
     for access in listed:
@@ -94,6 +97,7 @@ def lane_extent(block: Block) -> int:
     return prod(it.extent for it in block.iters[len(block.iters) - count :]) if count else 1
 
 
+@lru_cache(maxsize=1024)
 def tile_options(block: Block, position: int) -> list[int]:
     """Sizes of a register tile along a spatial axis other than the vector, ascending."""
     extent = block.iters[position].extent
@@ -114,11 +118,13 @@ def _vector_options(extent: int, width: int, may_pad: bool) -> list[int]:
     return sizes or [extent]
 
 
+@lru_cache(maxsize=1024)
 def size_options(block: Block, position: int, width: int) -> list[int]:
     """Sizes of the vector tile along the axis at ``position``, the guess first."""
     return _vector_options(block.iters[position].extent, width, can_pad(block, position))
 
 
+@lru_cache(maxsize=1024)
 def row_axes(block: Block, vector: int) -> list[int]:
     """Up to two axes to tile beside the vector: those whose tiles reuse the vector's loads."""
     listed = accesses(block)

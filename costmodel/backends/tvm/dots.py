@@ -9,6 +9,7 @@ the result, 128 times the sum of the other operand, is where the accumulators st
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import tvm
@@ -80,6 +81,7 @@ class Dot:
 _KINDS = {("bfloat16", "float32"): "bf16", ("int8", "int32"): "i8"}
 
 
+@lru_cache(maxsize=1024)
 def dot_of(block: Block, kinds: frozenset[str]) -> Dot | None:
     """The block as a dot product that one of ``kinds`` computes, or None."""
     reducer = combiner(block)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from costmodel.backends.tvm.access import accesses
 from costmodel.backends.tvm.axes import (
@@ -94,11 +95,15 @@ def _inline_options(program: Program, block: Block) -> tuple[int, ...]:
 
 def inlined(program: Program, knobs: Knobs) -> Program:
     """``program`` with its elementwise blocks inlined as the knobs say."""
-    for block in program.blocks:
+    names = [f"{block.name}.inline" for block in program.blocks]
+    return _inlined(program, tuple(knobs.get(name) for name in names))
+
+
+@lru_cache(maxsize=64)
+def _inlined(program: Program, choices: tuple[Option | None, ...]) -> Program:
+    for block, choice in zip(program.blocks, choices, strict=True):
         options = _inline_options(program, block)
-        if not options:
-            continue
-        if knobs.get(f"{block.name}.inline", options[0]) == 1:
+        if options and (options[0] if choice is None else choice) == 1:
             current = next(b for b in program.blocks if b.name == block.name)
             program = inline(program, current)
     return program

@@ -39,7 +39,7 @@ class Iter:
     reduction: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     """One structured block that stores one value a point: ``buffer[indices] = value``.
 
@@ -78,7 +78,7 @@ class Block:
             yield from loads(self.init)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """Parameters, intermediate buffers and blocks of a function, in order of execution."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -110,6 +111,7 @@ class Reducer:
     repeats: bool
 
 
+@lru_cache(maxsize=1024)
 def combiner(block: Block) -> Reducer | None:
     """The block's reducer, where its update is one that may be split and reordered."""
 
