@@ -34,10 +34,10 @@ class EvolutionaryOptions:
     """Options of EvolutionarySearch; each field's metadata has its ``help``."""
 
     population: int = field(
-        default=48, metadata={"help": "new schedules made in the first generation of a batch"}
+        default=32, metadata={"help": "new schedules made in the first generation of a batch"}
     )
     generations: int = field(
-        default=3, metadata={"help": "generations a batch; later ones are half the population"}
+        default=2, metadata={"help": "generations a batch; later ones are half the population"}
     )
     parents: int = field(default=12, metadata={"help": "schedules that a generation mutates"})
     mutation: float = _option(0.85, "share of new schedules made by mutation, once some are known")
