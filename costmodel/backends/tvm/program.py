@@ -178,7 +178,7 @@ def _sblock(block: Block) -> Any:
     init = None
     if block.init is not None:
         init = tirx.BufferStore(block.buffer, block.init, list(block.indices))
-    exprs = [block.value] if block.init is None else [block.value, block.init]
+    exprs = [block.value] if block.init is None else [block.init, block.value]
     reads = [
         _region(buffer, indices)
         for buffer, indices in load_indices(*exprs)
