@@ -159,6 +159,7 @@ extents = st.sampled_from((1, 2, 3, 5, 7, 8, 11, 13, 16, 17, 24, 31, 32, 33, 37,
 element_types = st.sampled_from(("f32", "f32", "f64", "f16", "bf16", "i8", "i32"))
 _EPILOGUES = (
     "none", "bias", "relu", "both", "residual", "expensive", "row_sums", "rows", "onto", "spread",
+    "twice",
 )  # fmt: skip
 
 
@@ -223,11 +224,14 @@ def matmuls(draw: st.DrawFn) -> str:
     rhs = f.argument([extent[axis] for axis in right], dtype)
     shape = [extent[axis] for axis in axes]
     init = f.argument(shape, wide) if kind == "onto" else f.filled(zero(wide), shape, wide)
-    if kind == "spread":
+    if kind in ("spread", "twice"):
         # The sum starts from a bias that an op before it has spread over the rows.
         bias = f.argument(shape[-1:], wide)
         init = f.map([(bias, "j")], axes, init, f"%y = {arith('add', wide)} %a, %a : T")
     product = _contraction(f, (lhs, left), (rhs, right), f"{axes}K", (init, axes))
+    if kind == "twice":
+        product = f.map([(product, axes), (init, axes)], axes, product,
+                        f"%y = {arith('mul', wide)} %a, %b : T")  # fmt: skip
     results = _epilogue(f, kind, product, axes, (lhs, left))
     return f.text(*results)
 

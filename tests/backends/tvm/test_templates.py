@@ -59,9 +59,9 @@ def test_a_schedule_changes_no_result(family, target, machine, library, data):
     positions = data.draw(st.lists(st.integers(0, 10**6), max_size=3), "special")
     plain, changed = (library(each, workload, target) for each in (module, scheduled.mod))
     analysis = analyze(workload)
-    for arrays in (inputs, with_specials(inputs, positions)):
+    for arrays, at_end in ((inputs, True), (with_specials(inputs, positions), False)):
         result = compare(
-            changed(arrays),
+            changed(arrays, at_end=at_end),
             plain(arrays),
             reduction_length=reduction_length(analysis),
             dtype=compute_dtype(analysis),

@@ -1,0 +1,81 @@
+"""What the machine code of scheduled programs holds, and what it must not."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import tvm
+
+from costmodel.backends.tvm.pipeline import STACK_BYTES, compile_module
+from costmodel.backends.tvm.replay import lowered, tvm_target
+from costmodel.backends.tvm.template import schedule
+from costmodel.ir import read_text
+from tests.backends.tvm.programs import Function
+
+WORKSPACE = "TVMBackendAllocWorkspace"
+
+
+def matmul(size: int) -> str:
+    f = Function()
+    a, b = (f.argument([size, size], "f32") for _ in range(2))
+    return f.text(f.op("matmul", [a, b], f.filled("0.0", [size, size], "f32")))
+
+
+def softmax(rows: int, length: int) -> str:
+    f = Function()
+    x = f.argument([rows, length], "f32")
+    return f.text(f.op("softmax dimension(1)", [x], f.filled("0.0", [rows, length], "f32")))
+
+
+def functions_of(executable) -> dict[str, str]:
+    """LLVM's functions by name, as text."""
+    source = executable.mod.inspect_source("ll")
+    found = re.findall(r"^define [^@]*@([\w.]+)\(.*?^}", source, re.MULTILINE | re.DOTALL)
+    bodies = re.findall(r"^define .*?^}", source, re.MULTILINE | re.DOTALL)
+    return dict(zip(found, bodies, strict=True))
+
+
+@pytest.fixture
+def tiled(machine):
+    """A matmul in register tiles, in parallel, with one operand packed."""
+    _, program = lowered(read_text(matmul(64)).text)
+    return schedule(program, {"matmul.pack1": 1}, machine).mod
+
+
+def test_tiles_are_not_taken_from_the_heap(tiled, target):
+    functions = functions_of(compile_module(tiled, tvm_target(target)))
+    loops = {name: body for name, body in functions.items() if "lambda" in name}
+    assert any("fma" in body or "fmul" in body for body in loops.values())
+    assert not any(WORKSPACE in body for body in loops.values())
+    # The panel is: it is made once.
+    assert any(WORKSPACE in body for name, body in functions.items() if name not in loops)
+
+
+def test_tvm_alone_would_take_them(tiled, target):
+    functions = functions_of(tvm.compile(tiled, tvm_target(target)))
+    assert any(WORKSPACE in body for name, body in functions.items() if "lambda" in name)
+
+
+@pytest.mark.parametrize("length", [STACK_BYTES // 4, STACK_BYTES // 4 + 16])
+def test_a_row_that_is_too_long_for_the_stack_is_on_the_heap(length, machine, target, library):
+    workload = read_text(softmax(3, length))
+    _, program = lowered(workload.text)
+    compiled = library(schedule(program, {}, machine).mod, workload, target)
+    source = compiled.executable.mod.inspect_source("ll")
+    assert (WORKSPACE in source) == (4 * length > STACK_BYTES)
+    x = np.random.default_rng(0).standard_normal((3, length), np.float32)
+    (y,) = compiled([x])
+    exact = np.exp(x.astype(np.float64))
+    np.testing.assert_allclose(y, exact / exact.sum(axis=1, keepdims=True), rtol=1e-5)
+
+
+def test_a_softmax_calls_no_mathematical_library(machine, target):
+    module, program = lowered(read_text(softmax(8, 128)).text)
+    assert ".exp(" in module.script()
+    executable = compile_module(schedule(program, {}, machine).mod, tvm_target(target))
+    source = executable.mod.inspect_source("ll")
+    assert not re.search(r"@(llvm\.)?exp", source)
+    widths = re.findall(r"(?:fmul|fma|fmuladd)\b.*<(\d+) x float>", source)
+    assert max(map(int, widths)) >= machine.lanes("float32")
