@@ -41,7 +41,6 @@ class TVMSpace:
         self._rules = MetaScheduleSpace(module, tvm_target(target))
         self._extract = FeatureExtractor(module, tvm_target(target))
         self._made: OrderedDict[str, s_tir.Schedule] = OrderedDict()
-        self._seen: dict[int, str] = {}
 
     @property
     def feature_set(self) -> str:
@@ -51,6 +50,13 @@ class TVMSpace:
     def options(self) -> dict[str, tuple[Option, ...]]:
         """The templates' knobs; empty where only MetaSchedule's rules apply."""
         return knobs_of(self._program, self._machine) if self._program is not None else {}
+
+    @cached_property
+    def _seen(self) -> dict[int, str]:
+        """The text of each program made so far, by its structure; the default is the first."""
+        default = self.default()
+        self._keep(default, replay(self._workload, default, self._target))
+        return {structural_hash(self._made[default.hash].mod): default.text}
 
     def default(self) -> Schedule:
         return Schedule("tvm", default_text())
@@ -84,6 +90,10 @@ class TVMSpace:
         return list(found.values())
 
     def mutate(self, schedule: Schedule, rng: random.Random) -> Schedule | None:
+        child = self._mutated(schedule, rng)
+        return None if child is None or child.hash == schedule.hash else child
+
+    def _mutated(self, schedule: Schedule, rng: random.Random) -> Schedule | None:
         data = parse(schedule.text)
         if data["kind"] == "trace":
             other = self._rules.mutate(data["trace"], rng)
