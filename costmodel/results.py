@@ -26,8 +26,9 @@ __all__ = [
     "TuneStart",
 ]
 
-#: Where a trial came from: the untuned default, exploration, the cost model's choice, the store.
-Source = Literal["default", "random", "model", "stored"]
+#: Where a trial came from: the untuned default, what an expert would try, exploration, the cost
+#: model's choice, the store.
+Source = Literal["default", "guess", "random", "model", "stored"]
 
 #: Keys of ``TuneResult.artifacts``; a value is the file's path, or None where it was not written.
 ARTIFACTS = ("library", "schedule", "ir", "report", "plot")

@@ -225,4 +225,6 @@ def _measure_batch(
 def _source(run: Run, search: EvolutionarySearch, schedule: Schedule) -> Source:
     if schedule.hash == run.default.hash:
         return "default"
+    if search.is_guess(schedule):
+        return "guess"
     return "random" if search.is_exploratory(schedule) else "model"

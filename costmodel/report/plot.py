@@ -19,12 +19,14 @@ __all__ = ["search_plot"]
 COLOURS: dict[Source, str] = {
     "stored": "#999999",
     "default": "#000000",
+    "guess": "#F0E442",
     "random": "#E69F00",
     "model": "#0072B2",
 }
 LABELS: dict[Source, str] = {
     "stored": "from the store",
     "default": "untuned default",
+    "guess": "expert's guess",
     "random": "random",
     "model": "model's choice",
 }

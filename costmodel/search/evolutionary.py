@@ -106,14 +106,16 @@ class EvolutionarySearch:
         self._asked: dict[str, _Scored] = {}
         self._predictions: dict[str, Prediction] = {}
         self._explored: set[str] = set()
+        self._guessed: set[str] = set()
         self._untaught: list[Result] = [] if model_knows else list(known)
         self._gains: list[float] = []
 
     def ask(self, count: int) -> list[Schedule]:
         """Up to ``count`` schedules, none ever asked before; fewer when the space runs out.
 
-        The first batch has the untuned default and some of the space's guesses. ``exploration`` of each batch (at least one, of
-        batches of eight and more) is random; the rest is chosen by expected improvement.
+        The first batch has the untuned default and some of the space's guesses. ``exploration``
+        of each batch (at least one, of batches of eight and more) is random; the rest is chosen
+        by expected improvement.
         """
         if count < 1:
             return []
@@ -122,7 +124,9 @@ class EvolutionarySearch:
         batch = self._take(self._score([first])) if first not in self._history else []
         if batch:
             guesses = [g for g in self._space.guesses() if g not in self._history]
-            batch += self._take(self._score(guesses[: (count - 1) // 2]))
+            guessed = self._take(self._score(guesses[: (count - 1) // 2]))
+            self._guessed |= {s.schedule.hash for s in guessed}
+            batch += guessed
         room = count - len(batch)
         explored = self._take(self._explore(room))
         chosen = self._take(self._exploit(room - len(explored)))
@@ -168,6 +172,10 @@ class EvolutionarySearch:
     def is_exploratory(self, schedule: Schedule) -> bool:
         """Whether a schedule was asked at random, whatever the model said of it."""
         return schedule.hash in self._explored
+
+    def is_guess(self, schedule: Schedule) -> bool:
+        """Whether a schedule was asked because the space guessed it, not the model."""
+        return schedule.hash in self._guessed
 
     def prediction(self, schedule: Schedule) -> Prediction | None:
         """What the model said of a schedule when it was asked: for predicted against measured."""
