@@ -87,7 +87,9 @@ class _Kernel:
         self._inputs = 0
 
     def prepare(self, inputs: Sequence[NDArray[Any]], outputs: Sequence[NDArray[Any]]) -> None:
-        self._buffers = [self._tensor(np.ascontiguousarray(array)) for array in (*inputs, *outputs)]
+        # ascontiguousarray would turn a 0-d array into one of shape (1,).
+        given = (np.asarray(array, order="C") for array in (*inputs, *outputs))
+        self._buffers = [self._tensor(array) for array in given]
         self._inputs = len(inputs)
 
     def run(self, number: int) -> float:
