@@ -1,0 +1,140 @@
+"""The contract, run by each backend, the tests' own C backend included."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from costmodel.backends.registry import BACKENDS, load
+from costmodel.backends.replay import Recording, ReplayBackend
+from costmodel.backends.tvm.backend import TVMBackend
+from costmodel.ir import read_text
+from costmodel.records import Schedule, Target
+from costmodel.target import host_target
+from tests.backends.contract import BackendContract, SearchContract
+from tests.measure import c_backend
+
+RECORDINGS = Path(__file__).parents[1] / "data" / "replay"
+
+DENSE = """func.func @dense(
+    %x: tensor<33x40xf32>, %w: tensor<40x50xf32>, %b: tensor<50xf32>, %s: f32)
+    -> (tensor<33x50xf32>, tensor<f32>) {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<33x50xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<33x50xf32>) -> tensor<33x50xf32>
+  %product = linalg.matmul ins(%x, %w : tensor<33x40xf32>, tensor<40x50xf32>)
+                           outs(%init : tensor<33x50xf32>) -> tensor<33x50xf32>
+  %sum = linalg.generic {
+      indexing_maps = [
+          affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%product, %b : tensor<33x50xf32>, tensor<50xf32>) outs(%empty : tensor<33x50xf32>) {
+    ^bb0(%a: f32, %c: f32, %unused: f32):
+      %scaled = arith.mulf %a, %s : f32
+      %y = arith.addf %scaled, %c : f32
+      linalg.yield %y : f32
+  } -> tensor<33x50xf32>
+  %none = tensor.empty() : tensor<f32>
+  %start = linalg.fill ins(%zero : f32) outs(%none : tensor<f32>) -> tensor<f32>
+  %total = linalg.reduce {arith.addf} ins(%b : tensor<50xf32>) outs(%start : tensor<f32>)
+      dimensions = [0]
+  return %sum, %total : tensor<33x50xf32>, tensor<f32>
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return Recording.load(RECORDINGS / "matmul_128x768x768.npz")
+
+
+class TestTVM(SearchContract):
+    @pytest.fixture
+    def backend(self):
+        return TVMBackend()
+
+    @pytest.fixture
+    def workload(self):
+        return read_text(DENSE)
+
+    @pytest.fixture
+    def device(self):
+        return host_target(measure=False)
+
+    @pytest.fixture
+    def refused(self):
+        texts = (
+            "not JSON",
+            '{"kind": "of another backend"}',
+            '{"kind": "template", "knobs": {"a": 1}}',
+        )
+        return [Schedule("tvm", text) for text in texts]
+
+    def expected(self, inputs):
+        x, w, b, s = inputs
+        return [(x @ w) * s + b, b.sum()]
+
+    def test_what_the_compiler_refuses_is_an_invalid_schedule(
+        self, backend, workload, device, tmp_path
+    ):
+        """A schedule of a real trace, for another workload."""
+        text = json.dumps(
+            {"kind": "trace", "trace": [[["GetSBlock", [], ["no", "main"], ["b0"]]], []]}
+        )
+        with pytest.raises(Exception, match="does not apply here") as caught:
+            backend.build(workload, Schedule("tvm", text), device, tmp_path / "k.so")
+        assert caught.value.exit_status == 2
+
+
+class TestReplay(SearchContract):
+    computes = False
+
+    @pytest.fixture
+    def backend(self, recording):
+        return ReplayBackend((recording,))
+
+    @pytest.fixture
+    def workload(self, recording):
+        return recording.workload
+
+    @pytest.fixture
+    def device(self, recording):
+        return recording.target
+
+    @pytest.fixture
+    def refused(self):
+        return [Schedule("tvm", "{}")]
+
+
+class TestC(BackendContract):
+    """What the measuring tests build on is a backend, too, but for its space."""
+
+    @pytest.fixture
+    def backend(self):
+        return c_backend.CBackend()
+
+    @pytest.fixture
+    def workload(self):
+        return c_backend.WORKLOAD
+
+    @pytest.fixture
+    def device(self):
+        return Target("cpu", platform.machine(), "test", (), 1, (), 16)
+
+    @pytest.fixture
+    def refused(self):
+        return [c_backend.schedule("uncompilable"), c_backend.schedule("invalid")]
+
+    def expected(self, inputs):
+        return [np.matmul(*inputs)]
+
+
+def test_every_registered_backend_is_under_contract():
+    under_contract = {TestTVM: "tvm"}
+    assert set(BACKENDS) == set(under_contract.values())
+    for name in BACKENDS:
+        assert load(name).name == name
