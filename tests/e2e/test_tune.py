@@ -90,7 +90,11 @@ def test_a_second_run_answers_from_the_store(tuned) -> None:
 def test_a_third_run_goes_on_where_the_first_stopped(place) -> None:
     def hashes() -> list[str]:
         report = json.loads((place.out / "report.json").read_text())
-        return [t["schedule_hash"] for t in report["history"] if t["source"] not in ("default", "stored")]
+        return [
+            t["schedule_hash"]
+            for t in report["history"]
+            if t["source"] not in ("default", "stored")
+        ]
 
     place.json("tune", place.kernel, "--trials", "5", "--out", place.out)
     first = hashes()
