@@ -26,7 +26,13 @@ def commands(
     """A context for the command and for each of its subcommands, parents first."""
     name = (parent and command.name) or "costmodel"
     context = click.Context(
-        command, parent, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH
+        command,
+        parent,
+        info_name=name,
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        # As when the command is run: click keeps the option that it makes first.
+        help_option_names=command_group.context_settings["help_option_names"],
     )
     yield context
     if isinstance(command, click.Group):
