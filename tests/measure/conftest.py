@@ -13,6 +13,7 @@ import cloudpickle
 import psutil
 import pytest
 
+from costmodel.ir.sandbox import shared
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer
 from costmodel.records import Target, TimingPolicy
@@ -47,6 +48,7 @@ def c() -> Iterator[ModuleType]:
 @pytest.fixture
 def make_measurer(c: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Measurer]]:
     """Makes Measurers of the C backend; asserts at the end that they left nothing behind."""
+    shared().close()  # the process that reads MLIR is none of theirs
     with ExitStack() as stack:
 
         def make(**options: Any) -> Measurer:
