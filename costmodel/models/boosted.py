@@ -48,7 +48,7 @@ class BoostedOptions:
     own: float = field(
         default=3.0, metadata={"help": "weight of the workloads being tuned against warm ones"}
     )
-    limit: int = field(default=800, metadata={"help": "examples of other workloads used"})
+    limit: int = field(default=600, metadata={"help": "examples of other workloads used"})
     threads: int = field(default=1, metadata={"help": "threads of a training"})
     minimum: int = field(
         default=8, metadata={"help": "examples needed; the roofline predicts before that"}

@@ -47,11 +47,11 @@ def make_boosted(warm: Sequence[Example], seed: int) -> CostModel:
 MODELS = {
     "random": (lambda warm, seed: Shuffle(seed), {"own": 0}),
     "roofline": (lambda warm, seed: Roofline(), {"own": 0}),
-    "warm, none own": (make_boosted, {"own": 0, "warm": 96}),
-    "cold, 32 own": (make_boosted, {"own": 32}),
-    "warm, 32 own": (make_boosted, {"own": 32, "warm": 96}),
+    "warm, none own": (make_boosted, {"own": 0, "warm": 64}),
     "cold, 64 own": (make_boosted, {"own": 64}),
-    "warm, 64 own": (make_boosted, {"own": 64, "warm": 96}),
+    "warm, 64 own": (make_boosted, {"own": 64, "warm": 64}),
+    "cold, 128 own": (make_boosted, {"own": 128}),
+    "warm, 128 own": (make_boosted, {"own": 128, "warm": 64}),
 }
 
 

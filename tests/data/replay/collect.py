@@ -58,13 +58,6 @@ def matmul(m: int, n: int, k: int, epilogue: bool = False) -> list[Any]:
     return [a, b, bias, e]
 
 
-def batch_matmul(batch: int, m: int, n: int, k: int) -> list[Any]:
-    a, b = te.placeholder((batch, m, k), name="A"), te.placeholder((batch, n, k), name="B")
-    r = te.reduce_axis((0, k), "r")
-    c = te.compute((batch, m, n), lambda z, i, j: te.sum(a[z, i, r] * b[z, j, r], axis=r), name="C")
-    return [a, b, c]
-
-
 def conv_nchw(c: int, o: int, hw: int, stride: int, groups: int = 1) -> list[Any]:
     x = te.placeholder((1, c, hw, hw), name="X")
     w = te.placeholder((o, c // groups, 3, 3), name="W")
@@ -110,7 +103,6 @@ def maxpool(c: int, hw: int) -> list[Any]:
 WORKLOADS: dict[str, Callable[[], list[Any]]] = {
     "matmul_128x768x768": lambda: matmul(128, 768, 768),
     "matmul_bias_relu_197x192x768": lambda: matmul(197, 768, 192, True),
-    "batch_matmul_12x128x128x64": lambda: batch_matmul(12, 128, 128, 64),
     "conv_nchw_64x64x28": lambda: conv_nchw(64, 64, 28, 1),
     "conv_nhwc_128x128x14": lambda: conv_nhwc(128, 128, 14),
     "depthwise_144x56": lambda: conv_nchw(144, 144, 56, 1, 144),
