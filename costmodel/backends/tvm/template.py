@@ -330,8 +330,10 @@ def _attach(sch: Any, members: list[Block], row: Any) -> list[Block]:
     """Move into the row those members that may be computed there; the rest stay outside."""
     attached = []
     for member in members:
+        # The loops of lanes are told apart by their number, so all have to stay.
+        whole = member.name.endswith("_lanes")
         try:
-            sch.compute_at(sch.get_sblock(member.name, "main"), row)
+            sch.compute_at(sch.get_sblock(member.name, "main"), row, preserve_unit_loops=whole)
         except ScheduleError:
             continue
         attached.append(member)
