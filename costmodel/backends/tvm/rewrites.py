@@ -122,11 +122,11 @@ def combiner(block: Block) -> Reducer | None:
         return any(is_own(load) for load in loads(node))
 
     value, dtype = block.value, str(block.buffer.dtype)
-    guard = None
-    if isinstance(value, prim.Select) and is_own(value.true_value):
-        # select(isnan(x), own, max(own, term)): x is the total where NaN comes through (maximum)
-        # and the term where it does not count (maximumNumber).
-        guard, value = value.condition, value.false_value
+    guard = chosen = None
+    if isinstance(value, prim.Select):
+        # select(isnan(x), y, max(own, term)), where x and y are own or term: NaN comes through
+        # (maximum) or does not count (maximumNumber).
+        guard, chosen, value = value.condition, value.true_value, value.false_value
         if not isinstance(value, prim.Max | prim.Min):
             return None
     kind = type(value)
@@ -136,10 +136,13 @@ def combiner(block: Block) -> Reducer | None:
     own, term = (value.a, value.b) if first else (value.b, value.a)
     if not is_own(own) or reads_own(term) or block.init is None:
         return None
-
-    if guard is not None and not any(structural_equal(guard, isnan(x)) for x in (own, term)):
+    if guard is not None and not (
+        any(structural_equal(guard, isnan(x)) for x in (own, term))
+        and any(structural_equal(chosen, y) for y in (own, term))
+    ):
         return None
     asks_own = guard is not None and reads_own(guard)
+    takes_own = chosen is not None and reads_own(chosen)
 
     def join(total: Any, other: Any) -> Any:
         return kind(total, other) if first else kind(other, total)
@@ -149,7 +152,8 @@ def combiner(block: Block) -> Reducer | None:
             return join(total, other)
         # Both stand more than once: named, a tree of these stays linear in size.
         (a, name_a), (b, name_b) = _named(total, "total", dtype), _named(other, "other", dtype)
-        return name_a(name_b(prim.Select(isnan(a if asks_own else b), a, join(a, b))))
+        asked, taken = a if asks_own else b, a if takes_own else b
+        return name_a(name_b(prim.Select(isnan(asked), taken, join(a, b))))
 
     repeats = kind in (prim.Max, prim.Min)
     zero = block.init if repeats else tirx.const(0 if kind is prim.Add else 1, dtype)
