@@ -236,6 +236,22 @@ def matmuls(draw: st.DrawFn) -> str:
     return f.text(*results)
 
 
+def convolution(layout: str, *, stride: int, pad: int) -> str:
+    """A 3x3 convolution of 8 channels to 16 filters, on 9x9 points."""
+    shapes = {"n": 1, "c": 8, "f": 16, "h": 9, "w": 9}
+    image, kernel = layout.split("_")
+    f = Function()
+    x = f.argument([shapes[axis] for axis in image], "f32")
+    border = [pad if axis in "hw" else 0 for axis in image]
+    x = f.padded(x, border, border, "0.0") if pad else x
+    weights = f.argument([3 if axis in "hw" else shapes[axis] for axis in kernel], "f32")
+    points = (9 + 2 * pad - 3) // stride + 1
+    out = {"n": 1, "c": 16, "h": points, "w": points}
+    init = f.filled("0.0", [out[axis] for axis in image], "f32")
+    attributes = f"{{strides = dense<{stride}> : tensor<2xi64>}}"
+    return f.text(f.op(f"conv_2d_{layout}", [x, weights], init, attributes))
+
+
 @st.composite
 def convolutions(draw: st.DrawFn) -> str:
     """2-D convolutions of both layouts and depthwise ones: strided, dilated, padded."""
@@ -336,6 +352,50 @@ def reductions(draw: st.DrawFn) -> str:
 
 
 @st.composite
+def sums(draw: st.DrawFn) -> str:
+    """Sums of products over some axes of three, next to each other or not: norms, means, dots."""
+    loops = draw(st.sampled_from(("iJK", "ijK", "IjK", "IJK", "iJk", "Ijk", "IJk")))
+    axes, kept = loops.lower(), "".join(axis for axis in loops if axis.islower())
+    lengths = (draw(st.sampled_from((1, 3, 6))), draw(st.integers(1, 17)), draw(st.integers(1, 40)))
+    extent = dict(zip(axes, lengths, strict=True))
+    dtype = draw(st.sampled_from(("f32", "f32", "f64", "f16", "i32")))
+    other = draw(st.sampled_from(("k", "j", "jk", "ijk", "ikj", "i")))
+    f = Function()
+    x = f.argument(lengths, dtype)
+    y = f.argument([extent[axis] for axis in other], dtype)
+    start = f.filled(zero(dtype), [extent[axis] for axis in kept], dtype)
+    body = f"%p = {arith('mul', dtype)} %a, %b : T\n%y = {arith('add', dtype)} %p, %o : T"
+    total = f.generic(loops, [(x, axes), (y, other)], (start, kept), body)
+    if kept and draw(st.booleans()):
+        # The sums are read where the summands are, as in a normalization.
+        body = f"%y = {arith('sub', dtype)} %a, %b : T"
+        return f.text(f.map([(x, axes), (total, kept)], axes, x, body))
+    return f.text(total)
+
+
+@st.composite
+def gathers(draw: st.DrawFn) -> str:
+    """Rows of a table, by an input that holds their numbers, and their sums."""
+    rows, count = draw(st.integers(1, 9)), draw(st.integers(1, 12))
+    width = draw(st.sampled_from((1, 7, 16, 33, 50)))
+    f = Function()
+    table, numbers = f.argument([rows, width], "f32"), f.argument([count], "i32")
+    like = f.argument([count, width], "f32")
+    body = (
+        "%at = arith.index_cast %a : i32 to index\n%column = linalg.index 1 : index\n"
+        f"%row = tensor.extract {table.name}[%at, %column] : {table.type}\n"
+        "%y = arith.addf %row, %b : T"
+    )
+    found = f.map([(numbers, "i"), (like, "ij")], "ij", like, body)
+    loops, kept = draw(st.sampled_from((("ij", "ij"), ("iJ", "i"), ("Ij", "j"))))
+    if loops == "ij":
+        return f.text(f.map([(found, "ij")], "ij", like, "%y = arith.mulf %a, %a : T"))
+    start = f.filled("0.0", [{"i": count, "j": width}[axis] for axis in kept], "f32")
+    total = f.generic(loops, [(found, "ij")], (start, kept), "%y = arith.addf %a, %o : T")
+    return f.text(total, found) if draw(st.booleans()) else f.text(total)
+
+
+@st.composite
 def normalizations(draw: st.DrawFn) -> str:
     """Softmax, layer normalization and normalization by the largest size: rows of any length."""
     kind = draw(st.sampled_from(("softmax", "named", "layernorm", "largest")))
@@ -394,6 +454,8 @@ FAMILIES = {
     "convolutions": convolutions(),
     "poolings": poolings(),
     "reductions": reductions(),
+    "sums": sums(),
+    "gathers": gathers(),
     "normalizations": normalizations(),
     "maps": maps(),
 }
