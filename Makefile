@@ -39,7 +39,7 @@ docs: $(RUN_STAMP)  ## write the command reference into README.md
 	@$(BIN)/python -m costmodel.cli.reference README.md
 
 bench: $(BENCH_STAMP)  ## run the benchmarks (installs PyTorch; takes long)
-	@set -e; for script in $(BENCH); do $(BIN)/python $$script; done
+	@status=0; for script in $(BENCH); do $(BIN)/python $$script || status=1; done; exit $$status
 
 clean:  ## remove the virtual environment and everything generated
 	rm -rf $(VENV) build dist *.egg-info costmodel-out

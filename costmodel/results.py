@@ -81,8 +81,8 @@ class TuneStart:
     """What is known before the first trial.
 
     ``flops`` and ``bytes`` are one run's; ``roofline_us`` is the latency at which the machine's
-    peak FLOP/s or bandwidth would be reached, whichever binds. ``trials`` and ``seconds`` are
-    the budgets (None: no limit in time) and ``stored`` counts the measurements already known.
+    peak FLOP/s or bandwidth would be reached, whichever binds. ``trials`` and ``seconds`` are what
+    is left of the budgets (None: no limit in time); ``stored`` counts the schedules already known.
     """
 
     workload: str

@@ -52,6 +52,10 @@ class _Budget:
     ends: float | None
 
     @property
+    def seconds_left(self) -> float | None:
+        return None if self.ends is None else max(0.0, self.ends - time.monotonic())
+
+    @property
     def over(self) -> bool:
         return self.ends is not None and time.monotonic() >= self.ends
 
@@ -99,7 +103,7 @@ def tune(
             opened.add_workload(session.workload)
             opened.add_target(session.target)
         run = Run(session, opened, listener, started, session.known(opened), default)
-        run.announce(trials, seconds)
+        run.announce(trials, budget.seconds_left)
         to_export = where is not None and run.tally.best_us is not None
         measurer, model, final = None, "", recall_final(run.stored())
         if trials > 0 or to_export:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -65,4 +66,7 @@ def command_group(debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and end the process with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(guard(lambda: command_group.main(given, "costmodel", standalone_mode=False), given))
+    status = guard(lambda: command_group.main(given, "costmodel", standalone_mode=False), given)
+    if arguments is None:  # all is said and done: a Ctrl-C now would only print a traceback
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(status)
