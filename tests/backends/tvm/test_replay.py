@@ -102,11 +102,14 @@ def test_a_program_is_the_function_that_it_was_read_from(case):
 @given(data=st.data())
 def test_random_programs_are_the_functions_that_they_were_read_from(family, data):
     module, program = lowered(read_text(data.draw(FAMILIES[family])).text)
-    if program is not None:
-        assert structural_equal(program.function(), module["main"])
-        again = Program.of(program.function())
-        assert again is not None
-        assert [block.name for block in again.blocks] == [block.name for block in program.blocks]
+    if program is None:
+        return
+    written = program.function()
+    # What a gather may read is given as whole dimensions: schedules ask for boxes.
+    assert family == "gathers" or structural_equal(written, module["main"])
+    again = Program.of(written)
+    assert again is not None
+    assert structural_equal(again.function(), written)
 
 
 BAD_TEXTS = {
