@@ -45,7 +45,9 @@ def test_interrupt_keeps_what_was_measured_and_cleans_up(run: Run, tmp_path: Pat
     # As a terminal does it: to the whole process group, workers included if they were in it.
     os.killpg(run.pid, signal.SIGINT)
     interrupted, library, end = read(run, 3)
-    assert interrupted == {"interrupted": True, "finished": 0}
+    # The measurement that was just being handed over may be given a second time, never lost.
+    assert interrupted["interrupted"]
+    assert interrupted["finished"] in (0, 1)
     assert library == {"library": True}
     assert end == {"children": 0, "left": []}
     assert run.wait() == 0
