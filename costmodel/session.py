@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,7 +68,11 @@ class Session:
         return f"{self.target.cpu}, {self.target.threads} threads"
 
     def known(self, store: MeasurementStore) -> dict[str, list[Measurement]]:
-        """Measurements of this workload under this key, by schedule hash."""
+        """Measurements of this workload under this key, by schedule hash.
+
+        Those of schedules that the space does not accept are left out, with a warning: stores are
+        shared, and what others put in may be damaged.
+        """
         found: dict[str, list[Measurement]] = defaultdict(list)
         for measurement in store.measurements(
             workload=self.workload.hash,
@@ -77,7 +82,14 @@ class Session:
             policy=self.policy.hash,
         ):
             found[measurement.schedule.hash].append(measurement)
-        return dict(found)
+        good = {key: ms for key, ms in found.items() if self.space.accepts(ms[0].schedule)}
+        if len(good) < len(found):
+            warnings.warn(
+                f"{len(found) - len(good)} of {len(found)} stored schedules of "
+                f"{self.workload.function} cannot be replayed and are left out",
+                stacklevel=2,
+            )
+        return good
 
     def query(self, schedule: Schedule, features: Features) -> Query:
         return Query(Candidate(self.workload, schedule, self.target), features)

@@ -62,6 +62,9 @@ class ListedSpace:
         place = self.schedules.index(schedule) + rng.choice((-1, 1))
         return self.schedules[place] if 0 <= place < len(self.schedules) else None
 
+    def accepts(self, schedule: Schedule) -> bool:
+        return schedule in self.schedules
+
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         """The place in the list, which is all that there is to know, on two scales."""
         rows = []

@@ -37,8 +37,15 @@ class SearchSpace(Protocol):
         """A valid schedule that differs from ``schedule`` in one decision, if one was found."""
         ...
 
+    def accepts(self, schedule: Schedule) -> bool:
+        """Whether a schedule from elsewhere, a shared store say, can be one of this space."""
+        ...
+
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
-        """Per-store features of each schedule, in order."""
+        """Per-store features of each schedule, in order.
+
+        Raises CostModelError for a schedule that is none of this space.
+        """
         ...
 
     @property

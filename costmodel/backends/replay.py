@@ -164,6 +164,10 @@ class ReplaySpace:
         near = self._recording.neighbours[self._position(schedule)]
         return self._recording.schedules[int(rng.choice(list(near)))] if len(near) else None
 
+    def accepts(self, schedule: Schedule) -> bool:
+        """Whether it was recorded."""
+        return schedule.hash in self._recording.index
+
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         """The recorded features, in order. Raises BackendError for an unknown schedule."""
         return [self._recording.features[self._position(s)] for s in schedules]

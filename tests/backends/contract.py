@@ -241,6 +241,11 @@ class SearchContract(BackendContract):
             np.testing.assert_array_equal(row, space.features([schedule])[0])
         assert space.features([]) == []
 
+    def test_it_accepts_its_own_schedules_and_no_others(self, space, refused):
+        own = [space.default(), *space.guesses(), *space.sample(5, random.Random(2))]
+        assert all(space.accepts(schedule) for schedule in own)
+        assert not any(space.accepts(schedule) for schedule in refused)
+
     def test_the_feature_set_has_a_name(self, backend, space, workload, device):
         assert space.feature_set
         assert space.feature_set == backend.space(workload, device).feature_set

@@ -17,7 +17,14 @@ from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Option, knobs
 from costmodel.backends.tvm.metaschedule import MetaScheduleSpace
 from costmodel.backends.tvm.replay import lowered, machine_of, replay, tvm_target
 from costmodel.backends.tvm.template import schedule_noting
-from costmodel.backends.tvm.texts import default_text, parse, template_text, trace_text
+from costmodel.backends.tvm.texts import (
+    check_knobs,
+    default_text,
+    parse,
+    template_text,
+    trace_text,
+)
+from costmodel.errors import UsageError
 from costmodel.records import Schedule, Target, Workload
 
 __all__ = ["TVMSpace"]
@@ -108,6 +115,18 @@ class TVMSpace:
             if made is not None and made.hash != schedule.hash:
                 return made
         return None if names else self._sample_one(rng)
+
+    def accepts(self, schedule: Schedule) -> bool:
+        """Whether the text is one of this workload's; a trace has to apply, too."""
+        try:
+            data = parse(schedule.text)
+            if data["kind"] == "template":
+                check_knobs(data["knobs"], self.options)
+            if data["kind"] == "trace":
+                self._scheduled(schedule)
+        except UsageError:
+            return False
+        return True
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         return self._extract([self._scheduled(schedule) for schedule in schedules])

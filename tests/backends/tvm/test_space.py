@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,11 @@ import pytest
 from costmodel.backends.tvm.backend import TVMBackend
 from costmodel.backends.tvm.replay import lowered, replay
 from costmodel.backends.tvm.space import TVMSpace
-from costmodel.ir import read_text
-from costmodel.records import Schedule, Workload
+from costmodel.backends.tvm.texts import template_text
+from costmodel.ir import analyze, read_text
+from costmodel.records import Environment, Measurement, Outcome, Schedule, TimingPolicy, Workload
+from costmodel.session import Session
+from costmodel.store import open_store
 from tests.backends.tvm.programs import Function
 
 CASES = Path(__file__).with_name("lowering_cases")
@@ -179,10 +184,35 @@ def test_features_tell_schedules_apart(target):
     assert len({row.tobytes() for row in rows}) >= 18
 
 
+def test_a_damaged_schedule_in_a_store_is_left_out_of_what_is_known(target):
+    backend, workload, policy = TVMBackend(), dense(), TimingPolicy()
+    session = Session("dense.mlir", workload, analyze(workload), target, backend, policy)
+    trace = next(s for s in session.space.sample(40, random.Random(0)) if kind(s) == "trace")
+    good = [session.space.default(), *session.space.guesses()[:1], trace]
+    damaged = [
+        Schedule("tvm", "{"),
+        Schedule("tvm", template_text({"conv.vec": "s1"})),
+        Schedule("tvm", trace.text.replace("GetLoops", "GetLoopz")),
+    ]
+    environment = Environment(dict(backend.versions()), {})
+    with open_store(Path(":memory:")) as store:
+        store.add_workload(workload)
+        store.add_target(target)
+        store.add(
+            Measurement(
+                str(uuid.uuid4()), workload.hash, schedule, target.hash, environment, policy,
+                Outcome.OK, (1.0,), 0.0,
+            )
+            for schedule in (*good, *damaged)
+        )  # fmt: skip
+        with pytest.warns(UserWarning, match=r"3 of 6 .* cannot be replayed"):
+            known = session.known(store)
+    assert set(known) == {schedule.hash for schedule in good}
+    assert len(session.space.features([ms[0].schedule for ms in known.values()])) == 3
+
+
 def test_the_target_decides(workload, target):
     """Fewer threads or narrower vectors make another space, and never an invalid one."""
-    from dataclasses import replace
-
     narrow = replace(target, vector_bytes=16, threads=1)
     space = TVMBackend().space(workload, narrow)
     for schedule in [space.default(), *space.guesses(), *space.sample(4, random.Random(0))]:
