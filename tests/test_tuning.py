@@ -272,5 +272,7 @@ def test_two_runs_at_once_share_a_store(tune: Tune, stored: Stored) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert counts == [10, 10]
-    assert sum("final" not in m.extra for m in stored()) == 20
+    # The one that starts later may find the other's measurements, and need fewer of its own.
+    assert len(counts) == 2
+    assert all(counts)
+    assert sum("final" not in m.extra for m in stored()) == sum(counts)

@@ -19,7 +19,7 @@ from costmodel.records import Schedule, Target, Workload
 __all__ = ["TVMBackend"]
 
 #: Bumped whenever the templates or the lowering change what a schedule's text means.
-SPACE_VERSION = "1"
+SPACE_VERSION = "2"
 
 
 class TVMBackend:
