@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from costmodel.errors import MeasureError
+from costmodel.errors import BackendError, MeasureError
 from costmodel.measure.comparison import Comparison
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.timing import is_win
@@ -68,7 +68,8 @@ def hold_final(run: Run, measurer: Measurer) -> Final | None:
     entries = [schedule for schedule, us in run.tally.ranked()[:_FINALISTS] if us < limit]
     if run.default not in entries and run.tally.latency_us(run.default) < limit:
         entries.append(run.default)
-    out: dict[Schedule, str] = {}
+    out = _unbuildable(measurer, entries)
+    entries = [schedule for schedule in entries if schedule not in out]
     failure: MeasureError | None = None
     while entries:
         try:
@@ -85,6 +86,17 @@ def hold_final(run: Run, measurer: Measurer) -> Final | None:
     if failure is not None:
         raise failure
     return None
+
+
+def _unbuildable(measurer: Measurer, entries: Iterable[Schedule]) -> dict[Schedule, str]:
+    """Those that an earlier run measured and that cannot be built again, with the reason."""
+    failed = {}
+    for schedule in entries:
+        try:
+            measurer.library(schedule)
+        except BackendError as error:
+            failed[schedule] = error.message
+    return failed
 
 
 def _rounds(run: Run, entries: Sequence[Schedule]) -> int:

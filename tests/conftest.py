@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -65,12 +65,11 @@ def tune(
         latencies: tuple[float, ...] = scripted.VALLEY,
         *,
         rows: int = 16,
-        wrong: frozenset[int] = frozenset(),
-        toolchain: str = "1",
+        backend: Mapping[str, Any] = MappingProxyType({}),
         **options: Any,
     ) -> costmodel.TuneResult:
-        backend = scripted.ScriptedBackend({rows: latencies}, wrong=wrong, toolchain=toolchain)
-        monkeypatch.setitem(BACKENDS, "scripted", lambda: backend)
+        chosen = scripted.ScriptedBackend({rows: latencies}, **backend)
+        monkeypatch.setitem(BACKENDS, "scripted", lambda: chosen)
         # The final sleeps between kernels; five rounds of a clock that never errs are enough.
         monkeypatch.setattr("costmodel.final._SECONDS", 0.1)
         options.setdefault("store", tmp_path / "store.sqlite")

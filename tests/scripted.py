@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.backends.base import Features
+from costmodel.errors import BackendError
 from costmodel.records import Schedule, Target, Workload
 
 WIDTH = 8
@@ -84,6 +85,8 @@ class ScriptedBackend:
     name: str = "scripted"
     #: Schedules (places in the list) whose kernel computes something else.
     wrong: frozenset[int] = frozenset()
+    #: Schedules that cannot be built.
+    broken: frozenset[int] = frozenset()
     toolchain: str = "1"
 
     def versions(self) -> Mapping[str, str]:
@@ -100,6 +103,8 @@ class ScriptedBackend:
 
     def build(self, workload: Workload, schedule: Schedule, target: Target, library: Path) -> None:
         place = json.loads(schedule.text)["place"]
+        if place in self.broken:
+            raise BackendError("this one breaks the compiler")
         facts = {"latency_us": self._latencies(workload)[place], "wrong": place in self.wrong}
         library.write_text(json.dumps(facts), encoding="utf-8")
 

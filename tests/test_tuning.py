@@ -31,7 +31,9 @@ def places(result: costmodel.TuneResult) -> set[str]:
 def test_the_result_is_what_the_latencies_say(
     tune: Tune, stored: Stored, scripted: ModuleType, tmp_path: Path
 ) -> None:
-    result = tune(trials=24, seed=2, out=tmp_path / "out", wrong=frozenset({5, 6, 7, 8}))
+    result = tune(
+        trials=24, seed=2, out=tmp_path / "out", backend={"wrong": frozenset({5, 6, 7, 8})}
+    )
     correct = [trial.latency_us for trial in result.history if trial.ok]
     assert result.measured == len(result.history) == len(places(result)) == 24
     assert result.failed == {
@@ -96,13 +98,13 @@ def test_a_hopeless_default_is_not_timed_again(tune: Tune, stored: Stored) -> No
 
 def test_a_wrong_schedule_never_wins_however_fast(tune: Tune) -> None:
     latencies = (50.0, 1.0, 40.0, 2.0)
-    result = tune(latencies, trials=4, wrong=frozenset({1, 3}))
+    result = tune(latencies, trials=4, backend={"wrong": frozenset({1, 3})})
     assert result.schedule == {"place": 2}
     assert result.failed == {"wrong_result": 2}
 
 
 def test_nothing_correct_is_no_result_and_no_file(tune: Tune, tmp_path: Path) -> None:
-    result = tune((5.0, 6.0), trials=2, wrong=frozenset({0, 1}), out=tmp_path / "out")
+    result = tune((5.0, 6.0), trials=2, backend={"wrong": frozenset({0, 1})}, out=tmp_path / "out")
     assert (result.best_us, result.speedup, result.schedule) == (None, None, None)
     assert result.failed == {"wrong_result": 2}
     assert result.artifacts.get("library") is None
@@ -146,8 +148,17 @@ def test_reading_needs_no_permission_to_write(tune: Tune, tmp_path: Path) -> Non
 
 def test_another_toolchain_never_answers(tune: Tune) -> None:
     tune(trials=4)
-    result = tune(trials=0, toolchain="2")
+    result = tune(trials=0, backend={"toolchain": "2"})
     assert (result.cached, result.best_us) == (0, None)
+
+
+def test_a_stored_winner_that_cannot_be_built_any_more_is_out(tune: Tune, tmp_path: Path) -> None:
+    latencies = (50.0, 10.0, 20.0, 30.0, 40.0, 60.0)
+    assert tune(latencies, trials=5, seed=1).schedule == {"place": 1}
+    result = tune(latencies, trials=5, backend={"broken": frozenset({1})}, out=tmp_path / "out")
+    assert result.schedule == {"place": 2}
+    assert any("breaks the compiler" in note for note in result.notes)
+    assert Path(result.artifacts["library"] or "").exists()
 
 
 def test_a_small_space_ends_the_run_early(tune: Tune) -> None:

@@ -149,6 +149,7 @@ def shared() -> Sandbox:
 def _close() -> None:
     if _shared is not None:
         _shared.close()
+        _shared._errors.close()
 
 
 def _forget() -> None:

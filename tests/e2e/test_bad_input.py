@@ -31,6 +31,8 @@ TEXTS: dict[str, tuple[str, int]] = {
     "element type": (same("4xf8E4M3FN", "return %a : tensor<{shape}>"), 1),
     "empty file": ("", 1),
     "empty module": ("module {}\n", 1),
+    "no function": ("memref.global @g : memref<4xf32>\n", 1),
+    "declaration alone": ("func.func private @f(tensor<4xf32>) -> tensor<4xf32>\n", 1),
     "several functions": (same("4xf32") + same("8xf32").replace("@f", "@g"), 5),
     "loop nest": (
         "func.func @f(%a: memref<4xf32>) {\n  affine.for %i = 0 to 4 {\n"
@@ -79,8 +81,9 @@ def test_the_function_can_be_chosen_and_must_exist(place) -> None:
 
 def test_not_utf8(place) -> None:
     bad = place.path / "bad.mlir"
-    bad.write_bytes(b"func.func @f() { return } // \xff\xfe\n")
-    refused(place, bad)
+    bad.write_bytes(b"func.func @f() {\n  return } // \xff\xfe\n")
+    error = refused(place, bad)
+    assert (error["line"], error["column"]) == (2, 15)
 
 
 def test_a_directory_and_a_missing_file(place) -> None:
