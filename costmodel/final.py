@@ -28,9 +28,9 @@ _FINALISTS = 4
 #: What is so many times slower than the best is not timed again: it would take up all the time.
 _HOPELESS = 10.0
 #: Seconds that the final may take, and the rounds that it must and may have.
-_SECONDS, _LEAST_ROUNDS, _MOST_ROUNDS = 4.0, 5, 40
+_SECONDS, _LEAST_ROUNDS, _MOST_ROUNDS = 2.0, 5, 40
 #: Seconds that a kernel's turn takes beside its runs, and what a sample lasts at the least.
-_TURN_S, _SAMPLE_S = 0.02, 0.0005
+_TURN_S, _SAMPLE_S = 0.005, 0.0005
 
 
 @dataclass(frozen=True)

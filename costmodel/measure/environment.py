@@ -21,9 +21,8 @@ def worker_environment(threads: int) -> dict[str, str]:
         "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
         "MALLOC_TRIM_THRESHOLD_": str((1 << 31) - 1),
         "TVM_NUM_THREADS": str(threads),
-        # TVM numbers cores from 0 on, whatever the affinity of the process: its pinning would
-        # move a thread off the cores that the measurer was given, onto those of a builder.
-        "TVM_BIND_THREADS": "0",
+        # Without it TVM ignores the cores that the backend gives to the threads of its pool.
+        "TVM_BIND_THREADS": "1",
         # TVM's threads spin for work some 60 ms after a run by default, which takes time from
         # whatever is built or timed next. A few milliseconds still span a kernel's own pauses.
         "TVM_THREAD_POOL_SPIN_COUNT": "20000",

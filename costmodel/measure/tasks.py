@@ -34,9 +34,9 @@ __all__ = [
     "save_expected",
 ]
 
-#: A kernel's threads keep spinning for more work for a few milliseconds after a run; before
+#: A kernel's threads keep spinning for more work for a millisecond or two after a run; before
 #: another kernel is timed they have to have gone to sleep.
-_SETTLE_S = 0.02
+_SETTLE_S = 0.005
 
 #: Seconds to compile the reference, and to load a built library.
 REFERENCE_COMPILE_S = 120.0

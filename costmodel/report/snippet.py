@@ -15,9 +15,15 @@ NUMPY_NAMES = {
 TEMPLATE = '''\
 """Load the tuned kernel {function} and call it; needs {needs}."""
 
+import os
 from pathlib import Path
 
 {imports}
+
+# One core a thread, as it was timed: two threads that are left alone are often woken on one core.
+cores = sorted(os.sched_getaffinity(0))[:{threads}]
+os.sched_setaffinity(0, cores[:1])
+tvm.get_global_func("runtime.config_threadpool")(-2, len(cores), [str(core) for core in cores])
 
 library = Path(__file__).resolve().with_name({library!r})
 kernel = tvm.runtime.load_module(str(library))["main"]
@@ -30,14 +36,17 @@ outputs = [{outputs}]
 arguments = [tvm.runtime.tensor(array) for array in [*inputs, *outputs]]
 kernel(*arguments)
 
-for index, output in enumerate(arguments[len(inputs) :]):
-    values = output.numpy()
-    print(f"output {{index}}: {{values.dtype}} {{values.shape}} {{values.ravel()[:4]}}")
+for output in arguments[len(inputs) :]:
+    print(output.dtype, output.shape, output.numpy().ravel()[:4])
 '''
 
 
 def tvm_snippet(
-    function: str, library: str, inputs: tuple[TensorType, ...], outputs: tuple[TensorType, ...]
+    function: str,
+    library: str,
+    inputs: tuple[TensorType, ...],
+    outputs: tuple[TensorType, ...],
+    threads: int,
 ) -> str:
     """The program's text; ``library`` is the file name of the tuned library beside it."""
     half = any(tensor.dtype == "bf16" for tensor in (*inputs, *outputs))
@@ -49,6 +58,7 @@ def tvm_snippet(
             + ["import numpy as np", "import tvm"]
         ),
         library=library,
+        threads=threads,
         inputs=_items([_random(tensor) for tensor in inputs]),
         outputs=_items([f"np.zeros({t.shape}, {NUMPY_NAMES[t.dtype]!r})" for t in outputs]),
     )
@@ -60,6 +70,8 @@ def _harmless(name: str) -> str:
 
 
 def _items(expressions: list[str]) -> str:
+    if len(expressions) == 1:
+        return expressions[0]
     return "".join(f"\n    {expression}," for expression in expressions) + "\n"
 
 

@@ -64,7 +64,8 @@ def _write_snippet(result: TuneResult, path: Path) -> TuneResult:
     library = result.artifacts.get("library")
     if library is None or result.backend != "tvm":
         return result
-    text = tvm_snippet(result.function, Path(library).name, result.inputs, result.outputs)
+    threads = int(result.target_facts.get("threads", 1))
+    text = tvm_snippet(result.function, Path(library).name, result.inputs, result.outputs, threads)
     try:
         write_text(path, text)
     except OSError as error:

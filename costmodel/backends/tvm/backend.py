@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from costmodel.backends.base import LoadedKernel, SearchSpace
 from costmodel.errors import BackendError
@@ -19,7 +15,7 @@ from costmodel.records import Schedule, Target, Workload
 __all__ = ["TVMBackend"]
 
 #: Bumped whenever the templates or the lowering change what a schedule's text means.
-SPACE_VERSION = "2"
+SPACE_VERSION = "3"
 
 
 class TVMBackend:
@@ -65,42 +61,16 @@ class TVMBackend:
         executable.export_library(str(library), fcompile=_link)
 
     def load(self, library: Path, workload: Workload) -> LoadedKernel:
-        return _Kernel(library)
+        _import_tvm()
+        from costmodel.backends.tvm.kernel import TVMKernel
+
+        return TVMKernel(library)
 
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
         _import_tvm()
         from costmodel.backends.tvm.replay import replay
 
         return str(replay(workload, schedule, target).mod.script())
-
-
-class _Kernel:
-    """A TVM library in this process, with its buffers; inputs first, then outputs."""
-
-    def __init__(self, library: Path) -> None:
-        _import_tvm()
-        import tvm
-
-        self._tensor = tvm.runtime.tensor
-        self._call = tvm.runtime.load_module(str(library))["main"]
-        self._buffers: list[Any] = []
-        self._inputs = 0
-
-    def prepare(self, inputs: Sequence[NDArray[Any]], outputs: Sequence[NDArray[Any]]) -> None:
-        # ascontiguousarray would turn a 0-d array into one of shape (1,).
-        given = (np.asarray(array, order="C") for array in (*inputs, *outputs))
-        self._buffers = [self._tensor(array) for array in given]
-        self._inputs = len(inputs)
-
-    def run(self, number: int) -> float:
-        call, buffers = self._call, self._buffers
-        start = time.perf_counter()
-        for _ in range(number):
-            call(*buffers)
-        return time.perf_counter() - start
-
-    def results(self) -> list[NDArray[Any]]:
-        return [buffer.numpy() for buffer in self._buffers[self._inputs :]]
 
 
 def _import_tvm() -> None:

@@ -31,6 +31,8 @@ __all__ = ["TVMSpace"]
 
 #: Share of random samples drawn from MetaSchedule's rules where the templates apply too.
 _RULES_SHARE = 0.2
+#: MetaSchedule makes three designs a reduction, and all their combinations, before it samples.
+_RULES_REDUCTIONS = 4
 _TRIES = 8
 #: Draws in a row without a new schedule after which a space counts as drawn out.
 _MISSES = 24
@@ -46,6 +48,9 @@ class TVMSpace:
         module, self._program = lowered(workload.text)
         self._machine = machine_of(target)
         self._rules = MetaScheduleSpace(module, tvm_target(target))
+        blocks = self._program.blocks if self._program is not None else ()
+        many = sum(bool(block.reductions) for block in blocks) > _RULES_REDUCTIONS
+        self._rules_share = 0.0 if many else _RULES_SHARE
         self._extract = FeatureExtractor(module, tvm_target(target))
         self._made: OrderedDict[str, s_tir.Schedule] = OrderedDict()
 
@@ -132,7 +137,7 @@ class TVMSpace:
         return self._extract([self._scheduled(schedule) for schedule in schedules])
 
     def _sample_one(self, rng: random.Random) -> Schedule | None:
-        if not self.options or rng.random() < _RULES_SHARE:
+        if not self.options or rng.random() < self._rules_share:
             sch = self._rules.sample(rng)
             if sch is not None or not self.options:
                 return None if sch is None else self._trace(sch)

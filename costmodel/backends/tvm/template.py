@@ -35,6 +35,10 @@ from costmodel.backends.tvm.rewrites import consumers, lanes
 __all__ = ["schedule", "schedule_noting"]
 
 
+#: What the blocks are called that ``rewrites.lanes`` splits off a reduction.
+_LANE_PARTS = ("_lanes", "_fold", "_tail")
+
+
 @dataclass(frozen=True)
 class _Tile:
     """A tiled reduction: how many of the core's loops are outer and inner, and its store block."""
@@ -346,12 +350,17 @@ def _attach(sch: Any, members: list[Block], row: Any) -> list[Block]:
 def _members(
     program: Program, root: Block, tiled: set[str], placed: set[str], knobs: Knobs
 ) -> list[Block]:
-    """Producers, nearest first, that only blocks of the group read and that nothing has placed."""
-    if knobs.get(f"{root.name}.fuse", 1) == 0:
-        return []
+    """Producers, nearest first, that only blocks of the group read and that nothing has placed.
+
+    Unfused, a reduction keeps the blocks that it was split into: its lanes belong in its rows.
+    """
+    fused = knobs.get(f"{root.name}.fuse", 1) == 1
+    own = {f"{root.name}{part}" for part in _LANE_PARTS}
     group, found = {root.name}, []
     for block in reversed(program.blocks):
         if block.name in group or block.name in tiled or block.name in placed:
+            continue
+        if not fused and block.name not in own:
             continue
         readers = consumers(program, block)
         is_result = any(block.buffer.same_as(p) for p in program.params)
