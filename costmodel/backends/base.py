@@ -75,7 +75,7 @@ class Backend(Protocol):
         """
         ...
 
-    def load(self, library: Path, workload: Workload) -> LoadedKernel:
+    def load(self, library: Path, workload: Workload, target: Target) -> LoadedKernel:
         """Load what ``build`` wrote. Runs in the measuring worker."""
         ...
 

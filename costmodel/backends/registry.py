@@ -13,6 +13,12 @@ from costmodel.errors import UsageError
 __all__ = ["BACKENDS", "load"]
 
 
+def _iree() -> Backend:
+    from costmodel.backends.iree.backend import IREEBackend
+
+    return IREEBackend()
+
+
 def _tvm() -> Backend:
     from costmodel.backends.tvm.backend import TVMBackend
 
@@ -20,7 +26,7 @@ def _tvm() -> Backend:
 
 
 #: Name -> loader without arguments.
-BACKENDS: dict[str, Callable[[], Backend]] = {"tvm": _tvm}
+BACKENDS: dict[str, Callable[[], Backend]] = {"iree": _iree, "tvm": _tvm}
 
 
 def load(name: str) -> Backend:

@@ -220,7 +220,7 @@ class ReplayBackend:
             raise BackendError("this candidate failed when it was recorded")
         library.write_text(json.dumps({"latency_us": latency}), encoding="utf-8")
 
-    def load(self, library: Path, workload: Workload) -> ReplayKernel:
+    def load(self, library: Path, workload: Workload, target: Target) -> ReplayKernel:
         """A kernel that takes no time and claims the recorded one."""
         return ReplayKernel(float(json.loads(library.read_text(encoding="utf-8"))["latency_us"]))
 

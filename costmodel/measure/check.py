@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.dtypes import NUMPY_DTYPES
 from costmodel.ir.analysis import Analysis
-from costmodel.measure.inputs import NUMPY_DTYPES
 
 __all__ = ["CheckResult", "compare", "compute_dtype", "reduction_length", "tolerance"]
 

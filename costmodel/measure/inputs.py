@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.dtypes import NUMPY_DTYPES
 from costmodel.records import TensorType
 
-__all__ = ["NUMPY_DTYPES", "poisoned_outputs", "random_inputs"]
-
-#: NumPy's element type for each of MLIR's; the keys are those of ``records.DTYPE_BYTES``.
-NUMPY_DTYPES: Mapping[str, np.dtype[Any]] = {
-    "f64": np.dtype(np.float64),
-    "f32": np.dtype(np.float32),
-    "f16": np.dtype(np.float16),
-    "bf16": np.dtype(ml_dtypes.bfloat16),
-    "i64": np.dtype(np.int64),
-    "i32": np.dtype(np.int32),
-    "i8": np.dtype(np.int8),
-    "i1": np.dtype(np.bool_),
-}
+__all__ = ["poisoned_outputs", "random_inputs"]
 
 #: Bound of integer inputs that index nothing: sums of thousands of products stay inside i32.
 _INTEGER_BOUND = 8

@@ -110,10 +110,10 @@ def build(context: Context, report: Report, schedule: Schedule, library: Path) -
 
 def compile_iree(context: Context, report: Report) -> float:
     """Compile the workload by IREE to ``context.reference_path``; seconds that it took."""
-    from costmodel.measure.reference import compile_reference
+    from costmodel.backends.iree.compiler import compile_workload
 
     started = time.perf_counter()
-    compile_reference(context.workload, context.reference_path, timeout_s=REFERENCE_COMPILE_S)
+    compile_workload(context.workload, context.reference_path, timeout_s=REFERENCE_COMPILE_S)
     return time.perf_counter() - started
 
 
@@ -148,7 +148,7 @@ def _is_mostly_finite(array: NDArray[Any]) -> bool:
 def measure(context: Context, report: Report, library: Path, give_up_above_us: float) -> Timed:
     """Load, check and time one candidate; a wrong one is not timed."""
     policy = context.policy
-    kernel = context.backend.load(library, context.workload)
+    kernel = context.backend.load(library, context.workload, context.target)
     kernel.prepare(context.inputs, context.poison)
     report(Stage("the checked run", policy.run_timeout_s))
     first_us = kernel.run(1) * 1e6
@@ -201,7 +201,7 @@ def interleave(
 
 def _load(context: Context, contestant: Contestant) -> LoadedKernel:
     if not contestant.is_reference:
-        return context.backend.load(contestant.path, context.workload)
-    from costmodel.measure.reference import ReferenceKernel
+        return context.backend.load(contestant.path, context.workload, context.target)
+    from costmodel.backends.iree.kernel import IREEKernel
 
-    return ReferenceKernel(contestant.path, context.workload, threads=context.target.threads)
+    return IREEKernel(contestant.path, context.workload, threads=context.target.threads)

@@ -16,8 +16,9 @@ import pytest
 from numpy.typing import NDArray
 
 from costmodel.backends.base import Backend, SearchSpace
+from costmodel.dtypes import NUMPY_DTYPES
 from costmodel.errors import BackendError, InputError, UnsupportedError
-from costmodel.measure.inputs import NUMPY_DTYPES, poisoned_outputs, random_inputs
+from costmodel.measure.inputs import poisoned_outputs, random_inputs
 from costmodel.records import Schedule, Target, Workload
 
 
@@ -54,7 +55,7 @@ class BackendContract:
     @pytest.fixture
     def kernel(self, backend, workload, device, schedule, tmp_path):
         backend.build(workload, schedule, device, tmp_path / "kernel.so")
-        return backend.load(tmp_path / "kernel.so", workload)
+        return backend.load(tmp_path / "kernel.so", workload, device)
 
     @pytest.fixture
     def inputs(self, workload) -> list[NDArray[Any]]:
@@ -159,7 +160,7 @@ class BackendContract:
         kernels = []
         for name, arrays in (("a", inputs), ("b", random_inputs(workload.inputs, seed=8))):
             backend.build(workload, schedule, device, tmp_path / f"{name}.so")
-            kernel = backend.load(tmp_path / f"{name}.so", workload)
+            kernel = backend.load(tmp_path / f"{name}.so", workload, device)
             kernel.prepare(arrays, outputs)
             kernels.append(kernel)
         for kernel in kernels:
@@ -256,7 +257,7 @@ class SearchContract(BackendContract):
         for number, schedule in enumerate(space.sample(3, random.Random(7))):
             library = tmp_path / f"{number}.so"
             backend.build(workload, schedule, device, library)
-            kernel = backend.load(library, workload)
+            kernel = backend.load(library, workload, device)
             kernel.prepare(inputs, outputs)
             kernel.run(1)
             for result, exact in zip(kernel.results(), self._exact(inputs, outputs), strict=True):

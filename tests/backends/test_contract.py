@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from costmodel.backends.iree.backend import IREEBackend
 from costmodel.backends.registry import BACKENDS, load
 from costmodel.backends.replay import Recording, ReplayBackend
 from costmodel.backends.tvm.backend import TVMBackend
@@ -52,10 +53,8 @@ def recording() -> Recording:
     return Recording.load(RECORDINGS / "matmul_128x768x768.npz")
 
 
-class TestTVM(SearchContract):
-    @pytest.fixture
-    def backend(self):
-        return TVMBackend()
+class Compiles(SearchContract):
+    """What the backends have in common that compile the dense layer for this machine."""
 
     @pytest.fixture
     def workload(self):
@@ -65,6 +64,16 @@ class TestTVM(SearchContract):
     def device(self):
         return host_target(measure=False)
 
+    def expected(self, inputs):
+        x, w, b, s = inputs
+        return [(x @ w) * s + b, b.sum()]
+
+
+class TestTVM(Compiles):
+    @pytest.fixture
+    def backend(self):
+        return TVMBackend()
+
     @pytest.fixture
     def refused(self):
         texts = (
@@ -73,10 +82,6 @@ class TestTVM(SearchContract):
             '{"kind": "template", "knobs": {"a": 1}}',
         )
         return [Schedule("tvm", text) for text in texts]
-
-    def expected(self, inputs):
-        x, w, b, s = inputs
-        return [(x @ w) * s + b, b.sum()]
 
     def test_what_the_compiler_refuses_is_an_invalid_schedule(
         self, backend, workload, device, tmp_path
@@ -88,6 +93,30 @@ class TestTVM(SearchContract):
         with pytest.raises(Exception, match="does not apply here") as caught:
             backend.build(workload, Schedule("tvm", text), device, tmp_path / "k.so")
         assert caught.value.exit_status == 2
+
+
+class TestIREE(Compiles):
+    @pytest.fixture
+    def backend(self):
+        return IREEBackend()
+
+    @pytest.fixture
+    def refused(self):
+        tiled = {"pipeline": "DoubleTilingExpert", "distribution": [8, 8, 0]}
+        settings = (
+            {"kind": "iree", "flags": {}, "roots": {"999": tiled}},
+            {"kind": "iree", "flags": {"no-such-flag": "true"}, "roots": {}},
+            {"kind": "iree", "flags": {"iree-opt-level": 3}, "roots": {}},
+            {"kind": "iree", "flags": {}, "roots": {"-1": tiled}},
+            {"kind": "iree", "flags": {}, "roots": {"5": {**tiled, "pipeline": "NoSuch"}}},
+            {"kind": "iree", "flags": {}, "roots": {"5": {**tiled, "no_level": [1]}}},
+            {"kind": "iree", "flags": {}, "roots": {"5": {**tiled, "distribution": [-1]}}},
+            {"kind": "iree"},
+            ["a list"],
+        )
+        texts = ["not JSON", *map(json.dumps, settings)]
+        other = Schedule("tvm", json.dumps({"kind": "default"}))
+        return [*(Schedule("iree", text) for text in texts), other]
 
 
 class TestReplay(SearchContract):
@@ -134,7 +163,7 @@ class TestC(BackendContract):
 
 
 def test_every_registered_backend_is_under_contract():
-    under_contract = {TestTVM: "tvm"}
+    under_contract = {TestIREE: "iree", TestTVM: "tvm"}
     assert set(BACKENDS) == set(under_contract.values())
     for name in BACKENDS:
         assert load(name).name == name

@@ -93,7 +93,7 @@ def test_neighbours_are_more_alike_in_latency_than_strangers(recording):
 def test_building_and_running_replays_the_latency(backend, recording, tmp_path):
     schedule = recording.schedules[5]
     backend.build(recording.workload, schedule, recording.target, tmp_path / "lib")
-    kernel = backend.load(tmp_path / "lib", recording.workload)
+    kernel = backend.load(tmp_path / "lib", recording.workload, recording.target)
     given = np.arange(6.0).reshape(2, 3)
     kernel.prepare([], [given])
     assert kernel.run(10) == pytest.approx(10e-6 * recording.latency_us[5])

@@ -26,12 +26,13 @@ from quality_table import missed_goals, summary, table
 from torch_kernels import TORCH_FUNCTIONS, TorchKernel
 
 from costmodel.backends.base import LoadedKernel
+from costmodel.backends.iree.compiler import compile_workload
+from costmodel.backends.iree.kernel import IREEKernel
 from costmodel.errors import CostModelError
 from costmodel.ir import analyze, read_workload
 from costmodel.measure.check import compare, compute_dtype, reduction_length
 from costmodel.measure.environment import worker_environment
 from costmodel.measure.inputs import poisoned_outputs, random_inputs
-from costmodel.measure.reference import ReferenceKernel, compile_reference
 from costmodel.records import Workload
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,10 +113,10 @@ def _measured(path: Path, folder: Path, args: argparse.Namespace) -> dict[str, A
     details: dict[str, Any] = {}
     if not args.baselines_only:
         tuned, details = _tuned(path, workload, folder, args)
-    compile_reference(workload, folder / "iree.vmfb")
+    compile_workload(workload, folder / "iree.vmfb")
     function = TORCH_FUNCTIONS[path.stem]
     kernels: dict[str, LoadedKernel] = {
-        "iree": ReferenceKernel(folder / "iree.vmfb", workload, threads=args.threads),
+        "iree": IREEKernel(folder / "iree.vmfb", workload, threads=args.threads),
         "torch": TorchKernel(function),
         **tuned,
     }
@@ -154,8 +155,8 @@ def _tuned(
     default = backend.space(workload, target).default()
     backend.build(workload, default, target, untuned)
     loaded = {
-        "untuned": backend.load(untuned, workload),
-        "tuned": backend.load(Path(library), workload),
+        "untuned": backend.load(untuned, workload, target),
+        "tuned": backend.load(Path(library), workload, target),
     }
     return loaded, {"tune": result.to_json()}
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from costmodel.backends.iree.compiler import compile_workload
+from costmodel.backends.iree.kernel import IREEKernel
 from costmodel.errors import UnsupportedError
 from costmodel.ir import analyze, check_tunable, read_workload
 from costmodel.measure.check import compare, compute_dtype, reduction_length
 from costmodel.measure.inputs import random_inputs
-from costmodel.measure.reference import ReferenceKernel, compile_reference
 
 KERNELS = Path(__file__).parents[2] / "kernels"
 TENSOR_KERNELS = sorted(KERNELS.glob("*.mlir"))
@@ -57,9 +58,9 @@ def test_a_tensor_kernel_is_read_can_be_tuned_and_is_of_a_sensible_size(path):
 @pytest.mark.parametrize("path", TENSOR_KERNELS, ids=stem)
 def test_iree_and_pytorch_agree(path, torch_kernels, tmp_path):
     workload = read_workload(path)
-    compile_reference(workload, tmp_path / "kernel.vmfb", timeout_s=120)
+    compile_workload(workload, tmp_path / "kernel.vmfb", timeout_s=120)
     inputs = random_inputs(workload.inputs, seed=0)
-    reference = ReferenceKernel(tmp_path / "kernel.vmfb", workload, threads=1)
+    reference = IREEKernel(tmp_path / "kernel.vmfb", workload, threads=1)
     function = torch_kernels.TORCH_FUNCTIONS[path.stem]
     independent = torch_kernels.TorchKernel(function)
     for kernel in (reference, independent):

@@ -130,7 +130,7 @@ class CBackend:
         if result.returncode:
             raise BackendError(result.stderr)
 
-    def load(self, library: Path, workload: Workload) -> CKernel:
+    def load(self, library: Path, workload: Workload, target: Target) -> CKernel:
         return CKernel(ctypes.CDLL(str(library)))
 
     def describe(self, workload: Workload, item: Schedule, target: Target) -> str:

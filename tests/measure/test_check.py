@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from costmodel.dtypes import NUMPY_DTYPES
 from costmodel.ir.analysis import Analysis, Loop, OpSummary
 from costmodel.measure.check import compare, compute_dtype, reduction_length, tolerance
-from costmodel.measure.inputs import NUMPY_DTYPES, poisoned_outputs
+from costmodel.measure.inputs import poisoned_outputs
 from costmodel.records import TensorType
 
 FLOATS = ["f64", "f32", "f16", "bf16"]

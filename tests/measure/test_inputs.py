@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from costmodel.measure.inputs import NUMPY_DTYPES, poisoned_outputs, random_inputs
+from costmodel.dtypes import NUMPY_DTYPES
+from costmodel.measure.inputs import poisoned_outputs, random_inputs
 from costmodel.records import DTYPE_BYTES, TensorType
 
 

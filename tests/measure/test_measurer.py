@@ -16,7 +16,7 @@ from costmodel.errors import BackendError, MeasureError, UsageError
 from costmodel.measure import measurer as measurer_module
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer
-from costmodel.records import Outcome, Schedule, TimingPolicy, Workload
+from costmodel.records import Outcome, Schedule, Target, TimingPolicy, Workload
 
 Make = Callable[..., Measurer]
 
@@ -246,9 +246,9 @@ def test_compiler_is_loaded_once_and_before_any_thread(c: ModuleType, make_measu
     class Backend(c.CBackend):  # type: ignore[name-defined, misc]
         worker_modules = ("tvm",)
 
-        def load(self, library: Path, workload: Workload) -> object:
+        def load(self, library: Path, workload: Workload, target: Target) -> object:
             assert "tvm" in sys.modules
-            return super().load(library, workload)
+            return super().load(library, workload, target)
 
     measurer = make_measurer(backend=Backend())
     assert [item.error for item in measurer.measure([c.schedule("fast")])] == [""]

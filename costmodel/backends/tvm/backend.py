@@ -60,11 +60,11 @@ class TVMBackend:
             raise BackendError(f"TVM: {_last_line(error)}") from error
         executable.export_library(str(library), fcompile=_link)
 
-    def load(self, library: Path, workload: Workload) -> LoadedKernel:
+    def load(self, library: Path, workload: Workload, target: Target) -> LoadedKernel:
         _import_tvm()
         from costmodel.backends.tvm.kernel import TVMKernel
 
-        return TVMKernel(library)
+        return TVMKernel(library, target.threads)
 
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
         _import_tvm()

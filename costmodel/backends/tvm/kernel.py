@@ -21,9 +21,10 @@ _GIVEN_CORES = -2
 
 
 class TVMKernel:
-    """A library with its buffers; inputs first, then outputs."""
+    """A library with its buffers, inputs first, then outputs; run on ``threads`` threads."""
 
-    def __init__(self, library: Path) -> None:
+    def __init__(self, library: Path, threads: int) -> None:
+        self._threads = threads
         self._call = tvm.runtime.load_module(str(library))["main"]
         self._buffers: list[Any] = []
         self._inputs = 0
@@ -36,7 +37,7 @@ class TVMKernel:
 
     def run(self, number: int) -> float:
         call, buffers = self._call, self._buffers
-        with _on_first_core():
+        with _on_first_core(self._threads):
             start = time.perf_counter()
             for _ in range(number):
                 call(*buffers)
@@ -47,14 +48,14 @@ class TVMKernel:
 
 
 @contextmanager
-def _on_first_core() -> Iterator[None]:
+def _on_first_core(threads: int) -> Iterator[None]:
     """Keep the calling thread, which is the pool's first, off the cores of the others.
 
     Where threads are left to the system, it wakes a worker on the core of its waker as often as
     not, and moves it only after milliseconds: short kernels then take twice their time.
     """
     allowed = os.sched_getaffinity(0)
-    cores = _pool_cores(tuple(sorted(allowed)))
+    cores = _pool_cores(tuple(sorted(allowed)), threads)
     if not cores:
         yield
         return
@@ -66,9 +67,8 @@ def _on_first_core() -> Iterator[None]:
 
 
 @cache
-def _pool_cores(allowed: tuple[int, ...]) -> tuple[int, ...]:
+def _pool_cores(allowed: tuple[int, ...], threads: int) -> tuple[int, ...]:
     """Bind the pool's threads, one a core; empty where they cannot have a core each."""
-    threads = int(os.environ.get("TVM_NUM_THREADS", "0")) or len(allowed)
     if not 1 < threads <= len(allowed):
         return ()
     cores = allowed[:threads]

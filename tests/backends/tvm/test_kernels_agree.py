@@ -12,11 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from costmodel.backends.base import LoadedKernel
+from costmodel.backends.iree.compiler import compile_workload
+from costmodel.backends.iree.kernel import IREEKernel
 from costmodel.backends.tvm.backend import TVMBackend
 from costmodel.ir import analyze, read_workload
 from costmodel.measure.check import compare, compute_dtype, reduction_length
 from costmodel.measure.inputs import poisoned_outputs, random_inputs
-from costmodel.measure.reference import ReferenceKernel, compile_reference
 from costmodel.records import Schedule, Workload
 
 KERNELS = sorted(Path(__file__).parents[3].joinpath("kernels").glob("*.mlir"))
@@ -66,8 +67,8 @@ def schedules(workload: Workload, target: Any) -> list[Schedule]:
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
 def test_a_scheduled_kernel_agrees_with_iree(path, target, tmp_path):
     workload = read_workload(path)
-    compile_reference(workload, tmp_path / "reference.vmfb", timeout_s=120)
-    reference = ReferenceKernel(tmp_path / "reference.vmfb", workload, threads=target.threads)
+    compile_workload(workload, tmp_path / "reference.vmfb", timeout_s=120)
+    reference = IREEKernel(tmp_path / "reference.vmfb", workload, threads=target.threads)
     pairs = inputs_and_results(reference, workload)
     analysis = analyze(workload)
     backend = TVMBackend()
@@ -76,7 +77,7 @@ def test_a_scheduled_kernel_agrees_with_iree(path, target, tmp_path):
     for number, schedule in enumerate(chosen):
         library = tmp_path / f"{number}.so"
         backend.build(workload, schedule, target, library)
-        kernel = backend.load(library, workload)
+        kernel = backend.load(library, workload, target)
         for inputs, expected in pairs:
             result = compare(
                 run(kernel, workload, inputs),

@@ -14,9 +14,9 @@ from tvm import s_tir
 
 from costmodel.backends.tvm.lowering import lower
 from costmodel.backends.tvm.metaschedule import MetaScheduleSpace
+from costmodel.dtypes import NUMPY_DTYPES
 from costmodel.errors import UnsupportedError
 from costmodel.ir import read_text, read_workload
-from costmodel.measure.inputs import NUMPY_DTYPES
 from costmodel.records import TensorType, Workload
 
 KERNELS = sorted(Path(__file__).parents[3].joinpath("kernels").glob("*.mlir"))

@@ -12,12 +12,13 @@ import pytest
 import tvm
 from numpy.typing import NDArray
 
+from costmodel.backends.iree.compiler import compile_workload
+from costmodel.backends.iree.kernel import IREEKernel
 from costmodel.backends.tvm import intrinsics
 from costmodel.backends.tvm.lowering import lower
 from costmodel.ir import read_text
 from costmodel.measure.check import compare
 from costmodel.measure.inputs import poisoned_outputs, random_inputs
-from costmodel.measure.reference import ReferenceKernel, compile_reference
 from costmodel.records import Workload
 
 CASES = sorted(Path(__file__).with_name("lowering_cases").glob("*.mlir"))
@@ -121,8 +122,8 @@ def run_tvm(workload: Workload, inputs: Sequence[NDArray[Any]]) -> list[NDArray[
 
 def run_iree(workload: Workload, inputs: Sequence[NDArray[Any]], folder: Path) -> list[Any]:
     module = folder / "reference.vmfb"
-    compile_reference(workload, module)
-    kernel = ReferenceKernel(module, workload, threads=1)
+    compile_workload(workload, module)
+    kernel = IREEKernel(module, workload, threads=1)
     kernel.prepare(inputs, poisoned_outputs(workload.outputs))
     kernel.run(1)
     return kernel.results()

@@ -1,107 +1,25 @@
-"""IREE as the reference: another compiler's result for the same MLIR, and a fair rival in time."""
+"""A module that IREE compiled, in this process: another compiler's result, and a fair rival."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import os
-import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.backends.iree.device import local_task_device
+from costmodel.dtypes import NUMPY_DTYPES
 from costmodel.errors import BackendError
-from costmodel.measure.inputs import NUMPY_DTYPES
-from costmodel.measure.local_task import local_task_device
 from costmodel.records import TensorType, Workload
 
-__all__ = ["COMPILE_FLAGS", "ReferenceKernel", "compile_reference"]
-
-#: What a user of IREE would pass for this machine. Doubles stay doubles: by default IREE
-#: computes f64 in f32, which would make it a reference for something else.
-COMPILE_FLAGS: tuple[str, ...] = (
-    "--iree-hal-target-device=local",
-    "--iree-hal-local-target-device-backends=llvm-cpu",
-    "--iree-llvmcpu-target-cpu=host",
-    "--iree-input-demote-f64-to-f32=false",
-)
+__all__ = ["IREEKernel"]
 
 
-def compile_reference(
-    workload: Workload, vmfb: Path, *, timeout_s: float = 60.0, flags: Sequence[str] = ()
-) -> None:
-    """Compile the workload's text with IREE for this CPU; ``vmfb`` appears only when complete.
-
-    The compiler runs as a process group of its own, which is killed as a whole after
-    ``timeout_s``: it crashes or runs for minutes on some inputs. ``flags`` are added to
-    COMPILE_FLAGS. Raises BackendError with the compiler's message.
-    """
-    with tempfile.TemporaryDirectory(prefix=f".{vmfb.name}.", dir=vmfb.parent) as scratch:
-        source, module = Path(scratch, "input.mlir"), Path(scratch, "output.vmfb")
-        source.write_text(workload.text, encoding="utf-8")
-        _compile([*COMPILE_FLAGS, *flags, str(source), "-o", str(module)], timeout_s)
-        module.replace(vmfb)
-
-
-def _compile(arguments: Sequence[str], timeout_s: float) -> None:
-    process = subprocess.Popen(
-        [_compiler(), *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        _, diagnostics = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        raise BackendError(f"IREE did not compile the function in {timeout_s:g} s") from None
-    finally:
-        _end(process)
-    if process.returncode == 0:
-        return
-    if process.returncode < 0:
-        name = signal.Signals(-process.returncode).name
-        raise BackendError(f"IREE's compiler crashed ({name})\n{_shortened(diagnostics)}".rstrip())
-    raise BackendError(f"IREE did not compile the function:\n{_shortened(diagnostics)}")
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Kill what is left of the process group (the linker is a child) and reap the compiler."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if process.stderr is not None:
-        process.stderr.close()
-
-
-def _shortened(diagnostics: str, lines: int = 12) -> str:
-    kept = diagnostics.strip().splitlines()
-    return "\n".join(kept[:lines] + (["..."] if len(kept) > lines else []))
-
-
-@cache
-def _compiler() -> str:
-    """The compiler's binary: its console script would outlive a killed parent."""
-    spec = importlib.util.find_spec("iree.compiler")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        binary = Path(folder, "_mlir_libs", "iree-compile")
-        if binary.is_file():
-            return str(binary)
-    raise BackendError("IREE's compiler was not found", hint="pip install iree-base-compiler")
-
-
-class ReferenceKernel:
-    """A module that ``compile_reference`` wrote, ready to run: a LoadedKernel.
+class IREEKernel:
+    """A module that ``compile_workload`` wrote, ready to run: a LoadedKernel.
 
     IREE allocates its results anew for every call, as for any of its users, so ``outputs`` of
     ``prepare`` is not used. Timing covers the call into the virtual machine until the results

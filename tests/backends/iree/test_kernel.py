@@ -8,9 +8,11 @@ import numpy as np
 import psutil
 import pytest
 
+from costmodel.backends.iree.compiler import compile_workload
+from costmodel.backends.iree.kernel import IREEKernel
+from costmodel.dtypes import NUMPY_DTYPES
 from costmodel.errors import BackendError
-from costmodel.measure.inputs import NUMPY_DTYPES, random_inputs
-from costmodel.measure.reference import ReferenceKernel, compile_reference
+from costmodel.measure.inputs import random_inputs
 from costmodel.records import TensorType, Workload
 
 DOUBLE = """func.func @main(%x: {tensor}) -> {tensor} {{
@@ -39,10 +41,10 @@ MIXED = """func.func @main(%x: tensor<4xf64>, %s: f64, %n: i64, %z: tensor<f32>)
 }"""
 
 
-def build(folder: Path, text, inputs, outputs, threads=1) -> ReferenceKernel:
+def build(folder: Path, text, inputs, outputs, threads=1) -> IREEKernel:
     workload = Workload(text, "main", tuple(inputs), tuple(outputs))
-    compile_reference(workload, folder / "k.vmfb", timeout_s=60)
-    return ReferenceKernel(folder / "k.vmfb", workload, threads=threads)
+    compile_workload(workload, folder / "k.vmfb", timeout_s=60)
+    return IREEKernel(folder / "k.vmfb", workload, threads=threads)
 
 
 @pytest.mark.parametrize("dtype", [d for d in NUMPY_DTYPES if d != "i1"])
@@ -108,14 +110,14 @@ def test_results_outlive_later_runs_and_the_kernel(tmp_path):
 WORKERS = """
 import os, pathlib, sys
 import numpy
-from costmodel.measure.reference import ReferenceKernel
+from costmodel.backends.iree.kernel import IREEKernel
 from costmodel.records import TensorType, Workload
 type_ = TensorType((8,), "f32")
 workload = Workload("", "main", (type_,), (type_,))
 os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 kernels = []
 for threads in (1, 2, 2, 3):
-    kernel = ReferenceKernel(pathlib.Path(sys.argv[1]), workload, threads=threads)
+    kernel = IREEKernel(pathlib.Path(sys.argv[1]), workload, threads=threads)
     kernel.prepare([numpy.ones(8, numpy.float32)], [])
     kernel.run(10)
     kernels.append(kernel)
@@ -129,7 +131,7 @@ for threads in (1, 2, 2, 3):
 def test_a_device_has_as_many_workers_as_asked_for_on_the_cores_of_the_process(tmp_path):
     type_ = TensorType((8,), "f32")
     text = DOUBLE.format(tensor="tensor<8xf32>", dtype="f32", add="addf")
-    compile_reference(Workload(text, "main", (type_,), (type_,)), tmp_path / "k.vmfb")
+    compile_workload(Workload(text, "main", (type_,), (type_,)), tmp_path / "k.vmfb")
     command = [sys.executable, "-c", WORKERS, str(tmp_path / "k.vmfb")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -140,7 +142,7 @@ def test_a_device_has_as_many_workers_as_asked_for_on_the_cores_of_the_process(t
 def test_a_rejected_function_is_a_backend_error_with_the_message(tmp_path):
     workload = Workload("func.func @main() { linalg.nothing }", "main", (), ())
     with pytest.raises(BackendError, match="nothing"):
-        compile_reference(workload, tmp_path / "k.vmfb", timeout_s=60)
+        compile_workload(workload, tmp_path / "k.vmfb", timeout_s=60)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -150,7 +152,7 @@ def test_a_time_out_kills_the_compiler_and_leaves_nothing(tmp_path):
     text = f"func.func @main(%v0: f32) -> f32 {{\n{lines}return %v100000 : f32\n}}"
     scalar = (TensorType((), "f32"),)
     with pytest.raises(BackendError, match=r"0\.5 s"):
-        compile_reference(Workload(text, "main", scalar, scalar), tmp_path / "k", timeout_s=0.5)
+        compile_workload(Workload(text, "main", scalar, scalar), tmp_path / "k", timeout_s=0.5)
     assert list(tmp_path.iterdir()) == []
     compilers = [
         child
@@ -163,13 +165,13 @@ def test_a_time_out_kills_the_compiler_and_leaves_nothing(tmp_path):
 def test_a_crash_of_the_compiler_is_a_backend_error(tmp_path):
     text = "module {" * 60_000 + "}" * 60_000
     with pytest.raises(BackendError, match="crashed"):
-        compile_reference(Workload(text, "main", (), ()), tmp_path / "k.vmfb", timeout_s=60)
+        compile_workload(Workload(text, "main", (), ()), tmp_path / "k.vmfb", timeout_s=60)
 
 
 def test_what_is_not_a_module_is_a_backend_error(tmp_path):
     (tmp_path / "bad.vmfb").write_bytes(b"not a module")
     with pytest.raises(BackendError, match=r"bad\.vmfb"):
-        ReferenceKernel(tmp_path / "bad.vmfb", Workload("", "main", (), ()), threads=1)
+        IREEKernel(tmp_path / "bad.vmfb", Workload("", "main", (), ()), threads=1)
 
 
 def test_a_module_of_another_workload_is_refused(tmp_path):
@@ -178,7 +180,7 @@ def test_a_module_of_another_workload_is_refused(tmp_path):
     build(tmp_path, text, [type_], [type_])
     other = Workload(text, "main", (type_, type_), (type_,))
     with pytest.raises(BackendError, match="another workload"):
-        ReferenceKernel(tmp_path / "k.vmfb", other, threads=1)
+        IREEKernel(tmp_path / "k.vmfb", other, threads=1)
 
 
 def test_inputs_of_the_wrong_shape_are_refused(tmp_path):

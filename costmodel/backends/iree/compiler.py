@@ -1,0 +1,113 @@
+"""IREE's compiler, run as its users run it, in a process group of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from costmodel.errors import BackendError
+from costmodel.records import Workload
+
+__all__ = ["COMPILE_FLAGS", "compile_text", "compile_workload", "configured_text"]
+
+#: What a user of IREE would pass for this machine. Doubles stay doubles: by default IREE
+#: computes f64 in f32, which would make it a reference for something else.
+COMPILE_FLAGS: tuple[str, ...] = (
+    "--iree-hal-target-device=local",
+    "--iree-hal-local-target-device-backends=llvm-cpu",
+    "--iree-llvmcpu-target-cpu=host",
+    "--iree-input-demote-f64-to-f32=false",
+)
+
+
+def compile_workload(
+    workload: Workload, vmfb: Path, *, timeout_s: float = 60.0, flags: Sequence[str] = ()
+) -> None:
+    """Compile the workload's text for this CPU by IREE's defaults; see ``compile_text``."""
+    compile_text(workload.text, vmfb, flags=flags, timeout_s=timeout_s)
+
+
+def compile_text(
+    text: str, output: Path, *, flags: Sequence[str] = (), timeout_s: float | None = None
+) -> None:
+    """Compile MLIR for this CPU; ``output`` appears only when it is complete.
+
+    With a time-out the compiler runs as a process group of its own, which is then killed as a
+    whole: it crashes or runs for minutes on some inputs. Without one it stays in the caller's
+    group and ends with that. ``flags`` are added to COMPILE_FLAGS. Raises BackendError with the
+    compiler's message.
+    """
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch:
+        source, result = Path(scratch, "input.mlir"), Path(scratch, "output")
+        source.write_text(text, encoding="utf-8")
+        _run([*COMPILE_FLAGS, *flags, str(source), "-o", str(result)], timeout_s)
+        result.replace(output)
+
+
+def configured_text(text: str, *, flags: Sequence[str] = (), timeout_s: float = 60.0) -> str:
+    """The program as dispatches with the configuration that each is compiled by, with locations.
+
+    Raises BackendError with the compiler's message.
+    """
+    phase = ["--compile-to=executable-configurations", "--mlir-print-debuginfo"]
+    with tempfile.TemporaryDirectory(prefix="costmodel-iree-") as scratch:
+        output = Path(scratch, "configured.mlir")
+        compile_text(text, output, flags=[*flags, *phase], timeout_s=timeout_s)
+        return output.read_text(encoding="utf-8")
+
+
+def _run(arguments: Sequence[str], timeout_s: float | None) -> None:
+    process = subprocess.Popen(
+        [_compiler(), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=timeout_s is not None,
+    )
+    try:
+        _, diagnostics = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise BackendError(f"IREE did not compile the function in {timeout_s:g} s") from None
+    finally:
+        _end(process, group=timeout_s is not None)
+    if process.returncode == 0:
+        return
+    if process.returncode < 0:
+        name = signal.Signals(-process.returncode).name
+        raise BackendError(f"IREE's compiler crashed ({name})\n{_shortened(diagnostics)}".rstrip())
+    raise BackendError(f"IREE did not compile the function:\n{_shortened(diagnostics)}")
+
+
+def _end(process: subprocess.Popen[str], *, group: bool) -> None:
+    """Kill what is left of the compiler (with its linker, a child, in a ``group``) and reap it."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL) if group else process.kill()
+        process.wait()
+    if process.stderr is not None:
+        process.stderr.close()
+
+
+def _shortened(diagnostics: str, lines: int = 12) -> str:
+    kept = diagnostics.strip().splitlines()
+    return "\n".join(kept[:lines] + (["..."] if len(kept) > lines else []))
+
+
+@cache
+def _compiler() -> str:
+    """The compiler's binary: its console script would outlive a killed parent."""
+    spec = importlib.util.find_spec("iree.compiler")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        binary = Path(folder, "_mlir_libs", "iree-compile")
+        if binary.is_file():
+            return str(binary)
+    raise BackendError("IREE's compiler was not found", hint="pip install iree-base-compiler")

@@ -1,0 +1,82 @@
+"""Features of IREE schedules: one row a root operation, flags and tiling by value.
+
+Sizes are logarithms to the base 2, so that a model sees ratios; loops are counted from the
+innermost, since that is the one that vectors run along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log2, prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.backends.iree.flags import FLAGS
+from costmodel.backends.iree.roots import Root
+from costmodel.backends.iree.schedules import LEVELS, PIPELINES, Settings, Tiling
+
+__all__ = ["FEATURE_SET", "features_of"]
+
+FEATURE_SET = "iree-1"
+_LOOPS = 7
+
+
+def features_of(
+    roots: Sequence[Root], settings: Settings, flops: float, size_bytes: float
+) -> NDArray[np.float32]:
+    """Shape (roots, width), float32; one row where there is no root."""
+    shared = [*_flags(settings), log2(1 + flops), log2(1 + size_bytes), float(len(roots))]
+    rows = [shared + _root(root, settings.roots.get(root.place)) for root in roots]
+    if not rows:
+        rows = [shared + [0.0] * _width()]
+    return np.array(rows, dtype=np.float32)
+
+
+def _flags(settings: Settings) -> list[float]:
+    return [
+        float(settings.flags.get(name) == value)
+        for name, values in FLAGS.items()
+        for value in values
+    ]
+
+
+def _root(root: Root, given: Tiling | None) -> list[float]:
+    tiling = given or root.tiling
+    levels = tiling.levels
+    tiles = levels["distribution"]
+    vectors = levels.get("vector_common_parallel", (0,) * len(root.loops))
+    steps = levels.get("vector_reduction", (0,) * len(root.loops))
+    counts = [-(-it.extent // s) for it, s in zip(root.loops, tiles, strict=True) if s]
+    row = [
+        float(given is not None),
+        *(float(tiling.pipeline == name) for name in PIPELINES),
+        _log(prod(loop.extent for loop in root.loops)),
+        _log(prod(counts)),
+        _log(prod(size or 1 for size in tiles)),
+        _log(prod(size or 1 for size in vectors)),
+        _log(prod(size or 1 for size in steps)),
+        _log(root.element_bytes),
+    ]
+    row += _padded([_log(loop.extent) for loop in root.loops])
+    row += _padded([float(loop.kind == "reduction") for loop in root.loops])
+    for name in LEVELS:
+        sizes = levels.get(name, ())
+        row += _padded([_log(size) for size in sizes])
+        # A tile that does not divide its loop leaves a remainder that is not vectorized.
+        rests = [it.extent % size for it, size in zip(root.loops, sizes, strict=False) if size]
+        row.append(float(sum(rest > 0 for rest in rests)))
+    return row
+
+
+def _width() -> int:
+    return 1 + len(PIPELINES) + 6 + 2 * _LOOPS + len(LEVELS) * (_LOOPS + 1)
+
+
+def _padded(values: Sequence[float]) -> list[float]:
+    inner = list(reversed(values))[:_LOOPS]
+    return inner + [-1.0] * (_LOOPS - len(inner))
+
+
+def _log(size: float) -> float:
+    return log2(size) if size > 0 else -1.0

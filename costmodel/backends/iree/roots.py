@@ -1,0 +1,148 @@
+"""Which operations of a workload decide how IREE compiles it, and what it chooses for them.
+
+IREE forms dispatches and gives the tiling of each to one operation, its root. Its choice is read
+from the configured program; operations carry their positions through all passes as locations. An
+operation counts only if a tiling set on it is obeyed: some are rewritten on the way and lose it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from iree.compiler import ir
+
+from costmodel.backends.iree.compiler import configured_text
+from costmodel.backends.iree.schedules import LEVELS, PIPELINES, Settings, Tiling
+from costmodel.errors import BackendError
+from costmodel.ir import parse, walk
+from costmodel.ir.analysis import Loop
+from costmodel.ir.structured import is_structured, iteration_space
+
+__all__ = ["Root", "annotated", "find_roots"]
+
+_PLACE = re.compile(r'"costmodel:(\d+)"')
+_LEVEL = re.compile(r"(\w+) = \[([^\]]*)\]")
+_PIPELINE = re.compile(r"#iree_cpu\.pipeline<(\w+)>")
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root operation: its position in the canonical text, its loops, and IREE's own tiling."""
+
+    place: int
+    name: str
+    loops: tuple[Loop, ...]
+    tiling: Tiling
+    #: Bytes of an element of its result.
+    element_bytes: int
+
+
+def find_roots(text: str) -> tuple[Root, ...]:
+    """The root operations on which a tiling is obeyed, in textual order.
+
+    Runs the compiler's first phases twice. Raises BackendError where they refuse the program.
+    """
+    chosen = _configured(_tagged(text, Settings()))
+    found = [root for root in _structured(text, chosen) if _fits(root)]
+    if not found:
+        return ()
+    changed = {root.place: _halved(root.tiling) for root in found}
+    try:
+        obeyed = _configured(_tagged(text, Settings(roots=changed)))
+    except BackendError:
+        return tuple(root for root in found if _is_obeyed(text, root))
+    return tuple(root for root in found if obeyed.get(root.place) == changed[root.place])
+
+
+def annotated(text: str, settings: Settings) -> str:
+    """The program with ``compilation_info`` on the operations that the settings tile.
+
+    Raises BackendError for a position where no structured operation stands.
+    """
+    module = parse.parse_trusted(text)
+    _annotate(module, settings)
+    return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))
+
+
+def _tagged(text: str, settings: Settings) -> str:
+    """As ``annotated``, every operation at a location that names its position."""
+    module = parse.parse_trusted(text)
+    _annotate(module, settings)
+    with module.context:
+        for place, op in enumerate(walk.operations(module.operation)):
+            op.operation.location = ir.Location.name(f"costmodel:{place}")
+    return str(module.operation.get_asm(enable_debug_info=True, large_elements_limit=None))
+
+
+def _annotate(module: ir.Module, settings: Settings) -> None:
+    ops = list(walk.operations(module.operation)) if settings.roots else []
+    with module.context:
+        for place, tiling in settings.roots.items():
+            if place >= len(ops) or not is_structured(ops[place]):
+                raise BackendError(f"operation {place} is none that can be tiled")
+            ops[place].attributes["compilation_info"] = ir.Attribute.parse(tiling.attribute())
+
+
+def _configured(tagged: str) -> dict[int, Tiling]:
+    """The tiling of each dispatch's root, by position."""
+    found: dict[int, Tiling] = {}
+    module = parse.parse_trusted(configured_text(tagged))
+    pipeline = ""
+    for op in walk.operations(module.operation):
+        if "translation_info" in op.attributes:
+            named = _PIPELINE.search(str(op.attributes["translation_info"]))
+            pipeline = named[1] if named else ""
+        if "lowering_config" not in op.attributes:
+            continue
+        place = _PLACE.search(str(op.operation.location))
+        levels = dict(_levels(str(op.attributes["lowering_config"])))
+        if place is not None and "distribution" in levels:
+            found[int(place[1])] = Tiling(pipeline, levels)
+    return found
+
+
+def _levels(text: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Sizes by level; a scalable size, ``[16]``, is one that this backend leaves alone."""
+    written = dict(_LEVEL.findall(text))
+    for name in LEVELS:
+        sizes = written.get(name)
+        if sizes is not None and all(part.strip().isdecimal() for part in sizes.split(",")):
+            yield name, tuple(map(int, sizes.split(",")))
+
+
+def _structured(text: str, chosen: Mapping[int, Tiling]) -> Iterator[Root]:
+    module = parse.parse_trusted(text)
+    for place, op in enumerate(walk.operations(module.operation)):
+        if place in chosen and is_structured(op) and len(op.results) == 1:
+            bits = getattr(op.results[0].type.element_type, "width", 8)
+            size = max(1, bits // 8)
+            loops = iteration_space(op)
+            yield Root(place, op.operation.name, loops, chosen[place], size)
+
+
+def _fits(root: Root) -> bool:
+    """Whether IREE tiled the operation's own loops: dimensions may have been folded or swapped."""
+    levels = root.tiling.levels
+    return root.tiling.pipeline in PIPELINES and all(
+        len(sizes) == len(root.loops) for sizes in levels.values()
+    )
+
+
+def _halved(tiling: Tiling) -> Tiling:
+    """A legal tiling that differs from IREE's own."""
+    sizes = tiling.levels["distribution"]
+    halves = tuple(size // 2 if size > 1 and size % 2 == 0 else size for size in sizes)
+    if halves == sizes:
+        halves = tuple(1 if size > 1 else size for size in sizes)
+    return Tiling(tiling.pipeline, {**tiling.levels, "distribution": halves})
+
+
+def _is_obeyed(text: str, root: Root) -> bool:
+    changed = _halved(root.tiling)
+    try:
+        found = _configured(_tagged(text, Settings(roots={root.place: changed})))
+    except BackendError:
+        return False
+    return found.get(root.place) == changed

@@ -1,0 +1,124 @@
+"""Schedules of the IREE backend as JSON: flags of the compiler, and the tiling of root operations.
+
+``{"kind": "default"}`` is IREE as it comes. ``{"kind": "iree", "flags": {...}, "roots": {...}}``
+names flags by what follows ``--`` and root operations by their position in the canonical text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from costmodel.errors import UsageError
+from costmodel.records import Schedule
+
+__all__ = ["LEVELS", "PIPELINES", "Settings", "Tiling", "default_schedule", "parse_schedule"]
+
+NAME = "iree"
+#: Levels of ``#iree_cpu.lowering_config``, outermost first.
+LEVELS = (
+    "distribution",
+    "cache_parallel",
+    "cache_reduction",
+    "vector_common_parallel",
+    "vector_reduction",
+    "vector_inner_parallel",
+)
+#: Pipelines of IREE's CPU backend that take these levels.
+PIPELINES = ("DoubleTilingExpert", "ConvTileAndDecomposeExpert", "BufferOpsTileAndVectorize")
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tile sizes by level, one a loop (0: the loop is not tiled), and the pipeline they go to."""
+
+    pipeline: str
+    levels: Mapping[str, tuple[int, ...]]
+
+    def attribute(self) -> str:
+        """The ``compilation_info`` that says this."""
+        levels = ", ".join(f"{name} = {list(sizes)}" for name, sizes in self.levels.items())
+        return (
+            f"#iree_codegen.compilation_info<lowering_config = #iree_cpu.lowering_config<{levels}>,"
+            f" translation_info = #iree_codegen.translation_info<pipeline ="
+            f" #iree_cpu.pipeline<{self.pipeline}>>>"
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a schedule decides."""
+
+    flags: Mapping[str, str] = field(default_factory=dict)
+    roots: Mapping[int, Tiling] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The flags as they are passed to the compiler."""
+        return [f"--{name}={value}" for name, value in sorted(self.flags.items())]
+
+    def schedule(self) -> Schedule:
+        """Equal settings make equal texts."""
+        if not self.flags and not self.roots:
+            return default_schedule()
+        roots = {
+            str(place): {"pipeline": tiling.pipeline}
+            | {name: list(tiling.levels[name]) for name in LEVELS if name in tiling.levels}
+            for place, tiling in sorted(self.roots.items())
+        }
+        flags = dict(sorted(self.flags.items()))
+        return Schedule(NAME, json.dumps({"kind": "iree", "flags": flags, "roots": roots}))
+
+
+def default_schedule() -> Schedule:
+    """IREE's own choices."""
+    return Schedule(NAME, json.dumps({"kind": "default"}))
+
+
+def parse_schedule(schedule: Schedule) -> Settings:
+    """Read a schedule without trust: stores are shared, and flags reach a compiler.
+
+    Raises UsageError for what is no schedule of this backend. Which flags and operations there
+    are is the space's to say.
+    """
+    if schedule.backend != NAME:
+        raise _refused(f"is one of the backend {schedule.backend!r}")
+    try:
+        data = json.loads(schedule.text)
+    except (ValueError, RecursionError) as error:
+        raise _refused(f"is not JSON: {error}") from None
+    if data == {"kind": "default"}:
+        return Settings()
+    if not isinstance(data, dict) or set(data) != {"kind", "flags", "roots"}:
+        raise _refused("has not the fields kind, flags and roots")
+    flags, roots = data["flags"], data["roots"]
+    if data["kind"] != "iree" or not isinstance(flags, dict) or not isinstance(roots, dict):
+        raise _refused("is of another kind")
+    if not all(isinstance(value, str) for value in flags.values()):
+        raise _refused("has a flag whose value is no text")
+    return Settings(flags, {_place(key): _tiling(value) for key, value in roots.items()})
+
+
+def _place(key: str) -> int:
+    if not key.isdecimal():
+        raise _refused(f"names an operation {key!r}")
+    return int(key)
+
+
+def _tiling(value: Any) -> Tiling:
+    if not isinstance(value, dict) or value.get("pipeline") not in PIPELINES:
+        raise _refused("tiles an operation by an unknown pipeline")
+    levels = {name: sizes for name, sizes in value.items() if name != "pipeline"}
+    for name, sizes in levels.items():
+        if name not in LEVELS:
+            raise _refused(f"has tile sizes of a level {name!r}")
+        if not isinstance(sizes, list) or not all(type(n) is int and n >= 0 for n in sizes):
+            raise _refused(f"has tile sizes that are no list of numbers: {name}")
+    ordered = {name: tuple(levels[name]) for name in LEVELS if name in levels}
+    return Tiling(value["pipeline"], ordered)
+
+
+def _refused(what: str) -> UsageError:
+    return UsageError(f"the schedule {what}")

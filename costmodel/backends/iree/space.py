@@ -1,0 +1,152 @@
+"""IREE's schedules of a workload: flags of the compiler, and tilings of the root operations."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import cached_property
+
+from costmodel.backends.base import Features
+from costmodel.backends.iree.features import FEATURE_SET, features_of
+from costmodel.backends.iree.flags import flag_options, presets, roots_stay
+from costmodel.backends.iree.roots import Root, find_roots
+from costmodel.backends.iree.schedules import Settings, Tiling, default_schedule, parse_schedule
+from costmodel.backends.iree.tilings import (
+    guessed_tilings,
+    mutated_tiling,
+    random_tiling,
+    valid_tiling,
+)
+from costmodel.errors import UsageError
+from costmodel.ir import Analysis, analyze
+from costmodel.records import Schedule, Target, Workload
+
+__all__ = ["IREESpace"]
+
+#: How likely a flag is passed, and a root tiled anew, in a random schedule.
+_FLAG_SHARE, _ROOT_SHARE = 0.15, 0.8
+#: Draws in a row without a new schedule after which a space counts as drawn out.
+_MISSES = 48
+
+
+class IREESpace:
+    """Implements ``SearchSpace``."""
+
+    def __init__(self, workload: Workload, target: Target) -> None:
+        self._workload = workload
+        self._options = flag_options(workload.text, target)
+        self._vector_bytes = target.vector_bytes or 16
+
+    @property
+    def feature_set(self) -> str:
+        return FEATURE_SET
+
+    @cached_property
+    def roots(self) -> tuple[Root, ...]:
+        """The operations that can be tiled; the compiler is asked once."""
+        return find_roots(self._workload.text)
+
+    @cached_property
+    def _by_place(self) -> dict[int, Root]:
+        return {root.place: root for root in self.roots}
+
+    def default(self) -> Schedule:
+        return default_schedule()
+
+    def guesses(self) -> list[Schedule]:
+        """Known sets of flags and, root by root, what an expert would try, taken in turns."""
+        by_flags = [Settings(flags=flags) for flags in presets(self._options)]
+        columns = [guessed_tilings(root, self._vector_bytes) for root in self.roots]
+        by_tiles = [
+            Settings(
+                roots={
+                    r.place: c[i] for r, c in zip(self.roots, columns, strict=True) if i < len(c)
+                }
+            )
+            for i in range(max(map(len, columns), default=0))
+        ]
+        turns: list[Settings] = []
+        for place in range(max(len(by_flags), len(by_tiles))):
+            turns += by_flags[place : place + 1] + by_tiles[place : place + 1]
+        made = {schedule.hash: schedule for one in turns if (schedule := one.schedule())}
+        return list(made.values())
+
+    def sample(self, count: int, rng: random.Random) -> list[Schedule]:
+        """Up to ``count`` schedules, each once; fewer where many draws give nothing new."""
+        found: dict[str, Schedule] = {}
+        misses = 0
+        while len(found) < count and misses < _MISSES:
+            schedule = self._random(rng).schedule()
+            misses = misses + 1 if schedule.hash in found else 0
+            found.setdefault(schedule.hash, schedule)
+        return list(found.values())
+
+    def mutate(self, schedule: Schedule, rng: random.Random) -> Schedule | None:
+        settings = parse_schedule(schedule)
+        change_flag = not self.roots or rng.random() < 0.3
+        other = self._other_flag(settings, rng) if change_flag else self._other_root(settings, rng)
+        child = None if other is None else other.schedule()
+        return None if child is None or child.hash == schedule.hash else child
+
+    def accepts(self, schedule: Schedule) -> bool:
+        try:
+            settings = parse_schedule(schedule)
+        except UsageError:
+            return False
+        flags_known = all(v in self._options.get(name, ()) for name, v in settings.flags.items())
+        return flags_known and all(
+            place in self._by_place
+            and valid_tiling(self._by_place[place], tiling, self._vector_bytes)
+            for place, tiling in settings.roots.items()
+        )
+
+    def features(self, schedules: Sequence[Schedule]) -> list[Features]:
+        analysis = self._analysis
+        found = []
+        for schedule in schedules:
+            if not self.accepts(schedule):
+                raise UsageError(f"not a schedule of this workload: {schedule.text[:200]}")
+            settings = parse_schedule(schedule)
+            found.append(features_of(self.roots, settings, analysis.flops, analysis.bytes))
+        return found
+
+    @cached_property
+    def _analysis(self) -> Analysis:
+        return analyze(self._workload)
+
+    def _random(self, rng: random.Random) -> Settings:
+        flags = {
+            name: rng.choice(values)
+            for name, values in self._options.items()
+            if rng.random() < _FLAG_SHARE
+        }
+        roots: dict[int, Tiling] = {}
+        if roots_stay(flags):
+            for root in self.roots:
+                if rng.random() < _ROOT_SHARE:
+                    roots[root.place] = random_tiling(root, self._vector_bytes, rng)
+        return Settings(flags, roots)
+
+    def _other_flag(self, settings: Settings, rng: random.Random) -> Settings | None:
+        if not self._options:
+            return None
+        name = rng.choice(list(self._options))
+        flags = dict(settings.flags)
+        if name in flags and rng.random() < 0.5:
+            del flags[name]
+        else:
+            flags[name] = rng.choice(self._options[name])
+        return Settings(flags, settings.roots if roots_stay(flags) else {})
+
+    def _other_root(self, settings: Settings, rng: random.Random) -> Settings | None:
+        """One root's tiling changed, or given up for IREE's own."""
+        if not roots_stay(settings.flags):
+            return self._other_flag(settings, rng)
+        root = rng.choice(self.roots)
+        roots = dict(settings.roots)
+        if root.place in roots and rng.random() < 0.1:
+            del roots[root.place]
+            return Settings(settings.flags, roots)
+        now = roots.get(root.place, root.tiling)
+        tiling = mutated_tiling(root, now, self._vector_bytes, rng)
+        return None if tiling is None else Settings(settings.flags, roots | {root.place: tiling})
