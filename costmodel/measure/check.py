@@ -26,9 +26,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.dtypes import NUMPY_DTYPES
+from costmodel.errors import BackendError
 from costmodel.ir.analysis import Analysis
 
-__all__ = ["CheckResult", "compare", "compute_dtype", "reduction_length", "tolerance"]
+__all__ = [
+    "CheckResult",
+    "WrongResultError",
+    "compare",
+    "compute_dtype",
+    "reduction_length",
+    "tolerance",
+]
 
 _UNIT_ROUNDOFF: Mapping[str, float] = {
     "f64": 2.0**-53,
@@ -40,6 +48,10 @@ _FLOOR_IN_ROUNDOFFS: Mapping[str, float] = {"f64": 256.0, "f32": 256.0, "f16": 8
 _GROWTH = 4.0
 _CEILING = 0.05
 _MLIR_NAMES = {dtype: name for name, dtype in NUMPY_DTYPES.items()}
+
+
+class WrongResultError(BackendError):
+    """A kernel computes something else than the reference."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.errors import CostModelError, InputError
+from costmodel.measure.check import WrongResultError
 from costmodel.records import Outcome
 
 __all__ = ["Death", "Failure", "describe_exception", "explain_death", "kernel_oom_kills"]
@@ -33,6 +34,7 @@ class Failure:
     """
 
     message: str
+    wrong_result: bool = False
     bad_input: bool = False
     out_of_memory: bool = False
     disk_full: bool = False
@@ -71,6 +73,7 @@ def describe_exception(error: BaseException) -> Failure:
     )
     return Failure(
         clip(text),
+        wrong_result=isinstance(error, WrongResultError),
         bad_input=isinstance(error, InputError),
         out_of_memory=any(isinstance(link, MemoryError) for link in chain)
         or _allocation_failed(text),

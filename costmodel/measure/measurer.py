@@ -142,6 +142,18 @@ class Measurer:
                 raise BackendError(f"{error.outcome}: {error.message}") from error
         return path
 
+    def verify(self, schedule: Schedule) -> None:
+        """Check the results of a schedule's library on several inputs, as ``compare`` does.
+
+        Raises BackendError if it cannot be built, does not survive or is wrong.
+        """
+        self.prepare_reference()
+        stage = Stage("loading", tasks.LOAD_S)
+        try:
+            self._team.call(tasks.verify, (self.library(schedule),), stage)
+        except TaskError as error:
+            raise BackendError(f"{error.outcome}: {error.message}") from error
+
     def compare(
         self, schedules: Sequence[Schedule], *, rounds: int, include_reference: bool = True
     ) -> Comparison:

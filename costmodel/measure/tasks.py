@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.backends.base import Backend, LoadedKernel
-from costmodel.measure.check import compare
+from costmodel.measure.check import CheckResult, WrongResultError, compare
 from costmodel.measure.inputs import poisoned_outputs, random_inputs
 from costmodel.measure.timing import calibrate, time_kernel
 from costmodel.measure.worker import Report, Stage
@@ -32,7 +32,11 @@ __all__ = [
     "interleave",
     "measure",
     "save_expected",
+    "verify",
 ]
+
+#: Random inputs that a finalist's and a winner's results are checked on; other candidates' on one.
+CHECKS = 3
 
 #: A kernel's threads keep spinning for more work for a millisecond or two after a run; before
 #: another kernel is timed they have to have gone to sleep.
@@ -59,7 +63,11 @@ class Context:
 
     @cached_property
     def inputs(self) -> list[NDArray[Any]]:
-        return random_inputs(self.workload.inputs, self.seed, positive=self.positive)
+        return self.inputs_of(0)
+
+    def inputs_of(self, number: int) -> list[NDArray[Any]]:
+        """The ``number``-th of CHECKS random inputs."""
+        return random_inputs(self.workload.inputs, self.seed + number, positive=self.positive)
 
     @cached_property
     def poison(self) -> list[NDArray[Any]]:
@@ -67,14 +75,20 @@ class Context:
 
     @cached_property
     def expected(self) -> list[NDArray[Any]]:
-        """The reference's outputs; stored as bytes, since .npy has no bf16."""
+        return self.expected_of(0)
+
+    def expected_of(self, number: int) -> list[NDArray[Any]]:
+        """The reference's outputs for those inputs; stored as bytes, since .npy has no bf16."""
         return [
-            np.load(self.expected_path(index)).view(like.dtype).reshape(like.shape)
+            np.load(self.expected_path(number, index)).view(like.dtype).reshape(like.shape)
             for index, like in enumerate(self.poison)
         ]
 
-    def expected_path(self, index: int) -> Path:
-        return self.directory / f"expected{index}.npy"
+    def expected_path(self, number: int, index: int) -> Path:
+        return self.directory / f"expected{number}-{index}.npy"
+
+    def check(self, results: list[NDArray[Any]], expected: list[NDArray[Any]]) -> CheckResult:
+        return compare(results, expected, reduction_length=self.reduction_length, dtype=self.dtype)
 
     @property
     def reference_path(self) -> Path:
@@ -123,19 +137,23 @@ def default_schedule(context: Context, report: Report) -> Schedule:
 
 
 def save_expected(context: Context, report: Report, source: Contestant) -> bool:
-    """Run the reference once and keep its outputs for the checks to come.
+    """Run the reference on CHECKS inputs and keep its outputs for the checks to come.
 
     False where an output is mostly NaN or infinite, so that little could be checked with it.
     """
     kernel = _load(context, source)
     report(Stage("running the reference", context.policy.run_timeout_s))
-    kernel.prepare(context.inputs, context.poison)
-    kernel.run(1)
-    results = kernel.results()
-    for index, array in enumerate(results):
-        flat = np.ascontiguousarray(array).reshape(-1)
-        np.save(context.expected_path(index), flat.view(np.uint8), allow_pickle=False)
-    return all(_is_mostly_finite(array) for array in results)
+    finite = True
+    for number in range(CHECKS):
+        kernel.prepare(context.inputs_of(number), context.poison)
+        kernel.run(1)
+        results = kernel.results()
+        for index, array in enumerate(results):
+            flat = np.ascontiguousarray(array).reshape(-1)
+            path = context.expected_path(number, index)
+            np.save(path, flat.view(np.uint8), allow_pickle=False)
+        finite = finite and all(_is_mostly_finite(array) for array in results)
+    return finite
 
 
 def _is_mostly_finite(array: NDArray[Any]) -> bool:
@@ -152,12 +170,7 @@ def measure(context: Context, report: Report, library: Path, give_up_above_us: f
     kernel.prepare(context.inputs, context.poison)
     report(Stage("the checked run", policy.run_timeout_s))
     first_us = kernel.run(1) * 1e6
-    check = compare(
-        kernel.results(),
-        context.expected,
-        reduction_length=context.reduction_length,
-        dtype=context.dtype,
-    )
+    check = context.check(kernel.results(), context.expected)
     if not check.ok:
         return Timed((), 1, False, first_us, check.max_error, check.message)
     report(Stage("timing", policy.run_timeout_s + policy.budget_s))
@@ -167,18 +180,36 @@ def measure(context: Context, report: Report, library: Path, give_up_above_us: f
     return Timed(timing.samples_us, timing.number, timing.gave_up, first_us, check.max_error)
 
 
+def verify(context: Context, report: Report, library: Path) -> None:
+    """Raises WrongResultError unless a library agrees with the reference on CHECKS inputs."""
+    _verify(context, report, context.backend.load(library, context.workload, context.target))
+
+
+def _verify(context: Context, report: Report, kernel: LoadedKernel, item: int = 0) -> None:
+    for number in range(CHECKS):
+        kernel.prepare(context.inputs_of(number), context.poison)
+        report(Stage("the checked run", context.policy.run_timeout_s, item))
+        kernel.run(1)
+        check = context.check(kernel.results(), context.expected_of(number))
+        if not check.ok:
+            raise WrongResultError(check.message)
+
+
 def interleave(
     context: Context, report: Report, contestants: Sequence[Contestant], rounds: int
 ) -> list[list[float]]:
     """Time kernels in turns, in a new random order each round; samples in microseconds a run.
 
-    Stages carry the contestant's position, so that a crash has a culprit.
+    Each is checked on CHECKS inputs before: it may be known from a store that others share. Raises
+    WrongResultError for one that does not agree with the reference. Stages carry the contestant's position, so that a crash has a culprit.
     """
     policy = context.policy
     kernels = []
     for index, contestant in enumerate(contestants):
         report(Stage("loading", LOAD_S, index))
         kernel = _load(context, contestant)
+        if not contestant.is_reference:
+            _verify(context, report, kernel, index)
         kernel.prepare(context.inputs, context.poison)
         kernels.append(kernel)
     numbers = []

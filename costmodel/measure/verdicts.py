@@ -49,6 +49,8 @@ def _explain_failure(reply: Failed, building: bool, folder: Path) -> tuple[Outco
         )
     if failure.out_of_memory:
         return Outcome.OUT_OF_MEMORY, failure.message
+    if failure.wrong_result:
+        return Outcome.WRONG_RESULT, failure.message
     if not building:
         return Outcome.RUN_ERROR, failure.message
     outcome = Outcome.INVALID_SCHEDULE if failure.bad_input else Outcome.BUILD_ERROR

@@ -81,6 +81,9 @@ BODIES: Mapping[str, str] = {
     "allocate": "while (malloc(8 << 20)); perror(\"malloc\"); abort();",
     "touch": "for (;;) memset(malloc(8 << 20), 1, 8 << 20);",
     "wrong": "matmul(a, b, c); c[5 * N + 7] += 1.0f;",
+    # Right on the inputs that come first, wrong on any other.
+    "moody": "static float first; if (runs == 1) first = a[0];"
+    " matmul(a, b, c); if (a[0] != first) c[3] += 1.0f;",
     "unwritten": "(void)a; (void)b; (void)c;",
     "late_segfault": "matmul(a, b, c); if (runs > 2) *(volatile int *)8 = 1;",
     "damage": "matmul(a, b, c); if (runs > 2) setenv(\"DAMAGED\", \"1\", 1);",

@@ -263,3 +263,20 @@ def test_module_that_cannot_be_loaded_is_named(c: ModuleType, make_measurer: Mak
 
     with pytest.raises(MeasureError, match="no_such_module_anywhere"):
         make_measurer(backend=Backend()).prepare_reference()
+
+
+def test_finalists_and_winners_are_checked_on_several_inputs(
+    c: ModuleType, make_measurer: Make
+) -> None:
+    """A schedule may come from a store that others share, and one input does not show all."""
+    measurer = make_measurer()
+    good, moody, wrong = (c.schedule(kind) for kind in ("fast", "moody", "wrong"))
+    (measured,) = measurer.measure([moody])
+    assert measured.ok
+    comparison = measurer.compare([good, moody, wrong], rounds=3)
+    assert set(comparison.samples_us) == {good.hash}
+    for schedule in (moody, wrong):
+        assert "wrong_result" in comparison.failed[schedule.hash]
+        with pytest.raises(BackendError, match="wrong_result"):
+            measurer.verify(schedule)
+    measurer.verify(good)
