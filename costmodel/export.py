@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from costmodel.errors import CostModelError
 from costmodel.records import Schedule
 from costmodel.report import write_bytes, write_text
 from costmodel.session import Session
@@ -15,7 +16,7 @@ __all__ = ["export_winner"]
 
 #: Raised when a key of the schedule file changes its meaning or goes away.
 FORMAT = 1
-LIBRARY, SCHEDULE, PROGRAM = "kernel.so", "schedule.json", "kernel.tir.py"
+SCHEDULE = "schedule.json"
 
 
 def export_winner(
@@ -36,10 +37,16 @@ def export_winner(
         else:
             artifacts[name] = str(path)
 
-    write("library", out / LIBRARY, library.read_bytes())
+    backend, workload, target = session.backend, session.workload, session.target
+    names = backend.file_names
+    write("library", out / names["library"], library.read_bytes())
     write("schedule", out / SCHEDULE, json.dumps(_schedule_file(session, schedule), indent=1))
-    program = session.backend.describe(session.workload, schedule, session.target)
-    write("ir", out / PROGRAM, program)
+    try:
+        write("ir", out / names["ir"], backend.describe(workload, schedule, target))
+        for artifact, (name, text) in backend.companions(workload, schedule, target).items():
+            write(artifact, out / name, text)
+    except CostModelError as error:  # the library is what counts, and it is there
+        problems.append(f"the winner could not be described: {error.message}")
     return artifacts, problems
 
 

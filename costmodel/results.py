@@ -137,7 +137,6 @@ class TuneResult:
     flops: float = 0.0
     bytes: int = 0
     store: str | None = None
-    snippet: str | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()  # files that could not be written, and why
     inputs: tuple[TensorType, ...] = ()
@@ -145,6 +144,11 @@ class TuneResult:
     environment: Mapping[str, Any] = field(default_factory=dict)
     target_facts: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[TrialRecord, ...] = ()
+
+    @property
+    def snippet(self) -> str | None:
+        """Path of the program that loads the library and calls it."""
+        return self.artifacts.get("snippet")
 
     def to_json(self) -> dict[str, Any]:
         """The contract for scripts: these keys, no more and no fewer."""

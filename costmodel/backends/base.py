@@ -83,6 +83,20 @@ class Backend(Protocol):
         """The scheduled program as text, for the user (TensorIR text for TVM)."""
         ...
 
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        """What an exported ``library`` and the ``ir`` that ``describe`` gives are called."""
+        ...
+
+    def companions(
+        self, workload: Workload, schedule: Schedule, target: Target
+    ) -> Mapping[str, tuple[str, str]]:
+        """File name and text of what goes beside an exported library, by artifact.
+
+        The ``snippet`` is a program that loads the library and calls it.
+        """
+        ...
+
 
 class LoadedKernel(Protocol):
     """A compiled candidate in the measuring worker's process."""

@@ -224,6 +224,16 @@ class ReplayBackend:
         """A kernel that takes no time and claims the recorded one."""
         return ReplayKernel(float(json.loads(library.read_text(encoding="utf-8"))["latency_us"]))
 
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        return {"library": "kernel.json", "ir": "kernel.txt"}
+
+    def companions(
+        self, workload: Workload, schedule: Schedule, target: Target
+    ) -> Mapping[str, tuple[str, str]]:
+        """Nothing: there is no kernel that one could call."""
+        return {}
+
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
         """The schedule's text and its recorded latency."""
         return f"{schedule.text}\n{self.space(workload, target).latency_us(schedule)} us\n"

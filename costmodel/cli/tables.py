@@ -31,8 +31,8 @@ def print_tune(result: TuneResult) -> None:
     if result.reference_us is not None:
         rows.insert(3, (result.reference or "reference", latency(result.reference_us)))
     _print_rows(console, rows)
-    files = {**result.artifacts, "snippet": result.snippet}
-    _print_rows(console, [(name, path) for name, path in files.items() if path is not None])
+    files = [(name, path) for name, path in result.artifacts.items() if path is not None]
+    _print_rows(console, files)
     for note in result.notes:
         console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
 

@@ -201,7 +201,8 @@ def interleave(
     """Time kernels in turns, in a new random order each round; samples in microseconds a run.
 
     Each is checked on CHECKS inputs before: it may be known from a store that others share. Raises
-    WrongResultError for one that does not agree with the reference. Stages carry the contestant's position, so that a crash has a culprit.
+    WrongResultError for one that does not agree with the reference. Stages carry the contestant's
+    position, so that a crash has a culprit.
     """
     policy = context.policy
     kernels = []

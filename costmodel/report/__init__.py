@@ -1,4 +1,4 @@
-"""The files that a tuning run leaves behind: report, plot, and a snippet that runs the kernel."""
+"""The files that a tuning run leaves behind: the report and a picture of the search."""
 
 from costmodel.report.files import output_directory, prepare_out, write_bytes, write_text
 from costmodel.report.summary import ranking_quality, report_json

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from costmodel.report.files import write_bytes, write_text
-from costmodel.report.snippet import tvm_snippet
 from costmodel.report.summary import report_json
 from costmodel.results import TuneResult
 
@@ -16,18 +15,16 @@ __all__ = ["write_report"]
 
 PLOT = "search.png"
 REPORT = "report.json"
-SNIPPET = "run_kernel.py"
 
 
 def write_report(result: TuneResult, out: Path) -> TuneResult:
-    """Write plot, snippet and ``report.json`` into the directory ``out``.
+    """Write plot and ``report.json`` into the directory ``out``.
 
-    Returns ``result`` with their paths in ``artifacts`` and ``snippet``. A file that could not be
+    Returns ``result`` with their paths in ``artifacts``. A file that could not be
     written (the disk is full) is left out and named in ``problems``: hours of measuring must not
     be lost over a picture. Files of an earlier run are replaced whole or left as they were.
     """
     result = _artifact(result, "plot", out / PLOT, lambda path: _write_plot(path, result))
-    result = _write_snippet(result, out / SNIPPET)
     # The report names its own path, so that it is the same object as the one that is printed.
     final = _with_artifact(result, "report", str(out / REPORT))
     text = json.dumps(report_json(final), indent=1, allow_nan=False) + "\n"
@@ -57,17 +54,3 @@ def _write_plot(path: Path, result: TuneResult) -> None:
     from costmodel.report.plot import search_plot  # matplotlib takes a second to import
 
     write_bytes(path, search_plot(result))
-
-
-def _write_snippet(result: TuneResult, path: Path) -> TuneResult:
-    """Only with a library to load, and only for a backend whose libraries TVM's runtime loads."""
-    library = result.artifacts.get("library")
-    if library is None or result.backend != "tvm":
-        return result
-    threads = int(result.target_facts.get("threads", 1))
-    text = tvm_snippet(result.function, Path(library).name, result.inputs, result.outputs, threads)
-    try:
-        write_text(path, text)
-    except OSError as error:
-        return _with_problem(result, path, error)
-    return replace(result, snippet=str(path))

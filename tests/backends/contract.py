@@ -83,6 +83,15 @@ class BackendContract:
         assert text.strip()
         assert text == backend.describe(workload, schedule, device)
 
+    def test_exported_files_have_names_of_their_own(self, backend, workload, device, schedule):
+        names = dict(backend.file_names)
+        assert set(names) == {"library", "ir"}
+        companions = backend.companions(workload, schedule, device)
+        files = [*names.values(), *(name for name, _ in companions.values())]
+        assert len(set(files)) == len(files)
+        assert all("/" not in name for name in files)
+        assert all(text.strip() for _, text in companions.values())
+
     def test_building_writes_the_library_and_nothing_else(
         self, backend, workload, device, schedule, tmp_path
     ):

@@ -136,6 +136,13 @@ class CBackend:
     def load(self, library: Path, workload: Workload, target: Target) -> CKernel:
         return CKernel(ctypes.CDLL(str(library)))
 
+    @property
+    def file_names(self) -> dict[str, str]:
+        return {"library": "kernel.so", "ir": "kernel.c"}
+
+    def companions(self, workload: Workload, item: Schedule, target: Target) -> dict[str, Any]:
+        return {}
+
     def describe(self, workload: Workload, item: Schedule, target: Target) -> str:
         return BODIES[kind_of(item)]
 

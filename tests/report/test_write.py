@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from costmodel.report import ranking_quality, report_json, write_report
-from costmodel.results import ARTIFACTS
 
 
 def test_report_says_what_is_printed_and_more(make_result, tmp_path: Path) -> None:
@@ -27,16 +26,6 @@ def test_report_says_what_is_printed_and_more(make_result, tmp_path: Path) -> No
     assert 0 < report["ranking_spearman"] <= 1
 
 
-def test_writes_the_snippet_only_beside_a_library(make_result, tmp_path: Path) -> None:
-    without = write_report(make_result(), tmp_path)
-    assert without.snippet is None
-    assert not (tmp_path / "run_kernel.py").exists()
-    library = {"library": str(tmp_path / "kernel.so")}
-    written = write_report(make_result(artifacts=library), tmp_path)
-    assert written.snippet == str(tmp_path / "run_kernel.py")
-    assert set(written.artifacts) <= set(ARTIFACTS)
-
-
 def test_numbers_that_are_not_known_are_null(make_result, tmp_path: Path) -> None:
     unknown = make_result(best_us=float("inf"), baseline_us=None, speedup=float("nan"), history=())
     write_report(unknown, tmp_path)
@@ -47,7 +36,7 @@ def test_numbers_that_are_not_known_are_null(make_result, tmp_path: Path) -> Non
 
 def test_a_directory_that_vanished_is_a_problem_of_the_result(make_result, tmp_path: Path) -> None:
     result = write_report(make_result(artifacts={"library": "/x/kernel.so"}), tmp_path / "gone")
-    assert len(result.problems) == 3
+    assert len(result.problems) == 2
     assert all("No such file or directory" in problem for problem in result.problems)
     assert result.artifacts == {"library": "/x/kernel.so"}
     assert result.best_us == 412.5

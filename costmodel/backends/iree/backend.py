@@ -49,12 +49,29 @@ class IREEBackend:
 
         return IREEKernel(library, workload, threads=target.threads)
 
-    def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
-        """The program as IREE compiles it, below the flags."""
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        return {"library": "kernel.vmfb", "ir": "kernel.mlir"}
+
+    def companions(
+        self, workload: Workload, schedule: Schedule, target: Target
+    ) -> Mapping[str, tuple[str, str]]:
+        """The snippet, and the flags with which the program is compiled to the same module."""
         from costmodel.backends.iree.compiler import COMPILE_FLAGS
+        from costmodel.backends.iree.schedules import parse_schedule
+        from costmodel.backends.iree.snippet import iree_snippet
+
+        module = self.file_names["library"]
+        text = iree_snippet(workload.function, module, workload.inputs, target.threads)
+        flags = [*COMPILE_FLAGS, *parse_schedule(schedule).arguments]
+        return {
+            "snippet": ("run_kernel.py", text),
+            "flags": ("flags.txt", "".join(f"{flag}\n" for flag in flags)),
+        }
+
+    def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
+        """The program with the tilings on its operations, as plain ``iree-compile`` takes it."""
         from costmodel.backends.iree.roots import annotated
         from costmodel.backends.iree.schedules import parse_schedule
 
-        settings = parse_schedule(schedule)
-        flags = " ".join([*COMPILE_FLAGS, *settings.arguments])
-        return f"// iree-compile {flags}\n{annotated(workload.text, settings)}"
+        return annotated(workload.text, parse_schedule(schedule))

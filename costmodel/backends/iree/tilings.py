@@ -46,7 +46,7 @@ def guessed_tilings(root: Root, vector_bytes: int) -> list[Tiling]:
     """IREE's own with wider vectors, longer and shorter reduction steps, and larger tiles."""
     lanes = max(1, vector_bytes // root.element_bytes)
     parallel = [place for place, loop in enumerate(root.loops) if loop.kind == "parallel"]
-    own = root.tiling.levels
+    own = dict(root.tiling.levels)
     guesses: list[_Levels] = []
     if parallel and "vector_common_parallel" in own:
         for vectors in (1, 2, 4):
@@ -141,8 +141,8 @@ def _repaired(root: Root, levels: Mapping[str, tuple[int, ...]]) -> _Levels:
     outer = repaired["distribution"]
     for name in ("cache_parallel", "vector_common_parallel"):
         if name in repaired:
-            sizes = zip(repaired[name], outer, strict=True)
-            outer = tuple(min(size, limit) if limit else size for size, limit in sizes)
+            pairs = zip(repaired[name], outer, strict=True)
+            outer = tuple(min(size, limit) if limit else size for size, limit in pairs)
             repaired[name] = outer
     own = root.tiling.levels
     for name, sizes in repaired.items():

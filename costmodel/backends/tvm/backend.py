@@ -66,6 +66,24 @@ class TVMBackend:
 
         return TVMKernel(library, target.threads)
 
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        return {"library": "kernel.so", "ir": "kernel.tir.py"}
+
+    def companions(
+        self, workload: Workload, schedule: Schedule, target: Target
+    ) -> Mapping[str, tuple[str, str]]:
+        from costmodel.backends.tvm.snippet import tvm_snippet
+
+        text = tvm_snippet(
+            workload.function,
+            self.file_names["library"],
+            workload.inputs,
+            workload.outputs,
+            target.threads,
+        )
+        return {"snippet": ("run_kernel.py", text)}
+
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
         _import_tvm()
         from costmodel.backends.tvm.replay import replay

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from costmodel.backends.drawing import NUMPY_NAMES
+from costmodel.backends.tvm.snippet import tvm_snippet
 from costmodel.records import DTYPE_BYTES, TensorType
-from costmodel.report.snippet import NUMPY_NAMES, tvm_snippet
 
 ROWS, COLUMNS = 3, 5
 
