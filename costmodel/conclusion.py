@@ -97,7 +97,7 @@ def conclude(
         workload=session.workload.hash,
         function=session.workload.function,
         target=session.target_name,
-        backend=session.backend.name,
+        backend=figures.winner.backend if figures.winner else session.backend.name,
         baseline_us=figures.baseline_us,
         best_us=best,
         noise_us=figures.noise_us,
@@ -122,7 +122,7 @@ def conclude(
         problems=tuple(run.problems),
         inputs=session.workload.inputs,
         outputs=session.workload.outputs,
-        environment=asdict(_environment(run, measurer)),
+        environment=asdict(_environment(run, measurer, figures.winner)),
         target_facts=asdict(session.target),
         history=tuple(run.history),
     )
@@ -139,10 +139,11 @@ def _export(run: Run, measurer: Measurer, winner: Schedule, out: Path) -> Mappin
     return artifacts
 
 
-def _environment(run: Run, measurer: Measurer | None) -> Environment:
+def _environment(run: Run, measurer: Measurer | None, winner: Schedule | None) -> Environment:
     """Of the measuring, or of the latest stored measurement where nothing was measured now."""
+    if measurer is not None and winner is not None:
+        return measurer.environment(winner)
     known = run.stored()
-    if measurer is not None or not known:
-        versions = dict(run.session.backend.versions())
-        return measurer.environment if measurer is not None else Environment(versions, {})
+    if not known:
+        return Environment(dict(run.session.backend.versions()), {})
     return max(known, key=lambda one: one.timestamp).environment

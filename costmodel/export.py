@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from costmodel.backends.base import part_of
 from costmodel.errors import CostModelError
 from costmodel.records import Schedule
 from costmodel.report import write_bytes, write_text
@@ -38,7 +39,7 @@ def export_winner(
             artifacts[name] = str(path)
 
     backend, workload, target = session.backend, session.workload, session.target
-    names = backend.file_names
+    names = backend.file_names(schedule)
     write("library", out / names["library"], library.read_bytes())
     write("schedule", out / SCHEDULE, json.dumps(_schedule_file(session, schedule), indent=1))
     try:
@@ -59,6 +60,6 @@ def _schedule_file(session: Session, schedule: Schedule) -> dict[str, Any]:
         "mlir": session.workload.text,
         "target": asdict(session.target),
         "backend": schedule.backend,
-        "versions": dict(session.backend.versions()),
+        "versions": dict(part_of(session.backend, schedule).versions()),
         "schedule": json.loads(schedule.text),
     }

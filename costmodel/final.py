@@ -130,7 +130,7 @@ def _measurements(run: Run, measurer: Measurer, final: Final) -> Iterator[Measur
             workload=session.workload.hash,
             schedule=schedule,
             target=session.target.hash,
-            environment=measurer.environment,
+            environment=measurer.environment(schedule),
             policy=session.policy,
             outcome=Outcome.OK,
             samples_us=tuple(samples),

@@ -59,10 +59,6 @@ class Session:
                 error.location = self.place
             raise
 
-    @cached_property
-    def toolchain(self) -> str:
-        return Environment(dict(self.backend.versions()), {}).toolchain
-
     @property
     def target_name(self) -> str:
         return f"{self.target.cpu}, {self.target.threads} threads"
@@ -74,13 +70,7 @@ class Session:
         shared, and what others put in may be damaged.
         """
         found: dict[str, list[Measurement]] = defaultdict(list)
-        for measurement in store.measurements(
-            workload=self.workload.hash,
-            target=self.target.hash,
-            backend=self.backend.name,
-            toolchain=self.toolchain,
-            policy=self.policy.hash,
-        ):
+        for measurement in self._measurements(store, self.workload.hash):
             found[measurement.schedule.hash].append(measurement)
         good = {key: ms for key, ms in found.items() if self.space.accepts(ms[0].schedule)}
         if len(good) < len(found):
@@ -90,6 +80,17 @@ class Session:
                 stacklevel=2,
             )
         return good
+
+    def _measurements(self, store: MeasurementStore, workload: str) -> Iterator[Measurement]:
+        """What a workload's schedules took here, by the toolchains and the policy of now."""
+        for part in self.backend.parts:
+            yield from store.measurements(
+                workload=workload,
+                target=self.target.hash,
+                backend=part.name,
+                toolchain=Environment(dict(part.versions()), {}).toolchain,
+                policy=self.policy.hash,
+            )
 
     def query(self, schedule: Schedule, features: Features) -> Query:
         return Query(Candidate(self.workload, schedule, self.target), features)
@@ -119,12 +120,7 @@ class Session:
                     yield Example(Query(candidate, rows[schedule_hash]), measurement.latency_us)
 
     def _latest(self, store: MeasurementStore, workload: str) -> dict[str, Measurement]:
-        return {
-            measurement.schedule.hash: measurement
-            for measurement in store.measurements(
-                workload=workload, target=self.target.hash, backend=self.backend.name
-            )
-        }
+        return {one.schedule.hash: one for one in self._measurements(store, workload)}
 
     def model(self, store: MeasurementStore, seed: int, *, own: bool = False) -> Guarded:
         """XGBoost started from the store, with the roofline where it misleads or knows nothing."""

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.errors import BackendError
 from costmodel.records import Schedule, Target, Workload
 
-__all__ = ["Backend", "Features", "LoadedKernel", "SearchSpace"]
+__all__ = ["Backend", "Features", "LoadedKernel", "SearchSpace", "part_of"]
 
 #: One row per buffer store of the scheduled program; float32, shape (stores, width).
 Features = NDArray[np.float32]
@@ -60,6 +61,11 @@ class Backend(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def parts(self) -> tuple[Backend, ...]:
+        """The backends whose schedules this one takes: itself, or those that it joins."""
+        ...
+
     def versions(self) -> Mapping[str, str]:
         """Versions of everything whose change would change the machine code."""
         ...
@@ -83,8 +89,7 @@ class Backend(Protocol):
         """The scheduled program as text, for the user (TensorIR text for TVM)."""
         ...
 
-    @property
-    def file_names(self) -> Mapping[str, str]:
+    def file_names(self, schedule: Schedule) -> Mapping[str, str]:
         """What an exported ``library`` and the ``ir`` that ``describe`` gives are called."""
         ...
 
@@ -112,3 +117,11 @@ class LoadedKernel(Protocol):
     def results(self) -> list[NDArray[Any]]:
         """Copies of the output buffers."""
         ...
+
+
+def part_of(backend: Backend, schedule: Schedule) -> Backend:
+    """The backend that a schedule belongs to. Raises BackendError if it is none of the parts."""
+    for part in backend.parts:
+        if part.name == schedule.backend:
+            return part
+    raise BackendError(f"no part of {backend.name} is called {schedule.backend!r}")

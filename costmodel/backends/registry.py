@@ -13,6 +13,15 @@ from costmodel.errors import UsageError
 __all__ = ["BACKENDS", "load"]
 
 
+def _auto() -> Backend:
+    from costmodel.backends.iree.backend import IREEBackend
+    from costmodel.backends.joint import JointBackend
+    from costmodel.backends.tvm.backend import TVMBackend
+
+    parts = (IREEBackend(), TVMBackend())
+    return JointBackend("auto", parts, libraries={b"\x7fELF": "tvm"})
+
+
 def _iree() -> Backend:
     from costmodel.backends.iree.backend import IREEBackend
 
@@ -26,7 +35,7 @@ def _tvm() -> Backend:
 
 
 #: Name -> loader without arguments.
-BACKENDS: dict[str, Callable[[], Backend]] = {"iree": _iree, "tvm": _tvm}
+BACKENDS: dict[str, Callable[[], Backend]] = {"auto": _auto, "iree": _iree, "tvm": _tvm}
 
 
 def load(name: str) -> Backend:

@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.backends.base import Features
+from costmodel.backends.base import Backend, Features
 from costmodel.errors import BackendError, InputError, UnsupportedError
 from costmodel.records import Schedule, SourceLocation, Target, TensorType, Workload, digest
 from costmodel.store.base import MeasurementStore
@@ -196,6 +196,10 @@ class ReplayBackend:
     def name(self) -> str:
         return "replay"
 
+    @property
+    def parts(self) -> tuple[Backend, ...]:
+        return (self,)
+
     def versions(self) -> Mapping[str, str]:
         """One entry: a hash of everything recorded."""
         content = [
@@ -224,8 +228,7 @@ class ReplayBackend:
         """A kernel that takes no time and claims the recorded one."""
         return ReplayKernel(float(json.loads(library.read_text(encoding="utf-8"))["latency_us"]))
 
-    @property
-    def file_names(self) -> Mapping[str, str]:
+    def file_names(self, schedule: Schedule) -> Mapping[str, str]:
         return {"library": "kernel.json", "ir": "kernel.txt"}
 
     def companions(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from costmodel.backends.base import Backend
+from costmodel.backends.base import Backend, part_of
 from costmodel.errors import BackendError, MeasureError, UsageError
 from costmodel.ir.analysis import Analysis
 from costmodel.measure import tasks
@@ -70,9 +70,9 @@ class Measurer:
         plan = plan_cores(usable_cores(), threads=threads, builders=builders)
         settings = worker_environment(threads)
         length, dtype = reduction_length(analysis), compute_dtype(analysis)
-        self.environment = Environment(
-            dict(backend.versions()), machine_facts(target, plan, settings)
-        )
+        self._backend = backend
+        self._facts = machine_facts(target, plan, settings)
+        self._environments: dict[str, Environment] = {}
         self._team = Team(
             lambda folder: Context(backend, workload, target, policy, seed, folder, length, dtype),
             plan,
@@ -84,6 +84,13 @@ class Measurer:
         self._give_up_factor = give_up_factor
         self._latency_us: dict[Path, float] = {}
         self._reference: ReferenceInfo | None = None
+
+    def environment(self, schedule: Schedule) -> Environment:
+        """What measurements of the schedule are made with: its backend's versions, this machine."""
+        if schedule.backend not in self._environments:
+            versions = dict(part_of(self._backend, schedule).versions())
+            self._environments[schedule.backend] = Environment(versions, self._facts)
+        return self._environments[schedule.backend]
 
     def __enter__(self) -> Measurer:
         return self

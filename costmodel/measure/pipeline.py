@@ -49,7 +49,7 @@ class Pipeline:
     """
 
     team: Team
-    environment: Environment
+    environment: Callable[[Schedule], Environment]
     library: Callable[[Schedule], Path]
     give_up_above_us: Callable[[], float]
     _made: list[Measurement] = field(default_factory=list)
@@ -181,7 +181,7 @@ class Pipeline:
                 workload=context.workload.hash,
                 schedule=job.schedule,
                 target=context.target.hash,
-                environment=self.environment,
+                environment=self.environment(job.schedule),
                 policy=context.policy,
                 outcome=outcome,
                 samples_us=() if timed is None else timed.samples_us,

@@ -84,7 +84,7 @@ class BackendContract:
         assert text == backend.describe(workload, schedule, device)
 
     def test_exported_files_have_names_of_their_own(self, backend, workload, device, schedule):
-        names = dict(backend.file_names)
+        names = dict(backend.file_names(schedule))
         assert set(names) == {"library", "ir"}
         companions = backend.companions(workload, schedule, device)
         files = [*names.values(), *(name for name, _ in companions.values())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import random
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from costmodel.backends.iree.backend import IREEBackend
 from costmodel.backends.registry import BACKENDS, load
 from costmodel.backends.replay import Recording, ReplayBackend
 from costmodel.backends.tvm.backend import TVMBackend
+from costmodel.errors import BackendError
 from costmodel.ir import read_text
 from costmodel.records import Schedule, Target
 from costmodel.target import host_target
@@ -119,6 +121,36 @@ class TestIREE(Compiles):
         return [*(Schedule("iree", text) for text in texts), other]
 
 
+class TestAuto(Compiles):
+    """Both compilers behind one space."""
+
+    @pytest.fixture
+    def backend(self):
+        return load("auto")
+
+    @pytest.fixture
+    def refused(self):
+        texts = (("iree", "not JSON"), ("tvm", '{"kind": "trace"}'))
+        return [Schedule(backend, text) for backend, text in texts]
+
+    def test_schedules_of_both_are_guessed_drawn_and_mutated(self, space):
+        rng = random.Random(0)
+        drawn = space.sample(9, rng)
+        assert space.default().backend == "iree"
+        for schedules in (space.guesses()[:4], drawn):
+            assert {schedule.backend for schedule in schedules} == {"iree", "tvm"}
+        for schedule in drawn:
+            child = space.mutate(schedule, rng)
+            assert child is None or child.backend == schedule.backend
+
+    def test_an_unknown_part_is_refused(self, backend, space, workload, device, tmp_path):
+        other = Schedule("nobody", "{}")
+        assert not space.accepts(other)
+        assert space.mutate(other, random.Random(0)) is None
+        with pytest.raises(BackendError, match="nobody"):
+            backend.build(workload, other, device, tmp_path / "k")
+
+
 class TestReplay(SearchContract):
     computes = False
 
@@ -163,7 +195,7 @@ class TestC(BackendContract):
 
 
 def test_every_registered_backend_is_under_contract():
-    under_contract = {TestIREE: "iree", TestTVM: "tvm"}
+    under_contract = {TestAuto: "auto", TestIREE: "iree", TestTVM: "tvm"}
     assert set(BACKENDS) == set(under_contract.values())
     for name in BACKENDS:
         assert load(name).name == name

@@ -137,7 +137,10 @@ class CBackend:
         return CKernel(ctypes.CDLL(str(library)))
 
     @property
-    def file_names(self) -> dict[str, str]:
+    def parts(self) -> tuple[CBackend, ...]:
+        return (self,)
+
+    def file_names(self, item: Schedule) -> dict[str, str]:
         return {"library": "kernel.so", "ir": "kernel.c"}
 
     def companions(self, workload: Workload, item: Schedule, target: Target) -> dict[str, Any]:

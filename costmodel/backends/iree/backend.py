@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from costmodel.backends.base import LoadedKernel, SearchSpace
+from costmodel.backends.base import Backend, LoadedKernel, SearchSpace
 from costmodel.records import Schedule, Target, Workload
 
 __all__ = ["IREEBackend"]
@@ -21,6 +21,10 @@ class IREEBackend:
     name = "iree"
     #: Imported once, before build and measuring workers are forked; the runtime starts threads.
     worker_modules = ("costmodel.backends.iree.roots",)
+
+    @property
+    def parts(self) -> tuple[Backend, ...]:
+        return (self,)
 
     def versions(self) -> Mapping[str, str]:
         return {
@@ -49,8 +53,7 @@ class IREEBackend:
 
         return IREEKernel(library, workload, threads=target.threads)
 
-    @property
-    def file_names(self) -> Mapping[str, str]:
+    def file_names(self, schedule: Schedule) -> Mapping[str, str]:
         return {"library": "kernel.vmfb", "ir": "kernel.mlir"}
 
     def companions(
@@ -61,7 +64,7 @@ class IREEBackend:
         from costmodel.backends.iree.schedules import parse_schedule
         from costmodel.backends.iree.snippet import iree_snippet
 
-        module = self.file_names["library"]
+        module = self.file_names(schedule)["library"]
         text = iree_snippet(workload.function, module, workload.inputs, target.threads)
         flags = [*COMPILE_FLAGS, *parse_schedule(schedule).arguments]
         return {

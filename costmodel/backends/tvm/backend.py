@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from costmodel.backends.base import LoadedKernel, SearchSpace
+from costmodel.backends.base import Backend, LoadedKernel, SearchSpace
 from costmodel.errors import BackendError
 from costmodel.records import Schedule, Target, Workload
 
@@ -28,6 +28,10 @@ class TVMBackend:
         "costmodel.backends.tvm.replay",
         "costmodel.backends.tvm.pipeline",
     )
+
+    @property
+    def parts(self) -> tuple[Backend, ...]:
+        return (self,)
 
     def versions(self) -> Mapping[str, str]:
         return {
@@ -66,8 +70,7 @@ class TVMBackend:
 
         return TVMKernel(library, target.threads)
 
-    @property
-    def file_names(self) -> Mapping[str, str]:
+    def file_names(self, schedule: Schedule) -> Mapping[str, str]:
         return {"library": "kernel.so", "ir": "kernel.tir.py"}
 
     def companions(
@@ -77,7 +80,7 @@ class TVMBackend:
 
         text = tvm_snippet(
             workload.function,
-            self.file_names["library"],
+            self.file_names(schedule)["library"],
             workload.inputs,
             workload.outputs,
             target.threads,

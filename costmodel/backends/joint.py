@@ -1,0 +1,134 @@
+"""Several backends as one: every schedule goes to the backend that it belongs to."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from costmodel.backends.base import Backend, Features, LoadedKernel, SearchSpace, part_of
+from costmodel.errors import BackendError, UnsupportedError
+from costmodel.records import Schedule, Target, Workload
+
+__all__ = ["JointBackend", "JointSpace"]
+
+
+@dataclass(frozen=True)
+class JointBackend:
+    """Implements ``Backend`` over ``parts``, of which the first gives the untuned default.
+
+    ``libraries`` says by a library's first bytes whose it is; what matches none is the first's.
+    """
+
+    name: str
+    parts: tuple[Backend, ...]
+    libraries: Mapping[bytes, str]
+
+    @property
+    def worker_modules(self) -> tuple[str, ...]:
+        """Modules that workers import before they are forked, of all parts."""
+        return tuple(
+            module for part in self.parts for module in getattr(part, "worker_modules", ())
+        )
+
+    def versions(self) -> Mapping[str, str]:
+        return {name: value for part in self.parts for name, value in part.versions().items()}
+
+    def space(self, workload: Workload, target: Target) -> SearchSpace:
+        """The parts' spaces; a part that cannot schedule the workload is left out.
+
+        Raises UnsupportedError if none can.
+        """
+        spaces: dict[str, SearchSpace] = {}
+        refused: list[UnsupportedError] = []
+        for part in self.parts:
+            try:
+                spaces[part.name] = part.space(workload, target)
+            except UnsupportedError as error:
+                refused.append(error)
+        if not spaces:
+            raise refused[0]
+        return JointSpace(spaces)
+
+    def build(self, workload: Workload, schedule: Schedule, target: Target, library: Path) -> None:
+        part_of(self, schedule).build(workload, schedule, target, library)
+
+    def load(self, library: Path, workload: Workload, target: Target) -> LoadedKernel:
+        with library.open("rb") as file:
+            start = file.read(max(map(len, self.libraries), default=0))
+        names = [name for magic, name in self.libraries.items() if start.startswith(magic)]
+        for part in self.parts:
+            if part.name in names or (not names and part is self.parts[0]):
+                return part.load(library, workload, target)
+        raise BackendError(f"{library.name} is a library of none of the backends")
+
+    def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
+        return part_of(self, schedule).describe(workload, schedule, target)
+
+    def file_names(self, schedule: Schedule) -> Mapping[str, str]:
+        return part_of(self, schedule).file_names(schedule)
+
+    def companions(
+        self, workload: Workload, schedule: Schedule, target: Target
+    ) -> Mapping[str, tuple[str, str]]:
+        return part_of(self, schedule).companions(workload, schedule, target)
+
+
+class JointSpace:
+    """Implements ``SearchSpace`` over the spaces of several backends, by their names."""
+
+    def __init__(self, spaces: Mapping[str, SearchSpace]) -> None:
+        self.spaces = dict(spaces)
+
+    @property
+    def feature_set(self) -> str:
+        return "+".join(space.feature_set for space in self.spaces.values())
+
+    def default(self) -> Schedule:
+        return next(iter(self.spaces.values())).default()
+
+    def guesses(self) -> list[Schedule]:
+        """Those of all in turns; the defaults of the others come first."""
+        first, *others = self.spaces.values()
+        columns = [first.guesses(), *([each.default(), *each.guesses()] for each in others)]
+        longest = max(map(len, columns))
+        return [column[row] for row in range(longest) for column in columns if row < len(column)]
+
+    def sample(self, count: int, rng: random.Random) -> list[Schedule]:
+        """As many of each as the rest allows; those that have fewer leave room for the others."""
+        found: list[Schedule] = []
+        for left, space in zip(range(len(self.spaces), 0, -1), self.spaces.values(), strict=True):
+            found += space.sample((count - len(found)) // left, rng)
+        return found
+
+    def mutate(self, schedule: Schedule, rng: random.Random) -> Schedule | None:
+        space = self.spaces.get(schedule.backend)
+        return None if space is None else space.mutate(schedule, rng)
+
+    def accepts(self, schedule: Schedule) -> bool:
+        space = self.spaces.get(schedule.backend)
+        return space is not None and space.accepts(schedule)
+
+    def features(self, schedules: Sequence[Schedule]) -> list[Features]:
+        """Each by its own space, beside zeros for the others, so that all are equally wide."""
+        import numpy as np
+
+        widths = {
+            name: space.features([space.default()])[0].shape[1]
+            for name, space in self.spaces.items()
+        }
+        total = sum(widths.values()) + len(widths)
+        starts = np.cumsum([0, *(width + 1 for width in widths.values())])
+        columns = dict(zip(widths, starts[:-1], strict=True))
+        rows = []
+        for schedule in schedules:
+            if schedule.backend not in self.spaces:
+                raise BackendError(f"no part of this backend is called {schedule.backend!r}")
+            (own,) = self.spaces[schedule.backend].features([schedule])
+            row = np.zeros((len(own), total), np.float32)
+            start = int(columns[schedule.backend])
+            row[:, start] = 1.0
+            row[:, start + 1 : start + 1 + own.shape[1]] = own
+            rows.append(row)
+        return rows
