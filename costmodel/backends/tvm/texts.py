@@ -1,7 +1,9 @@
 """Schedules as JSON text: written, and read without trust.
 
 Texts come from stores that others share, so nothing of one reaches TVM before it has been looked
-at: TVM does not check a trace that it replays, and a damaged one may end the process.
+at: TVM does not check a trace that it replays, and a damaged one may end the process. A forged one
+could bring code of its own: an annotation of a loop can carry LLVM IR, which is linked into the
+library. So traces are made of the instructions and annotations that the rules use, and no others.
 """
 
 from __future__ import annotations
@@ -21,6 +23,22 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
     "template": {"knobs": dict},
     "trace": {"trace": list},
 }
+
+#: What MetaSchedule's rules and postprocessors for CPUs are made of.
+_INSTRUCTIONS = frozenset({
+    "AddUnitLoop", "Annotate", "CacheRead", "CacheWrite", "ComputeAt", "ComputeInline",
+    "DecomposeReduction", "EnterPostproc", "Fuse", "GetChildBlocks", "GetConsumers", "GetLoops",
+    "GetOutputBlocks", "GetProducers", "GetSBlock", "Parallel", "RFactor", "Reorder",
+    "ReverseComputeAt", "ReverseComputeInline", "SampleCategorical", "SampleComputeLocation",
+    "SamplePerfectTile", "Split", "Unannotate", "Unroll", "Vectorize",
+})  # fmt: skip
+_ANNOTATING = ("Annotate", "Unannotate")
+_ANNOTATIONS = frozenset({
+    "meta_schedule.parallel", "meta_schedule.random_compute_producer",
+    "meta_schedule.tiling_structure", "meta_schedule.unroll_explicit",
+    "meta_schedule.unroll_implicit", "meta_schedule.vectorize", "pragma_auto_unroll_max_step",
+    "pragma_unroll_explicit",
+})  # fmt: skip
 
 
 def default_text() -> str:
@@ -91,10 +109,17 @@ def _is_instruction(value: Any) -> bool:
         and isinstance(value[0], str)
         and all(isinstance(part, list) for part in value[1:])
     )
-    if not plain:
+    if not plain or not _is_of_the_rules(value[0], value[2]):
         return False
     inputs = value[1][:1] if value[0] == "Split" else value[1]
     return not _has_null(inputs) and not _has_null(value[2])
+
+
+def _is_of_the_rules(name: str, attributes: list[Any]) -> bool:
+    """Whether the rules use the instruction, and the key if it is an annotation's."""
+    if name in _ANNOTATING:
+        return len(attributes) == 1 and str(attributes[0]) in _ANNOTATIONS
+    return name in _INSTRUCTIONS
 
 
 def _is_decision(value: Any, instructions: list[Any]) -> bool:

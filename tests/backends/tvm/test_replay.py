@@ -17,7 +17,7 @@ from tvm_ffi import structural_equal, structural_hash
 from costmodel.backends.tvm.backend import TVMBackend
 from costmodel.backends.tvm.program import Program
 from costmodel.backends.tvm.replay import lowered, replay
-from costmodel.backends.tvm.space import TVMSpace
+from costmodel.backends.tvm.space import TVMSpace, _plain
 from costmodel.backends.tvm.texts import check_knobs, parse, template_text, trace_text
 from costmodel.errors import InputError, UsageError
 from costmodel.ir import read_text
@@ -112,6 +112,7 @@ def test_random_programs_are_the_functions_that_they_were_read_from(family, data
     assert structural_equal(again.function(), written)
 
 
+GET = ["GetSBlock", [], ["matmul", "main"], ["b0"]]
 BAD_TEXTS = {
     "empty": ("", "is not JSON"),
     "cut off": ('{"kind": "temp', "is not JSON"),
@@ -130,7 +131,21 @@ BAD_TEXTS = {
     "an empty trace": (trace_text([]), "not a list of instructions"),
     "a short instruction": (trace_text([[["GetBlock", []]], []]), "with the instruction"),
     "a decision about nothing": (trace_text([[], [[0, [1]]]]), "with the decision"),
-    "no such instruction": (trace_text([[["Fly", [], [], []]], []]), "does not apply here"),
+    "no such instruction": (trace_text([[["Fly", [], [], []]], []]), "with the instruction"),
+    "an instruction that no rule uses": (
+        trace_text([[GET, ["Tensorize", ["b0", '"dot"', 1], [], []]], []]),
+        "with the instruction ['Tensorize'",
+    ),
+    "code in an annotation": (
+        trace_text(
+            [[GET, ["Annotate", ["b0", '"@x = global i8 0"'], ["pragma_import_llvm"], []]], []]
+        ),
+        "with the instruction ['Annotate'",
+    ),
+    "an annotation without a key": (
+        trace_text([[GET, ["Annotate", ["b0", 1], [], []]], []]),
+        "with the instruction",
+    ),
     "no such block": (
         trace_text([[["GetSBlock", [], ["conv", "main"], ["b0"]]], []]),
         "does not apply here",
@@ -179,6 +194,23 @@ def test_a_template_is_refused_where_none_applies(target):
     assert lowered(two_results.text)[1] is None
     with pytest.raises(UsageError, match="none applies"):
         replay(two_results, Schedule("tvm", template_text({})), target)
+
+
+RULED = ("pooling", "chains", "reduction", "mixed", "movement")
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.stem in RULED], ids=lambda path: path.stem
+)
+def test_every_trace_that_the_rules_make_is_read(case, target):
+    space, rng = TVMSpace(read_text(case.read_text()), target), random.Random(1)
+    made = [sch for _ in range(4) if (sch := space._rules.sample(rng)) is not None]
+    traces = [_plain(sch.trace.as_json()) for sch in made]
+    changed = [space._rules.mutate(trace, rng) for trace in traces[:2]]
+    traces += [_plain(sch.trace.as_json()) for sch in changed if sch is not None]
+    assert traces
+    for trace in traces:
+        assert parse(trace_text(trace))["trace"] == trace
 
 
 def test_texts_are_canonical():
