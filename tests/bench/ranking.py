@@ -55,7 +55,9 @@ MODELS = {
 }
 
 
-def from_store(path: Path, feature_set: str) -> Iterator[Recording]:
+def from_store(path: Path) -> Iterator[Recording]:
+    """The TVM measurements of a store whose features this toolchain extracted."""
+    from costmodel.backends.tvm.features import feature_set
     from costmodel.store import open_store
 
     with open_store(path, read_only=True) as store:
@@ -63,7 +65,7 @@ def from_store(path: Path, feature_set: str) -> Iterator[Recording]:
             targets = {m.target for m in store.measurements(workload=workload.hash)}
             for target in filter(None, map(store.target, sorted(targets))):
                 try:
-                    yield Recording.of_store(store, workload, target, feature_set)
+                    yield Recording.of_store(store, workload, target, feature_set(target))
                 except UnsupportedError as error:
                     print(f"left out: {error}")
 
@@ -85,12 +87,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recordings", nargs="*", type=Path)
     parser.add_argument("--store", type=Path)
-    parser.add_argument("--feature-set", default="metaschedule-per-store-1")
     parser.add_argument("--repeats", type=int, default=8)
     args = parser.parse_args()
     recordings = [Recording.load(path) for path in args.recordings]
     if args.store:
-        recordings += from_store(args.store, args.feature_set)
+        recordings += from_store(args.store)
     tasks = {r.workload.function: examples_of(r) for r in recordings}
     table = {
         name: ranking_scores(make, tasks, Protocol(repeats=args.repeats, **options))

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from costmodel.backends.base import Backend, LoadedKernel, SearchSpace
+from costmodel.backends.tvm.versions import versions
 from costmodel.errors import BackendError
 from costmodel.records import Schedule, Target, Workload
 
 __all__ = ["TVMBackend"]
-
-#: Bumped whenever the templates or the lowering change what a schedule's text means.
-SPACE_VERSION = "3"
 
 
 class TVMBackend:
@@ -34,11 +31,7 @@ class TVMBackend:
         return (self,)
 
     def versions(self) -> Mapping[str, str]:
-        return {
-            "apache-tvm": version("apache-tvm"),
-            "costmodel-tvm-space": SPACE_VERSION,
-            "mlir": version("iree-base-compiler"),
-        }
+        return versions()
 
     def space(self, workload: Workload, target: Target) -> SearchSpace:
         from costmodel.ir import check_tunable

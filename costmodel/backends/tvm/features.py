@@ -15,10 +15,22 @@ import tvm
 from tvm import s_tir
 
 from costmodel.backends.base import Features
+from costmodel.backends.tvm.versions import versions
+from costmodel.records import Environment, Target
 
-__all__ = ["FEATURE_SET", "FeatureExtractor"]
+__all__ = ["FeatureExtractor", "feature_set"]
 
-FEATURE_SET = "metaschedule-per-store-1"
+_LAYOUT = "metaschedule-per-store-1"
+
+
+def feature_set(target: Target) -> str:
+    """The name of the features of programs that this toolchain makes for ``target``.
+
+    A schedule's text is another program under other versions, and on a target with other vectors
+    or threads; stores are merged, and hold one row for each text and name.
+    """
+    toolchain = Environment(dict(versions()), {}).toolchain
+    return f"{_LAYOUT}/{toolchain[:16]}/{target.hash[:16]}"
 
 
 class FeatureExtractor:

@@ -12,7 +12,7 @@ from tvm import s_tir
 from tvm_ffi import structural_hash
 
 from costmodel.backends.base import Features
-from costmodel.backends.tvm.features import FEATURE_SET, FeatureExtractor
+from costmodel.backends.tvm.features import FeatureExtractor, feature_set
 from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Option, knobs_of
 from costmodel.backends.tvm.metaschedule import MetaScheduleSpace
 from costmodel.backends.tvm.replay import lowered, machine_of, replay, tvm_target
@@ -56,7 +56,7 @@ class TVMSpace:
 
     @property
     def feature_set(self) -> str:
-        return FEATURE_SET
+        return feature_set(self._target)
 
     @cached_property
     def options(self) -> dict[str, tuple[Option, ...]]:

@@ -16,7 +16,15 @@ from costmodel.backends.tvm.replay import lowered, replay
 from costmodel.backends.tvm.space import TVMSpace
 from costmodel.backends.tvm.texts import template_text
 from costmodel.ir import analyze, read_text
-from costmodel.records import Environment, Measurement, Outcome, Schedule, TimingPolicy, Workload
+from costmodel.records import (
+    Environment,
+    Measurement,
+    Outcome,
+    Schedule,
+    Target,
+    TimingPolicy,
+    Workload,
+)
 from costmodel.session import Session
 from costmodel.store import open_store
 from tests.backends.tvm.programs import Function
@@ -217,3 +225,37 @@ def test_the_target_decides(workload, target):
     space = TVMBackend().space(workload, narrow)
     for schedule in [space.default(), *space.guesses(), *space.sample(4, random.Random(0))]:
         assert replay(workload, schedule, narrow).mod is not None
+
+
+def test_features_have_another_name_where_texts_are_other_programs(target, monkeypatch):
+    """Merged stores keep one row for each text and name."""
+
+    def name(target: Target) -> str:
+        return TVMBackend().space(dense(), target).feature_set
+
+    names = {name(target), name(replace(target, vector_bytes=16)), name(replace(target, threads=9))}
+    monkeypatch.setattr("costmodel.backends.tvm.versions.SPACE_VERSION", "another")
+    assert name(target) not in names
+    assert len(names) == 3
+
+
+def test_examples_are_of_this_toolchain_and_policy(target):
+    backend, workload, policy = TVMBackend(), dense(), TimingPolicy()
+    session = Session("dense.mlir", workload, analyze(workload), target, backend, policy)
+    schedule = session.space.default()
+    here, patient = Environment(dict(backend.versions()), {}), replace(policy, budget_s=99.0)
+    older = Environment({"apache-tvm": "0.1"}, {})
+    measured = [(here, policy, 1.0), (older, policy, 7.0), (here, patient, 9.0)]
+    with open_store(Path(":memory:")) as store:
+        store.add_workload(workload)
+        store.add_target(target)
+        store.add(
+            Measurement(
+                str(uuid.uuid4()), workload.hash, schedule, target.hash, environment, how,
+                Outcome.OK, (latency,), 0.0,
+            )
+            for environment, how, latency in measured
+        )  # fmt: skip
+        features = session.space.features([schedule])
+        store.add_features(session.space.feature_set, workload.hash, [(schedule, features[0])])
+        assert [one.latency_us for one in session.examples(store, own=True)] == [1.0]
