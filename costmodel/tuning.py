@@ -110,7 +110,8 @@ def tune(
             measurer = stack.enter_context(_measuring(session, seed))
         if trials > 0 and measurer is not None:
             guarded = session.model(opened, seed)
-            model, final = guarded.name, _measure(run, guarded, measurer, budget, seed, interrupts)
+            final = _measure(run, guarded, measurer, budget, seed, interrupts)
+            model = guarded.ranked_by(session.workload.hash)
             run.notes += filter(None, [guarded.report(session.workload.hash)])
         if not run.interrupted:
             interrupts.defer()

@@ -89,6 +89,10 @@ class ScriptedBackend:
     broken: frozenset[int] = frozenset()
     toolchain: str = "1"
 
+    @property
+    def parts(self) -> tuple[ScriptedBackend, ...]:
+        return (self,)
+
     def versions(self) -> Mapping[str, str]:
         return {"scripted": self.toolchain}
 
@@ -108,11 +112,19 @@ class ScriptedBackend:
         facts = {"latency_us": self._latencies(workload)[place], "wrong": place in self.wrong}
         library.write_text(json.dumps(facts), encoding="utf-8")
 
-    def load(self, library: Path, workload: Workload) -> ScriptedKernel:
+    def load(self, library: Path, workload: Workload, target: Target) -> ScriptedKernel:
         return ScriptedKernel(**json.loads(library.read_text(encoding="utf-8")))
 
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
         return f"a product, scheduled by {schedule.text}\n"
+
+    def file_names(self, schedule: Schedule) -> Mapping[str, str]:
+        return {"library": "kernel.so", "ir": "kernel.txt"}
+
+    def companions(
+        self, workload: Workload, schedule: Schedule, target: Target
+    ) -> Mapping[str, tuple[str, str]]:
+        return {}
 
 
 @dataclass

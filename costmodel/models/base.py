@@ -38,6 +38,10 @@ class CostModel(Protocol):
         """One prediction a query, in order."""
         ...
 
+    def knows(self, queries: Sequence[Query]) -> bool:
+        """Whether it predicts these by itself, and not with what stands in until it has learned."""
+        ...
+
     def update(self, examples: Sequence[Example]) -> None:
         """Learn from new measurements; never forgets earlier ones."""
         ...

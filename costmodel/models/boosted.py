@@ -116,10 +116,7 @@ class Boosted:
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         """One prediction a query, in order; latencies in microseconds."""
-        if not queries or not self._boosters:
-            return self._fallback.predict(queries)
-        widths = {q.features.shape[1] for q in queries}
-        if widths != {self._width}:
+        if not self.knows(queries):
             return self._fallback.predict(queries)
         table = pool(queries)
         scores = self._scores(table[:, self._columns])
@@ -132,6 +129,10 @@ class Boosted:
             Prediction(float(np.exp(mean)), float(std))
             for mean, std in zip(log_us, deviation, strict=True)
         ]
+
+    def knows(self, queries: Sequence[Query]) -> bool:
+        """Whether the trees predict these; otherwise the roofline does."""
+        return self.trained and {q.features.shape[1] for q in queries} == {self._width}
 
     def update(self, examples: Sequence[Example]) -> None:
         """Learn from new measurements and train again; never forgets earlier ones."""

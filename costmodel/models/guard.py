@@ -33,6 +33,10 @@ class Guarded:
     measurement was known. Over the last ``window`` of them (at least ``minimum``) Kendall's tau is
     taken; a model whose tau is below zero by more than its standard error under pure chance is
     off for that workload, until tau is above zero again. It goes on learning meanwhile.
+
+    What counts are the model's own predictions (``knows``) of workloads that it has been asked
+    about. What it learns before that, an earlier run's measurements, says nothing of how it ranks
+    once it knows them.
     """
 
     def __init__(
@@ -41,12 +45,17 @@ class Guarded:
         self._model, self._fallback = model, fallback
         self._window, self._minimum = window, minimum
         self._pairs: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self._asked: set[str] = set()
         self._off: set[str] = set()
         self._reports: dict[str, str] = {}
 
     @property
     def name(self) -> str:
         return self._model.name
+
+    def ranked_by(self, workload: str) -> str:
+        """Name of the model whose predictions of this workload (its hash) count now."""
+        return self._model.name if self.enabled(workload) else self._fallback.name
 
     def enabled(self, workload: str) -> bool:
         """Whether the model answers for this workload (its hash)."""
@@ -66,6 +75,7 @@ class Guarded:
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         """One prediction a query, in order, by the model or by the fallback."""
+        self._asked |= {q.candidate.workload.hash for q in queries}
         off = [not self.enabled(q.candidate.workload.hash) for q in queries]
         if not any(off):
             return self._model.predict(queries)
@@ -77,16 +87,26 @@ class Guarded:
                 answers[index] = prediction
         return [a for a in answers if a is not None]
 
+    def knows(self, queries: Sequence[Query]) -> bool:
+        """Whether the model predicts these itself, or the fallback does in its place."""
+        enabled = all(self.enabled(q.candidate.workload.hash) for q in queries)
+        return enabled and self._model.knows(queries)
+
     def update(self, examples: Sequence[Example]) -> None:
         """Compare predictions with the measurements, then learn from them."""
-        predictions = self._model.predict([e.query for e in examples])
-        for example, prediction in zip(examples, predictions, strict=True):
-            workload = example.query.candidate.workload.hash
-            self._pairs[workload].append((prediction.latency_us, example.latency_us))
+        self._record([e for e in examples if e.query.candidate.workload.hash in self._asked])
         self._model.update(examples)
         self._fallback.update(examples)
         for workload in sorted({e.query.candidate.workload.hash for e in examples}):
             self._judge(workload)
+
+    def _record(self, examples: Sequence[Example]) -> None:
+        queries = [e.query for e in examples]
+        if not self._model.knows(queries):
+            return
+        for example, prediction in zip(examples, self._model.predict(queries), strict=True):
+            workload = example.query.candidate.workload.hash
+            self._pairs[workload].append((prediction.latency_us, example.latency_us))
 
     def _judge(self, workload: str) -> None:
         tau = self.correlation(workload)
