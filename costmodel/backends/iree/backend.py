@@ -73,8 +73,11 @@ class IREEBackend:
         }
 
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
-        """The program with the tilings on its operations, as plain ``iree-compile`` takes it."""
+        """The program with the tilings on its operations, as plain ``iree-compile`` takes it.
+
+        Its function has the name that it had in the input.
+        """
         from costmodel.backends.iree.roots import annotated
         from costmodel.backends.iree.schedules import parse_schedule
 
-        return annotated(workload.text, parse_schedule(schedule))
+        return annotated(workload.text, parse_schedule(schedule), function=workload.function)

@@ -56,13 +56,16 @@ def find_roots(text: str) -> tuple[Root, ...]:
     return tuple(root for root in found if obeyed.get(root.place) == changed[root.place])
 
 
-def annotated(text: str, settings: Settings) -> str:
+def annotated(text: str, settings: Settings, *, function: str = "main") -> str:
     """The program with ``compilation_info`` on the operations that the settings tile.
 
-    Raises BackendError for a position where no structured operation stands.
+    Its function, called ``main`` in canonical text, is given the name ``function``. Raises
+    BackendError for a position where no structured operation stands.
     """
     module = parse.parse_trusted(text)
     _annotate(module, settings)
+    with module.context:
+        parse.main_function(module).attributes["sym_name"] = ir.StringAttr.get(function)
     return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))
 
 
