@@ -18,7 +18,6 @@ from costmodel.backends.tvm.metaschedule import MetaScheduleSpace
 from costmodel.backends.tvm.replay import lowered, machine_of, replay, tvm_target
 from costmodel.backends.tvm.template import schedule_noting
 from costmodel.backends.tvm.texts import (
-    check_knobs,
     default_text,
     parse,
     template_text,
@@ -65,7 +64,7 @@ class TVMSpace:
 
     @cached_property
     def _seen(self) -> dict[int, str]:
-        """The text of each program made so far, by its structure; the default is the first."""
+        """The text of each program known so far, by its structure; the default is the first."""
         default = self.default()
         self._keep(default, replay(self._workload, default, self._target))
         return {structural_hash(self._made[default.hash].mod): default.text}
@@ -122,13 +121,12 @@ class TVMSpace:
         return None if names else self._sample_one(rng)
 
     def accepts(self, schedule: Schedule) -> bool:
-        """Whether the text is one of this workload's; a trace has to apply, too."""
+        """Whether the text is one of this workload's and makes a program.
+
+        That program counts as known: what samples and mutations make of it has this text.
+        """
         try:
-            data = parse(schedule.text)
-            if data["kind"] == "template":
-                check_knobs(data["knobs"], self.options)
-            if data["kind"] == "trace":
-                self._scheduled(schedule)
+            self._scheduled(schedule)
         except UsageError:
             return False
         return True
@@ -174,7 +172,9 @@ class TVMSpace:
 
     def _scheduled(self, schedule: Schedule) -> s_tir.Schedule:
         if schedule.hash not in self._made:
-            self._keep(schedule, replay(self._workload, schedule, self._target))
+            sch = replay(self._workload, schedule, self._target)
+            self._seen.setdefault(structural_hash(sch.mod), schedule.text)
+            self._keep(schedule, sch)
         return self._made[schedule.hash]
 
 

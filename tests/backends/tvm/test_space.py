@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from costmodel.backends.tvm.backend import TVMBackend
+from costmodel.backends.tvm.knobs import InvalidKnobsError
 from costmodel.backends.tvm.replay import lowered, replay
 from costmodel.backends.tvm.space import TVMSpace
+from costmodel.backends.tvm.template import schedule_noting
 from costmodel.backends.tvm.texts import template_text
 from costmodel.ir import analyze, read_text
 from costmodel.records import (
@@ -148,6 +150,20 @@ def test_a_program_that_equals_the_default_is_the_default(target):
     assert len(programs) == len({schedule.hash for schedule in everything})
 
 
+def test_a_program_that_a_store_knows_keeps_the_text_that_it_has_there(target):
+    """Two texts of one program, of which an earlier run has measured one."""
+    first = TVMSpace(dense(), target).guesses()[0]
+    knobs = json.loads(first.text)["knobs"]
+    idle = {"matmul.size_s0": 16} if knobs["matmul.vec"] == "s1" else {"matmul.size_s1": 16}
+    measured = Schedule("tvm", template_text(knobs | idle))
+    assert measured.hash != first.hash
+    space = TVMSpace(dense(), target)
+    assert space.accepts(measured)
+    assert space.guesses()[0] == measured
+    offered = [*space.guesses(), *space.sample(60, random.Random(0))]
+    assert first not in offered
+
+
 def test_mutations_of_a_template_differ_in_few_knobs(target):
     space, rng = TVMSpace(dense(), target), random.Random(2)
     parent = next(iter(space.guesses()))
@@ -217,6 +233,22 @@ def test_a_damaged_schedule_in_a_store_is_left_out_of_what_is_known(target):
             known = session.known(store)
     assert set(known) == {schedule.hash for schedule in good}
     assert len(session.space.features([ms[0].schedule for ms in known.values()])) == 3
+
+
+def test_knobs_that_exclude_each_other_are_not_accepted(target, monkeypatch):
+    """Each has an option that there is; an earlier version made a program of them together."""
+    space = TVMSpace(dense(), target)
+    good, bad = space.guesses()[:2]
+
+    def schedule(program, knobs, machine, options):
+        if knobs == json.loads(bad.text)["knobs"]:
+            raise InvalidKnobsError("rows and panels")
+        return schedule_noting(program, knobs, machine, options)
+
+    monkeypatch.setattr("costmodel.backends.tvm.replay.schedule_noting", schedule)
+    later = TVMSpace(dense(), target)
+    assert later.accepts(good)
+    assert not later.accepts(bad)
 
 
 def test_the_target_decides(workload, target):
