@@ -16,7 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from costmodel.errors import UsageError
-from costmodel.measure.cores import usable_cores
+from costmodel.measure.cores import physical_count, usable_cores
 from costmodel.measure.roofline import Rates, measure_rates, program_source
 from costmodel.records import Target, digest
 
@@ -52,15 +52,15 @@ def parse_target(spec: str, *, threads: int | None = None, measure: bool = True)
 def host_target(
     threads: int | None = None, *, measure: bool = True, refresh: bool = False
 ) -> Target:
-    """This machine with ``threads`` threads, by default as many as cores may be used.
+    """This machine with ``threads`` threads, by default one for each physical core.
 
-    Cores are counted by affinity and control-group limits. Rates are measured once and kept in
+    Cores that may be used are counted by affinity and control-group limits. Rates are measured once and kept in
     the user's cache directory; ``refresh`` measures them again, ``measure=False`` leaves them
     out. Raises UsageError for a number of threads that the cores cannot carry, MeasureError
     where rates cannot be measured.
     """
     cores = usable_cores()
-    count = len(cores) if threads is None else threads
+    count = physical_count(cores) if threads is None else threads
     if not 1 <= count <= len(cores):
         raise UsageError(f"{count} threads are asked of {len(cores)} usable cores")
     facts = _read_cpuinfo()

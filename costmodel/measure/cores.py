@@ -9,7 +9,7 @@ from pathlib import Path
 
 from costmodel.errors import UsageError
 
-__all__ = ["CorePlan", "cpu_limit", "plan_cores", "usable_cores"]
+__all__ = ["CorePlan", "cpu_limit", "physical_count", "plan_cores", "usable_cores"]
 
 _SYSFS = Path("/sys/devices/system/cpu")
 
@@ -79,6 +79,14 @@ def usable_cores() -> tuple[int, ...]:
         seen.add(siblings)
     count = max(1, int(min(cpu_limit(), len(allowed))))
     return tuple([*first, *second][:count])
+
+
+def physical_count(cores: Sequence[int], siblings: Callable[[int], str] | None = None) -> int:
+    """How many physical cores are behind logical ones: two threads of one share its vector units.
+
+    ``siblings`` gives the same text for cores that share one; by default as the kernel says.
+    """
+    return len({(siblings or _siblings)(core) for core in cores})
 
 
 def _siblings(core: int) -> str:

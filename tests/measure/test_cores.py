@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.errors import UsageError
-from costmodel.measure.cores import CorePlan, cpu_limit, plan_cores, usable_cores
+from costmodel.measure.cores import CorePlan, cpu_limit, physical_count, plan_cores, usable_cores
 
 
 def alone(core: int) -> str:
@@ -103,3 +103,9 @@ def test_limit_of_version_1(tmp_path: Path, quota: str, limit: float) -> None:
     (group / "cpu.cfs_quota_us").write_text(quota)
     (group / "cpu.cfs_period_us").write_text("100000")
     assert cpu_limit(tmp_path, "/") == limit
+
+
+def test_hardware_threads_of_one_core_count_once() -> None:
+    assert physical_count((0, 1, 2, 3), siblings=lambda core: str(core % 2)) == 2
+    assert physical_count((0, 1, 2), siblings=str) == 3
+    assert physical_count(()) == 0

@@ -13,7 +13,7 @@ import pytest
 from costmodel import target as target_module
 from costmodel.errors import MeasureError, UsageError
 from costmodel.measure import roofline
-from costmodel.measure.cores import usable_cores
+from costmodel.measure.cores import physical_count, usable_cores
 from costmodel.measure.roofline import Rates
 from costmodel.records import DTYPE_BYTES
 from costmodel.target import cache_sizes, host_target, llvm_cpu_name, parse_target
@@ -32,7 +32,7 @@ def only_file(folder: Path) -> Path:
 
 def test_this_machine_is_measured_once(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = host_target()
-    assert first.threads == len(usable_cores())
+    assert first.threads == physical_count(usable_cores())
     assert first.peak_flops.keys() == DTYPE_BYTES.keys()
     assert all(rate > 1e8 for rate in (*first.peak_flops.values(), first.bandwidth))
     path = only_file(cache)
