@@ -21,6 +21,7 @@ __all__ = [
     "atan",
     "cos",
     "erf",
+    "erfc",
     "exp",
     "exp2",
     "exp10",
@@ -75,6 +76,15 @@ _ERF_UNDER = (
     3.8004095755767456e-05,
 )  # fmt: skip
 _ERF_LIMIT = 3.93
+
+# log(erfc(x) / t) + x**2 in t = 1 / (1 + 0.4 x) for 0 <= x <= 10.2, beyond which f32 rounds to
+# zero; the form is that of W. H. Press et al., *Numerical Recipes* (2007), section 6.2.2
+_ERFC = (
+    -1.4885835747359653, 0.9980801080339808, 0.4425387327070989, 0.019488643779016872,
+    0.7033827035539713, -2.070156737120908, 4.023016899898303, -5.71115173140119,
+    5.038607062225922, -2.5756264954604218, 0.6961277931111141, -0.07572340301166941,
+)  # fmt: skip
+_ERFC_SLOPE, _ERFC_LIMIT = 0.4, 10.2
 
 # (sin(r) - r) / r**3 and (cos(r) - 1 + r**2 / 2) / r**4 in r**2, for |r| <= pi/4
 _SIN32 = (-0.16666654908430112, 0.008332175836993036, -0.00019516976468890554)
@@ -192,6 +202,19 @@ def tanh(b: Lanes, x: Expr) -> Expr:
 def erf(b: Lanes, x: Expr) -> Expr:
     """The error function, f32."""
     return _ratio(b, x, _ERF_OVER, _ERF_UNDER, _ERF_LIMIT)
+
+
+def erfc(b: Lanes, x: Expr) -> Expr:
+    """``1 - erf(x)`` without its cancellation, f32; in f64, since the square's error is raised."""
+    wide = Lanes("float64", b.lanes)
+    x = wide.let(b.cast(x, "float64"))
+    size = wide.let(wide.clamp(tirx.abs(x), 0.0, _ERFC_LIMIT))
+    t = wide.let(tirx.Div(wide.const(1.0), wide.add(wide.mul(size, _ERFC_SLOPE), 1.0)))
+    exponent = wide.sub(wide.polynomial(t, _ERFC), wide.mul(size, size))
+    value = wide.let(wide.mul(exp(wide, exponent), t))
+    mirrored = wide.sub(wide.const(2.0), value)
+    value = wide.select(tirx.LT(x, wide.const(0.0)), mirrored, value)
+    return wide.close(b.cast(value, "float32"))
 
 
 def sigmoid(b: Lanes, x: Expr) -> Expr:

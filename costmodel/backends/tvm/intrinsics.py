@@ -16,12 +16,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 
+import tvm_ffi
 from tvm import ir, tirx
 
 from costmodel.backends.tvm import expansions
 from costmodel.backends.tvm.lanes import Expr, Lanes
 
-__all__ = ["MAX_ULP", "register"]
+__all__ = ["MAX_ULP", "erfc", "register"]
 
 #: Largest error of the f32 functions, in units in the last place, where the result is normal.
 MAX_ULP: Mapping[str, float] = {
@@ -32,6 +33,7 @@ MAX_ULP: Mapping[str, float] = {
     "log1p": 1.5,
     "tanh": 5.0,
     "erf": 5.0,
+    "erfc": 0.6,
     "sigmoid": 2.4,
     "sin": 1.6,
     "cos": 1.6,
@@ -57,6 +59,7 @@ _RULES: Mapping[str, tuple[Callable[..., Expr], frozenset[str]]] = {
     "log1p": (expansions.log1p, _BOTH),
     "tanh": (expansions.tanh, _F32),
     "erf": (expansions.erf, _F32),
+    "erfc": (expansions.erfc, _F32),
     "sigmoid": (expansions.sigmoid, _BOTH),
     "sin": (expansions.sin, _F32),
     "cos": (expansions.cos, _F32),
@@ -68,7 +71,7 @@ _RULES: Mapping[str, tuple[Callable[..., Expr], frozenset[str]]] = {
 }
 
 #: Ops that the code generator takes on vectors, though TVM's vectorizer does not know it.
-_VECTORIZABLE = ("acos", "asin", "atan", "erf", "isnan", "nearbyint", "rsqrt")
+_VECTORIZABLE = ("acos", "asin", "atan", "erf", "erfc", "isnan", "nearbyint", "rsqrt")
 
 
 @functools.cache
@@ -77,11 +80,26 @@ def register() -> None:
 
     Also lets TVM's vectorizer keep some functions on vectors, which it would take apart.
     """
+    _define_erfc()
     for name, (expand, formats) in _RULES.items():
         rule = functools.partial(_lower, name, expand, formats)
         tirx.op.register_intrin_lowering(f"tirx.{name}", "llvm", f=rule, level=_LEVEL)
     for name in _VECTORIZABLE:
         ir.register_op_attr(f"tirx.{name}", "TVectorizable", True, level=_LEVEL)
+
+
+def erfc(x: Expr) -> Expr:
+    """``1 - erf(x)``, a function that TensorIR has not: lowered by ``register``'s rule alone."""
+    _define_erfc()
+    return tirx.call_intrin(str(x.ty.dtype), "tirx.erfc", x)
+
+
+@functools.cache
+def _define_erfc() -> None:
+    """Make the op known to TVM, with no effect but its value; once a process."""
+    tvm_ffi.get_global_func("ir.RegisterOp")("tirx.erfc", "the complementary error function")
+    ir.register_op_attr("tirx.erfc", "TCallEffectKind", tirx.CallEffectKind.Pure.value)
+    ir.register_op_attr("tirx.erfc", "TScriptPrinterName", "erfc")
 
 
 def _lower(name: str, expand: Callable[..., Expr], formats: frozenset[str], call: Expr) -> Expr:

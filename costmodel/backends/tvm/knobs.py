@@ -36,7 +36,7 @@ __all__ = ["InvalidKnobsError", "Knobs", "Option", "inlined", "knobs_of"]
 Option = int | str
 Knobs = Mapping[str, Option]
 
-_TRANSCENDENTAL = ("exp", "tanh", "erf", "log", "pow", "sin", "cos", "sigmoid", "atan")
+_TRANSCENDENTAL = ("exp", "tanh", "erf", "erfc", "log", "pow", "sin", "cos", "sigmoid", "atan")
 
 
 class InvalidKnobsError(Exception):

@@ -8,7 +8,7 @@ from importlib.metadata import version
 __all__ = ["SPACE_VERSION", "versions"]
 
 #: Bumped whenever the templates or the lowering change what a schedule's text means.
-SPACE_VERSION = "3"
+SPACE_VERSION = "4"
 
 
 def versions() -> Mapping[str, str]:

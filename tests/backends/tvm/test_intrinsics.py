@@ -27,6 +27,7 @@ REFERENCES: dict[str, Callable[..., Any]] = {
     "log1p": np.log1p,
     "tanh": np.tanh,
     "erf": np.vectorize(math.erf, otypes=[np.float64]),
+    "erfc": np.vectorize(math.erfc, otypes=[np.float64]),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "sin": np.sin,
     "cos": np.cos,
@@ -46,9 +47,9 @@ def build(name: str, dtype: str, size: int, cpu: str | None = None) -> Any:
     """An element-wise kernel whose loop is vectorized over 16 lanes, before code is loaded."""
     intrinsics.register()
     intrinsics.register()
-    function = getattr(tirx, name)
+    function = intrinsics.erfc if name == "erfc" else getattr(tirx, name)
     inputs = [te.placeholder((size,), dtype, f"A{i}") for i in range(1 + (name == "pow"))]
-    output = te.compute((size,), lambda i: function(*(a[i] for a in inputs)), "x")
+    output = te.compute((size,), lambda i: function(*(a(i) for a in inputs)), "x")
     sch = s_tir.Schedule(te.create_prim_func([*inputs, output]))
     _, inner = sch.split(sch.get_loops("x")[0], [None, LANES])
     sch.vectorize(inner)
@@ -121,7 +122,7 @@ def test_f32_pow() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(["exp", "log", "tanh", "erf", "sigmoid", "log1p"]),
+@given(st.sampled_from(["exp", "log", "tanh", "erf", "erfc", "sigmoid", "log1p"]),
        st.lists(st.floats(width=32), min_size=LANES, max_size=LANES))  # fmt: skip
 def test_f32_on_any_numbers(name: str, values: list[float]) -> None:
     check(name, np.array(values, np.float32))
@@ -142,7 +143,7 @@ def test_f64(name: str) -> None:
     np.testing.assert_allclose(evaluate(name, values), expected(name, values), 1e-14, 1e-300)
 
 
-@pytest.mark.parametrize("name", ["exp", "tanh", "log", "erf"])
+@pytest.mark.parametrize("name", ["exp", "tanh", "log", "erf", "erfc"])
 def test_f16_goes_through_f32(name: str) -> None:
     values = np.arange(2**16, dtype=np.uint16).view(np.float16)
     with np.errstate(over="ignore"):

@@ -12,6 +12,7 @@ from typing import Any
 
 from tvm import tirx
 
+from costmodel.backends.tvm import intrinsics
 from costmodel.backends.tvm.lowering import floats
 from costmodel.backends.tvm.lowering.casts import CASTS, as_unsigned, dtype_of
 from costmodel.backends.tvm.lowering.types import Expr, immediate, unsupported
@@ -181,7 +182,7 @@ _OPS: Mapping[str, Callable[..., Expr]] = {
     "math.cbrt": floats.cbrt,
     "math.tanh": tirx.tanh,
     "math.erf": tirx.erf,
-    "math.erfc": lambda x: tirx.Sub(immediate(dtype_of(x), 1), tirx.erf(x)),
+    "math.erfc": intrinsics.erfc,
     "math.sin": tirx.sin,
     "math.cos": tirx.cos,
     "math.tan": tirx.tan,
