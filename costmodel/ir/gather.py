@@ -40,6 +40,8 @@ _PASSED: Mapping[str, range] = {
 def index_limits(function: ir.OpView) -> list[int | None]:
     """For each argument, the smallest extent that its values index, or None.
 
+    No limit is beyond what the argument's type can hold: bytes may index a thousand rows.
+
     Follows integer values through casts, views, selects, ``index + constant``,
     ``index * constant`` and the bodies of structured operations to where they index a tensor:
     elements read or written, and the offsets of slices.
@@ -47,11 +49,11 @@ def index_limits(function: ir.OpView) -> list[int | None]:
     return [_limit(argument) for argument in function.arguments]
 
 
-def _limit(value: ir.Value) -> int | None:
+def _limit(argument: ir.Value) -> int | None:
     limits: list[int] = []
     seen: set[tuple[ir.Value, int, int]] = set()
     # What is followed is value * scale + offset, both at least 0 and known.
-    pending = [(value, 1, 0)] if _is_integer(value.type) else []
+    pending = [(argument, 1, 0)] if _is_integer(argument.type) else []
     while pending:
         current = pending.pop()
         if current in seen:
@@ -69,7 +71,15 @@ def _limit(value: ir.Value) -> int | None:
             pending += [(passed, scale, offset) for passed in _passes(op, number)]
     # A path that no value at all could take is one that the program guards (index + extent for
     # a negative index), so it sets no limit.
-    return min((limit for limit in limits if limit > 0), default=None)
+    found = min((limit for limit in limits if limit > 0), default=None)
+    return None if found is None else min(found, _values(argument.type))
+
+
+def _values(type: ir.Type) -> int:
+    """How many values of a signed type are not negative; an index is as wide as an i64."""
+    element = getattr(type, "element_type", type)
+    width = element.width if isinstance(element, ir.IntegerType) else 64
+    return int(2 ** (width - 1))
 
 
 def _places(op: ir.OpView, number: int) -> int | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from costmodel.ir import read_text
+from costmodel.measure.inputs import random_inputs
 
 BODY = """func.func @f(%table: tensor<50x7xf32>, %i: tensor<4xi32>, %j: tensor<4xi32>)
     -> tensor<4xf32> {{
@@ -95,6 +98,19 @@ def test_integers_that_index_nothing_have_no_limit():
       return %0 : tensor<4xi32>
     }"""
     assert limits(text) == [None]
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("i8", 128), ("i32", 1000), ("i64", 1000)])
+def test_narrow_indices_of_a_long_table_do_not_wrap(dtype, limit):
+    text = f"""func.func @f(%table: tensor<1000xf32>, %i: tensor<{dtype}>) -> f32 {{
+      %row = tensor.extract %i[] : tensor<{dtype}>
+      %x = arith.index_cast %row : {dtype} to index
+      %v = tensor.extract %table[%x] : tensor<1000xf32>
+      return %v : f32
+    }}"""
+    assert limits(text) == [None, limit]
+    (drawn,) = random_inputs([replace(read_text(text).inputs[1], shape=(5000,))], seed=0)
+    assert 0 <= drawn.min() < drawn.max() == limit - 1
 
 
 def test_offsets_of_slices():
