@@ -27,8 +27,7 @@ class Run:
     """One run: what was known when it began, what was measured since, what is to be said of it.
 
     ``known`` holds the store's measurements of this workload, by schedule hash; ``started`` is
-    by ``time.monotonic``. ``history`` has what is known as trials of its own kind, then the
-    trials of this run; ``measured`` also has what was measured again.
+    by ``time.monotonic``. ``measured`` has the measurements of the trials and of the final.
     """
 
     session: Session
@@ -38,17 +37,18 @@ class Run:
     known: Mapping[str, Sequence[Measurement]]
     default: Schedule
     measured: list[Measurement] = field(default_factory=list)
-    history: list[TrialRecord] = field(init=False)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     interrupted: bool = False
     _ids: set[str] = field(default_factory=set)
+    _stored_trials: list[TrialRecord] = field(init=False)
+    _trials: dict[str, TrialRecord] = field(default_factory=dict)
     _unsaved: list[Measurement] = field(default_factory=list)
     _trouble: _StoreTrouble | None = None
     _refused: int = 0
 
     def __post_init__(self) -> None:
-        self.history = [
+        self._stored_trials = [
             _stored_trial(index, measurements, self.tally.latency_us(measurements[0].schedule))
             for index, measurements in enumerate(self.known.values())
         ]
@@ -56,7 +56,12 @@ class Run:
     @property
     def trials(self) -> list[TrialRecord]:
         """The trials that this run made."""
-        return self.history[len(self.known) :]
+        return list(self._trials.values())
+
+    @property
+    def history(self) -> list[TrialRecord]:
+        """Each schedule that was known, as a trial of its own kind, then those of this run."""
+        return [*self._stored_trials, *self._trials.values()]
 
     @cached_property
     def tally(self) -> Tally:
@@ -141,10 +146,12 @@ class Run:
     def report(
         self, measurement: Measurement, prediction: Prediction | None, source: Source
     ) -> None:
-        """Enter a trial into the history and tell the listener."""
+        """Enter a trial into the history and tell the listener, once for each measurement."""
+        if measurement.id in self._trials:
+            return
         low, high = prediction.interval() if prediction else (None, None)
         trial = TrialRecord(
-            index=len(self.history),
+            index=len(self._stored_trials) + len(self._trials),
             schedule_hash=measurement.schedule.hash,
             outcome=measurement.outcome,
             latency_us=measurement.latency_us if measurement.ok else None,
@@ -154,7 +161,7 @@ class Run:
             elapsed_s=time.monotonic() - self.started,
             source=source,
         )
-        self.history.append(trial)
+        self._trials[measurement.id] = trial
         self.listener.on_trial(trial, self.tally.best_us)
 
 

@@ -92,6 +92,11 @@ class Session:
                 policy=self.policy.hash,
             )
 
+    def features(self, store: MeasurementStore) -> dict[str, Features]:
+        """What the store has kept of this workload's schedules, by schedule hash."""
+        stored = store.features(self.space.feature_set, workload=self.workload.hash)
+        return {schedule: features for _, schedule, features in stored}
+
     def query(self, schedule: Schedule, features: Features) -> Query:
         return Query(Candidate(self.workload, schedule, self.target), features)
 

@@ -21,7 +21,7 @@ from costmodel.interrupts import Interrupts
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer
 from costmodel.models.guard import Guarded
-from costmodel.records import Schedule
+from costmodel.records import Measurement, Schedule
 from costmodel.report import output_directory, write_report
 from costmodel.results import ProgressListener, Source, TrialRecord, TuneResult, TuneStart
 from costmodel.run import Run
@@ -166,18 +166,23 @@ def _measure(
     interrupts: Interrupts,
 ) -> Final | None:
     """Search and hold the final; what ends that early leaves all that was measured in ``run``."""
+    session, known = run.session, run.tally.results()
+    search = EvolutionarySearch(
+        session.space, model, session.workload, session.target,
+        seed=seed, known=known, features=session.features(run.store),
+    )  # fmt: skip
     try:
-        _search(run, model, measurer, budget, seed)
+        _search(run, search, measurer, budget)
         run.listener.on_phase("confirming")
         return hold_final(run, measurer)
     except KeyboardInterrupt:
         interrupts.defer()
         run.interrupted = True
-        run.keep(measurer.finished())
+        _enter(run, search, measurer.finished())
         run.save()
         interrupts.resume()
     except MeasureError as error:
-        run.keep(measurer.finished())
+        _enter(run, search, measurer.finished())
         run.save()
         if run.tally.best_us is None:
             raise
@@ -185,13 +190,9 @@ def _measure(
     return None
 
 
-def _search(run: Run, model: Guarded, measurer: Measurer, budget: _Budget, seed: int) -> None:
+def _search(run: Run, search: EvolutionarySearch, measurer: Measurer, budget: _Budget) -> None:
     """Ask, measure, keep and tell until a budget ends or nothing better is expected."""
     run.listener.on_phase("tuning")
-    session, known = run.session, run.tally.results()
-    search = EvolutionarySearch(
-        session.space, model, session.workload, session.target, seed=seed, known=known
-    )
     info = measurer.prepare_reference()
     if info.fallback_reason:
         run.notes.append(f"results were compared with {info.compiler}: {info.fallback_reason}")
@@ -203,7 +204,10 @@ def _search(run: Run, model: Guarded, measurer: Measurer, budget: _Budget, seed:
         left -= len(batch)
         _measure_batch(run, search, measurer, batch, budget)
     if left > 0 and not budget.over:
-        run.notes.append(f"{left} trials were left: no other schedule promises a gain above noise")
+        reason = "no other schedule promises a gain above noise"
+        if search.exhausted:
+            reason = "every schedule that could be found has been measured"
+        run.notes.append(f"{left} trials were left: {reason}")
 
 
 def _measure_batch(
@@ -214,17 +218,24 @@ def _measure_batch(
     budget: _Budget,
 ) -> None:
     """What is still under way when the time is over is dropped."""
-    done = []
     for measurement in measurer.measure(batch):
-        run.keep([measurement])
-        schedule = measurement.schedule
-        search.tell([(schedule, measurement.latency_us)])
-        run.report(measurement, search.prediction(schedule), _source(run, search, schedule))
-        done.append(schedule)
+        _enter(run, search, [measurement])
         if budget.over and run.tally.best_us is not None:
             break
+    # Several may be done at once, of which the loop has been given the first.
+    _enter(run, search, measurer.finished())
     run.save()
-    run.keep_features(done)
+    measured = {one.schedule.hash for one in run.measured}
+    run.keep_features([schedule for schedule in batch if schedule.hash in measured])
+
+
+def _enter(run: Run, search: EvolutionarySearch, measurements: Sequence[Measurement]) -> None:
+    """Keep, tell and report measurements, each once however often it is given."""
+    for measurement in measurements:
+        schedule = measurement.schedule
+        run.keep([measurement])
+        search.tell([(schedule, measurement.latency_us)])
+        run.report(measurement, search.prediction(schedule), _source(run, search, schedule))
 
 
 def _source(run: Run, search: EvolutionarySearch, schedule: Schedule) -> Source:

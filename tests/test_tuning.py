@@ -6,7 +6,7 @@ import json
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -18,7 +18,9 @@ import pytest
 
 import costmodel
 from costmodel.errors import StoreError, UnsupportedError, UsageError
+from costmodel.measure.pipeline import Pipeline
 from costmodel.records import Measurement, Outcome
+from costmodel.search.evolutionary import EvolutionarySearch
 
 Tune = Callable[..., costmodel.TuneResult]
 Stored = Callable[..., list[Measurement]]
@@ -132,6 +134,23 @@ def test_a_second_run_goes_on_and_a_third_only_reads(
     assert stored() == before
 
 
+def test_features_that_the_store_has_are_not_made_again(
+    tune: Tune, scripted: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = places(tune(trials=12, seed=1))
+    made: set[str] = set()
+    features = scripted.ListedSpace.features
+
+    def note(self: Any, schedules: Any) -> Any:
+        made.update(schedule.hash for schedule in schedules)
+        return features(self, schedules)
+
+    monkeypatch.setattr(scripted.ListedSpace, "features", note)
+    second = tune(trials=4, seed=1)
+    assert places(second) <= made
+    assert not known & made
+
+
 def test_reading_needs_no_permission_to_write(tune: Tune, tmp_path: Path) -> None:
     tune(trials=3)
     folder = tmp_path / "frozen"
@@ -164,7 +183,8 @@ def test_a_stored_winner_that_cannot_be_built_any_more_is_out(tune: Tune, tmp_pa
 def test_a_small_space_ends_the_run_early(tune: Tune) -> None:
     result = tune((9.0, 8.0, 7.0), trials=50)
     assert result.measured == 3
-    assert any("47 trials were left" in note for note in result.notes)
+    (note,) = [note for note in result.notes if "47 trials were left" in note]
+    assert "every schedule that could be found" in note
 
 
 def test_time_that_is_over_leaves_room_for_one_answer(tune: Tune, scripted: ModuleType) -> None:
@@ -177,6 +197,49 @@ def test_time_that_is_over_leaves_room_for_one_answer(tune: Tune, scripted: Modu
     assert again.best_us == pytest.approx(scripted.DEFAULT_US)
 
 
+def test_what_was_measured_when_the_time_ended_is_kept(
+    tune: Tune, stored: Stored, scripted: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole batch is done at once, and the time is over when the first of it is handed over."""
+    take_turn = Pipeline._take_turn
+
+    def at_once(self: Pipeline) -> Iterator[Measurement]:
+        given = self._given
+        for _ in take_turn(self):
+            pass
+        self._given = given
+        while self._given < len(self._made):
+            yield self._made[self._given]
+            self._given += 1
+
+    over: list[bool] = []
+    monkeypatch.setattr(Pipeline, "_take_turn", at_once)
+    monkeypatch.setattr("costmodel.tuning._Budget.over", property(lambda self: bool(over)))
+    monkeypatch.setattr("costmodel.measure.pipeline._TURN", 16)
+    result = tune(trials=40, progress=scripted.Listener({"trial:0": lambda: over.append(True)}))
+    kept = {m.schedule.hash for m in stored()}
+    assert result.measured == len(result.history) == len(kept) == 16
+    assert places(result) == kept
+
+
+def test_an_interrupt_between_the_store_and_the_history_loses_no_trial(
+    tune: Tune, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell, told = EvolutionarySearch.tell, []
+
+    def interrupted(self: EvolutionarySearch, results: Any) -> None:
+        told.append(results)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+        tell(self, results)
+
+    monkeypatch.setattr(EvolutionarySearch, "tell", interrupted)
+    result = tune(trials=10)
+    assert result.interrupted
+    assert result.measured == len(result.history) == 3
+    assert places(result) == {m.schedule.hash for m in stored()}
+
+
 def test_a_model_that_misleads_is_noted(tune: Tune, tmp_path: Path) -> None:
     """What another kernel taught is the opposite of what holds for this one."""
     rising = (1000.0, *(10.0 * 1.08**place for place in range(47)))
@@ -186,6 +249,7 @@ def test_a_model_that_misleads_is_noted(tune: Tune, tmp_path: Path) -> None:
     assert not trained.notes or "worse than chance" not in trained.notes[0]
     misled = tune(falling, rows=16, trials=20, store=store)
     assert any("worse than chance" in note for note in misled.notes)
+    assert (trained.model, misled.model) == ("xgboost", "roofline")
 
 
 def test_the_listener_hears_it_all_in_order(tune: Tune, scripted: ModuleType) -> None:

@@ -9,8 +9,9 @@ was scored and not asked stays for the next batch, and nothing is asked twice.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -25,32 +26,30 @@ from costmodel.search.history import History
 __all__ = ["EvolutionaryOptions", "EvolutionarySearch"]
 
 
-def _option(default: float, help: str) -> float:
-    return field(default=default, metadata={"help": help})
-
-
 @dataclass(frozen=True)
 class EvolutionaryOptions:
-    """Options of EvolutionarySearch; each field's metadata has its ``help``."""
+    """Options of EvolutionarySearch."""
 
-    population: int = field(
-        default=32, metadata={"help": "new schedules made in the first generation of a batch"}
-    )
-    generations: int = field(
-        default=2, metadata={"help": "generations a batch; later ones are half the population"}
-    )
-    parents: int = field(default=12, metadata={"help": "schedules that a generation mutates"})
-    mutation: float = _option(0.85, "share of new schedules made by mutation, once some are known")
-    exploration: float = _option(0.1, "share of a batch that is random whatever the model says")
-    radius: float = _option(0.15, "how unlike schedules of one batch must be, in deviations")
-    keep: int = field(default=192, metadata={"help": "scored schedules kept for later batches"})
-    noise: float = _option(0.01, "relative noise of a measurement: gains below it are none")
-    patience: int = field(
-        default=4, metadata={"help": "batches in a row without expected gain that end the search"}
-    )
-    minimum: int = field(
-        default=64, metadata={"help": "measurements made before the search may end by itself"}
-    )
+    #: New schedules made in the first generation of a batch.
+    population: int = 32
+    #: Generations a batch; later ones are half the population.
+    generations: int = 2
+    #: Schedules that a generation mutates.
+    parents: int = 12
+    #: Share of new schedules made by mutation, once some are known.
+    mutation: float = 0.85
+    #: Share of a batch that is random whatever the model says.
+    exploration: float = 0.1
+    #: How unlike schedules of one batch must be, in deviations.
+    radius: float = 0.15
+    #: Scored schedules kept for later batches.
+    keep: int = 192
+    #: Relative noise of a measurement: gains below it are none.
+    noise: float = 0.01
+    #: Batches in a row without expected gain that end the search.
+    patience: int = 4
+    #: Measurements made before the search may end by itself.
+    minimum: int = 64
 
     def __post_init__(self) -> None:
         for name in ("population", "generations", "parents", "keep", "patience"):
@@ -80,8 +79,9 @@ class EvolutionarySearch:
     """Ask/tell evolutionary search; a ``SearchStrategy``, deterministic for its seed.
 
     Tells the model what it is told, in one update before the next batch. ``known`` are earlier
-    measurements of this workload: never asked again, parents from the start, and the model is
-    updated with them unless ``model`` has been given them already (``model_knows``).
+    measurements of this workload: never asked again, parents from the start, and told to the model
+    before anything is asked of it. ``features`` are those of known schedules, by hash, which then
+    need not be made again.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class EvolutionarySearch:
         *,
         seed: int = 0,
         known: Sequence[Result] = (),
-        model_knows: bool = False,
+        features: Mapping[str, Features] = MappingProxyType({}),
         options: EvolutionaryOptions | None = None,
     ) -> None:
         self.options = options or EvolutionaryOptions()
@@ -107,7 +107,8 @@ class EvolutionarySearch:
         self._predictions: dict[str, Prediction] = {}
         self._explored: set[str] = set()
         self._guessed: set[str] = set()
-        self._untaught: list[Result] = [] if model_knows else list(known)
+        self._features = features
+        self._untaught: list[Result] = list(known)
         self._gains: list[float] = []
 
     def ask(self, count: int) -> list[Schedule]:
@@ -133,7 +134,9 @@ class EvolutionarySearch:
         batch += chosen + explored
         if len(batch) < count:
             fresh = self._history.fresh(count - len(batch), self._rng)
-            batch += self._take(self._score(fresh))
+            filled = self._take(self._score(fresh))
+            explored += filled
+            batch += filled
         self._explored |= {s.schedule.hash for s in explored}
         self._remember(batch)
         return [s.schedule for s in batch]
@@ -150,7 +153,7 @@ class EvolutionarySearch:
 
         The latter only after ``minimum`` measurements and ``patience`` batches in a row.
         """
-        if self._history.exhausted and not self._pool and not self._history.pending:
+        if self.exhausted:
             return True
         recent = self._gains[-self.options.patience :]
         return (
@@ -160,14 +163,9 @@ class EvolutionarySearch:
         )
 
     @property
-    def expected_gain(self) -> float:
-        """Largest expected fall of the log-latency in the last batch; infinite before one."""
-        return self._gains[-1] if self._gains else float("inf")
-
-    @property
-    def best(self) -> Result | None:
-        """The fastest schedule told so far with its latency; None before the first success."""
-        return next(iter(self._history.best()), None)
+    def exhausted(self) -> bool:
+        """Whether the space ran out: no draw gives anything new, and nothing made is left."""
+        return self._history.exhausted and not self._pool and not self._history.pending
 
     def is_exploratory(self, schedule: Schedule) -> bool:
         """Whether a schedule was asked at random, whatever the model said of it."""
@@ -254,10 +252,12 @@ class EvolutionarySearch:
     def _score(self, schedules: Sequence[Schedule]) -> list[_Scored]:
         if not schedules:
             return []
-        features = self._space.features(schedules)
+        missing = [s for s in schedules if s.hash not in self._features]
+        made = self._space.features(missing) if missing else []
+        features = {**self._features, **{s.hash: f for s, f in zip(missing, made, strict=True)}}
         return [
-            _Scored(s, Query(Candidate(self._workload, s, self._target), f))
-            for s, f in zip(schedules, features, strict=True)
+            _Scored(s, Query(Candidate(self._workload, s, self._target), features[s.hash]))
+            for s in schedules
         ]
 
     def _take(self, batch: list[_Scored]) -> list[_Scored]:

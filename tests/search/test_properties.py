@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from costmodel.models.roofline import Roofline
 from costmodel.search.evolutionary import EvolutionaryOptions, EvolutionarySearch
-from costmodel.search.random import RandomSearch
+from tests.search.baseline import RandomSearch
 
 FAST = EvolutionaryOptions(population=8, generations=2, minimum=16)
 relaxed = settings(
