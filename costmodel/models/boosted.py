@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,23 +36,26 @@ _FAILURE_LOG = math.log(10.0)
 
 @dataclass(frozen=True)
 class BoostedOptions:
-    """Options of Boosted; each field's metadata has its ``help``."""
+    """Options of Boosted."""
 
-    rounds: int = field(default=50, metadata={"help": "trees a booster"})
-    depth: int = field(default=4, metadata={"help": "depth of a tree"})
-    rate: float = field(default=0.15, metadata={"help": "learning rate"})
-    folds: int = field(default=4, metadata={"help": "boosters, each leaving out one fold"})
-    favour: float = field(
-        default=0.5, metadata={"help": "weight of a program falls with this power of its latency"}
-    )
-    own: float = field(
-        default=3.0, metadata={"help": "weight of the workloads being tuned against warm ones"}
-    )
-    limit: int = field(default=600, metadata={"help": "examples of other workloads used"})
-    threads: int = field(default=1, metadata={"help": "threads of a training"})
-    minimum: int = field(
-        default=8, metadata={"help": "examples needed; the roofline predicts before that"}
-    )
+    #: Trees a booster.
+    rounds: int = 50
+    #: Depth of a tree.
+    depth: int = 4
+    #: Learning rate.
+    rate: float = 0.15
+    #: Boosters, each leaving out one fold.
+    folds: int = 4
+    #: The weight of a program falls with this power of its latency.
+    favour: float = 0.5
+    #: Weight of the workloads being tuned against warm ones.
+    own: float = 3.0
+    #: Examples of other workloads used.
+    limit: int = 600
+    #: Threads of a training.
+    threads: int = 1
+    #: Examples needed; the roofline predicts before that.
+    minimum: int = 8
 
 
 @dataclass(frozen=True)

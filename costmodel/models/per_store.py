@@ -28,16 +28,11 @@ from numpy.typing import NDArray
 from costmodel.backends.base import Features
 
 __all__ = [
-    "ALLOC",
     "BUFFER",
     "BUFFERS",
     "COLUMNS",
-    "CURVE",
     "OPERATIONS",
     "OUTER",
-    "PARALLEL",
-    "UNROLL",
-    "VECTORIZE",
     "WIDTH",
     "Stores",
     "unscale",
@@ -70,12 +65,9 @@ BUFFER = (
 BUFFERS = 5
 _CURVE_SAMPLES = 10
 
-VECTORIZE, UNROLL, PARALLEL = 16, 27, 38
-_GPU_START = 49
 _BUFFERS_START = 57
-CURVE = _BUFFERS_START + BUFFERS * len(BUFFER)
-ALLOC = CURVE + _CURVE_SAMPLES
-OUTER = ALLOC + 4
+_CURVE_START = _BUFFERS_START + BUFFERS * len(BUFFER)
+OUTER = _CURVE_START + _CURVE_SAMPLES + 4
 WIDTH = OUTER + 3
 
 #: A name for every column, in order.
@@ -127,10 +119,6 @@ class Stores:
         """Unscaled values of a column of ``BUFFER`` for each buffer; shape (stores, 5)."""
         first = _BUFFERS_START + BUFFER.index(name)
         return unscale(self.rows[:, first : first + BUFFERS * len(BUFFER) : len(BUFFER)])
-
-    def flops(self) -> Array:
-        """Floating-point operations of each store, each counted once; shape (stores,)."""
-        return np.asarray(unscale(self.rows[:, :7]).sum(axis=1), dtype=np.float64)
 
     def work(self) -> Array:
         """Operations of each store weighted by what they cost; shape (stores,).

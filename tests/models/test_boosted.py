@@ -134,8 +134,3 @@ def test_warm_examples_are_limited_and_own_ones_are_not(matmul):
     model = Boosted(matmul[:60], options=options)
     model.update(matmul[60:100])
     assert model.trained_on == 16 + 40
-
-
-def test_every_option_says_what_it_does():
-    for option in dataclasses.fields(BoostedOptions):
-        assert len(option.metadata["help"]) > 10, option.name
