@@ -31,14 +31,18 @@ def predict(
     threads: int | None = None,
     store: str | os.PathLike[str] | None = None,
 ) -> PredictResult:
-    """What a kernel is expected to cost once it is tuned; nothing is compiled or measured.
+    """What a kernel is expected to cost once it is tuned; nothing is compiled or run.
 
-    ``source`` is a path or MLIR text. ``store`` (a path) may know a measured latency already.
-    Raises InputError for input that cannot be used.
+    The prediction follows from the kernel's operations and bytes and from the machine's rates, as
+    ``tune`` or ``doctor`` measured them; before that they are assumed, and the interval is wider.
+    ``source`` is a path or MLIR text. ``store`` (a path) may know a measured latency already,
+    which is given beside the prediction and does not change it. Raises InputError for input that
+    cannot be used.
     """
     session = open_session(
-        source, function=function, target=target, backend=backend, threads=threads, tunable=False
-    )
+        source, function=function, target=target, backend=backend, threads=threads,
+        tunable=False, measure=False,
+    )  # fmt: skip
     prediction = predict_workload(session.analysis, session.target)
     with open_store(store_path(store), read_only=True) as opened:
         tally = session.tally(opened)
@@ -79,7 +83,7 @@ def rank(
     """
     started = time.monotonic()
     session = open_session(
-        source, function=function, target=target, backend=backend, threads=threads
+        source, function=function, target=target, backend=backend, threads=threads, measure=False
     )
     with open_store(store_path(store), read_only=True) as opened:
         model = session.model(opened, seed, own=True)

@@ -150,8 +150,11 @@ def open_session(
     threads: int | None,
     tunable: bool = True,
     policy: TimingPolicy | None = None,
+    measure: bool = True,
 ) -> Session:
-    """Read the input and resolve the names. Writes nothing.
+    """Read the input and resolve the names. Writes nothing but the machine's rates.
+
+    Without ``measure`` the target has those only where they were measured before.
 
     Raises InputError (and its kinds) for an input, target, backend or function that cannot be
     used, with the place in the file where one is known; with ``tunable`` also for a function
@@ -162,5 +165,5 @@ def open_session(
 
     workload, place = read_located(source, function=function, tunable=tunable)
     chosen = load(backend)
-    device = parse_target(target, threads=threads)
+    device = parse_target(target, threads=threads, measure=measure)
     return Session(place, workload, analyze(workload), device, chosen, policy or TimingPolicy())

@@ -54,10 +54,10 @@ def host_target(
 ) -> Target:
     """This machine with ``threads`` threads, by default one for each physical core.
 
-    Cores that may be used are counted by affinity and control-group limits. Rates are measured once and kept in
-    the user's cache directory; ``refresh`` measures them again, ``measure=False`` leaves them
-    out. Raises UsageError for a number of threads that the cores cannot carry, MeasureError
-    where rates cannot be measured.
+    Cores that may be used are counted by affinity and control-group limits. Rates are measured
+    once and kept in the user's cache directory; ``refresh`` measures them again, ``measure=False``
+    leaves them out where none are kept. Raises UsageError for a number of threads that the cores
+    cannot carry, MeasureError where rates cannot be measured.
     """
     cores = usable_cores()
     count = physical_count(cores) if threads is None else threads
@@ -74,9 +74,10 @@ def host_target(
         cache_bytes=cache_sizes(_CACHES),
         vector_bytes=_vector_bytes(features),
     )
-    if not measure:
+    kept = None if refresh else _load_rates(_rates_path(target))
+    if kept is None and not measure:
         return target
-    rates = _rates(target, cores[:count], refresh)
+    rates = kept or _measured_rates(target, cores[:count])
     return replace(target, peak_flops=dict(rates.peak_flops), bandwidth=rates.bandwidth)
 
 
@@ -130,14 +131,15 @@ def _vector_bytes(features: tuple[str, ...]) -> int:
     return 32 if "avx" in features else 16
 
 
-def _rates(target: Target, cores: tuple[int, ...], refresh: bool) -> Rates:
-    """Measured rates, from the cache if they are there and sound."""
+def _rates_path(target: Target) -> Path:
     key = digest({"target": target.hash, "program": program_source()})
-    path = platformdirs.user_cache_path("costmodel") / f"rates-{key[:32]}.json"
-    if not refresh and (known := _load_rates(path)) is not None:
-        return known
+    return platformdirs.user_cache_path("costmodel") / f"rates-{key[:32]}.json"
+
+
+def _measured_rates(target: Target, cores: tuple[int, ...]) -> Rates:
+    """Rates of now, kept for later runs."""
     rates = measure_rates(cores, largest_cache=max(target.cache_bytes, default=0))
-    _save_rates(path, rates)
+    _save_rates(_rates_path(target), rates)
     return rates
 
 
@@ -149,7 +151,7 @@ def _load_rates(path: Path) -> Rates | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _log.warning("rates in %s cannot be used and are measured again: %s", path, error)
+        _log.warning("rates in %s cannot be used: %s", path, error)
         return None
 
 

@@ -82,6 +82,17 @@ def test_asking_writes_nothing(ask: dict[str, Any], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("call", [costmodel.predict, partial(costmodel.rank, n=3)])
+def test_asking_needs_no_compiler_where_rates_were_never_measured(
+    ask: dict[str, Any], call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CC", raising=False)
+    call(**ask)
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("call", [costmodel.predict, partial(costmodel.rank, n=3)])
 def test_a_named_store_must_exist(ask: dict[str, Any], call: Any, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no store"):
         call(**ask, store=tmp_path / "missing.sqlite")

@@ -27,7 +27,8 @@ def predict(
     """Predict the latency of the kernel in FILE, once tuned, with a 90% interval.
 
     Also counts its FLOPs, the bytes that it must move and its arithmetic intensity, and says what
-    the store knows to have been measured. Nothing is compiled and nothing is run.
+    the store knows to have been measured. Nothing is compiled and nothing is run: the machine's
+    rates are those that `tune` or `doctor` measured, and assumed before.
     """
     import costmodel
 

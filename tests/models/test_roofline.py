@@ -12,7 +12,7 @@ from costmodel.ir.analysis import Analysis
 from costmodel.models.base import Example
 from costmodel.models.guard import kendall_tau
 from costmodel.models.per_store import COLUMNS, WIDTH
-from costmodel.models.roofline import Roofline, bound_us, peak_flops, predict_workload
+from costmodel.models.roofline import Roofline, bandwidth, bound_us, peak_flops, predict_workload
 
 
 def analysis(flops: float, moved: int, dtype: str = "f32") -> Analysis:
@@ -50,6 +50,45 @@ def test_peaks_that_were_not_measured_follow_from_the_vector_width(target):
     assert peak_flops(target, "f64") == pytest.approx(1e11)
     bare = dataclasses.replace(target, peak_flops={})
     assert peak_flops(bare, "f32") == 2 * 16 * 4 * 3.0e9
+
+
+def test_rates_that_were_not_measured_make_a_prediction_less_certain(target):
+    what = analysis(1e9, 10**8)
+    for missing in ({"peak_flops": {}}, {"bandwidth": 0.0}):
+        bare = dataclasses.replace(target, **missing)
+        assert predict_workload(what, bare).log_std > predict_workload(what, target).log_std
+    few, many = (dataclasses.replace(target, threads=n, bandwidth=0.0) for n in (2, 64))
+    assert (bandwidth(few), bandwidth(many)) == (30e9, 100e9)
+
+
+#: FLOPs for each element of the result of a recorded kernel, as costmodel.ir counts them.
+RECORDED = {
+    "matmul_128x768x768": 2 * 768,
+    "matmul_bias_relu_197x192x768": 2 * 192 + 2,
+    "conv_nchw_64x64x28": 2 * 9 * 64,
+    "conv_nhwc_128x128x14": 2 * 9 * 128,
+    "depthwise_144x56": 2 * 9,
+    "softmax_1536x128": 17,
+    "layernorm_512x768": 8,
+    "maxpool_64x112": 9,
+}
+
+
+def test_the_interval_of_a_workload_holds_as_often_as_it_says(recordings):
+    """The best of each recording against what was predicted, in standard deviations."""
+    errors = {}
+    for recording in recordings:
+        workload = recording.workload
+        moved = sum(t.bytes for t in (*workload.inputs, *workload.outputs))
+        flops = float(RECORDED[workload.function] * workload.outputs[0].elements)
+        prediction = predict_workload(analysis(flops, moved), recording.target)
+        best = recording.latency_us[np.isfinite(recording.latency_us)].min()
+        errors[workload.function] = math.log(best / prediction.latency_us) / prediction.log_std
+    assert errors.keys() == RECORDED.keys()
+    # Softmax: these recordings' exponentials are a call of libm for each element.
+    assert [name for name, error in errors.items() if abs(error) > 1.645] == ["softmax_1536x128"]
+    assert 0.5 < math.sqrt(np.mean(np.square(list(errors.values())))) < 1.1
+    assert abs(np.mean(list(errors.values()))) < 0.5
 
 
 @pytest.mark.parametrize(
