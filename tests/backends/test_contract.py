@@ -105,18 +105,24 @@ class TestIREE(Compiles):
     @pytest.fixture
     def refused(self):
         tiled = {"pipeline": "DoubleTilingExpert", "distribution": [8, 8, 0]}
-        settings = (
-            {"kind": "iree", "flags": {}, "roots": {"999": tiled}},
-            {"kind": "iree", "flags": {"no-such-flag": "true"}, "roots": {}},
-            {"kind": "iree", "flags": {"iree-opt-level": 3}, "roots": {}},
-            {"kind": "iree", "flags": {}, "roots": {"-1": tiled}},
-            {"kind": "iree", "flags": {}, "roots": {"5": {**tiled, "pipeline": "NoSuch"}}},
-            {"kind": "iree", "flags": {}, "roots": {"5": {**tiled, "no_level": [1]}}},
-            {"kind": "iree", "flags": {}, "roots": {"5": {**tiled, "distribution": [-1]}}},
+
+        def settings(**changes):
+            return {"kind": "iree", "flags": {}, "roots": {}, "cuts": []} | changes
+
+        settings_of_none = (
+            settings(roots={"999": tiled}),
+            settings(roots={"-1": tiled}),
+            settings(roots={"5": {**tiled, "pipeline": "NoSuch"}}),
+            settings(roots={"5": {**tiled, "no_level": [1]}}),
+            settings(roots={"5": {**tiled, "distribution": [-1]}}),
+            settings(flags={"no-such-flag": "true"}),
+            settings(flags={"iree-opt-level": 3}),
+            settings(cuts=["1"]),
+            settings(cuts=[0]),
             {"kind": "iree"},
             ["a list"],
         )
-        texts = ["not JSON", *map(json.dumps, settings)]
+        texts = ["not JSON", *map(json.dumps, settings_of_none)]
         other = Schedule("tvm", json.dumps({"kind": "default"}))
         return [*(Schedule("iree", text) for text in texts), other]
 

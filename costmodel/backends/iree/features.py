@@ -6,7 +6,7 @@ innermost, since that is the one that vectors run along.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log2, prod
 
 import numpy as np
@@ -23,10 +23,19 @@ _LOOPS = 7
 
 
 def features_of(
-    roots: Sequence[Root], settings: Settings, flops: float, size_bytes: float
+    roots: Sequence[Root],
+    cuts: Mapping[int, int],
+    settings: Settings,
+    flops: float,
+    size_bytes: float,
 ) -> NDArray[np.float32]:
-    """Shape (roots, width), float32; one row where there is no root."""
+    """Shape (roots, width), float32; one row where there is no root.
+
+    ``cuts`` are the bytes that go through memory if a kernel ends at an operation.
+    """
+    through = sum(cuts[place] for place in settings.cuts)
     shared = [*_flags(settings), log2(1 + flops), log2(1 + size_bytes), float(len(roots))]
+    shared += [float(len(settings.cuts)), log2(1 + through), float(len(cuts))]
     rows = [shared + _root(root, settings.roots.get(root.place)) for root in roots]
     if not rows:
         rows = [shared + [0.0] * _width()]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 from iree.compiler import ir
 
@@ -20,7 +21,7 @@ from costmodel.ir import parse, walk
 from costmodel.ir.analysis import Loop
 from costmodel.ir.structured import is_structured, iteration_space
 
-__all__ = ["Root", "annotated", "find_roots"]
+__all__ = ["Root", "annotated", "find_cuts", "find_roots"]
 
 _PLACE = re.compile(r'"costmodel:(\d+)"')
 _LEVEL = re.compile(r"(\w+) = \[([^\]]*)\]")
@@ -57,13 +58,15 @@ def find_roots(text: str) -> tuple[Root, ...]:
 
 
 def annotated(text: str, settings: Settings, *, function: str = "main") -> str:
-    """The program with ``compilation_info`` on the operations that the settings tile.
+    """The program with ``compilation_info`` on the operations that the settings tile, and cut.
 
-    Its function, called ``main`` in canonical text, is given the name ``function``. Raises
-    BackendError for a position where no structured operation stands.
+    A cut is a barrier behind an operation: IREE forms no dispatch across it. The function, called
+    ``main`` in canonical text, is given the name ``function``. Raises BackendError for a position
+    where no structured operation stands.
     """
     module = parse.parse_trusted(text)
     _annotate(module, settings)
+    _cut(module, settings.cuts)
     with module.context:
         parse.main_function(module).attributes["sym_name"] = ir.StringAttr.get(function)
     return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))
@@ -86,6 +89,41 @@ def _annotate(module: ir.Module, settings: Settings) -> None:
             if place >= len(ops) or not is_structured(ops[place]):
                 raise BackendError(f"operation {place} is none that can be tiled")
             ops[place].attributes["compilation_info"] = ir.Attribute.parse(tiling.attribute())
+
+
+def find_cuts(text: str) -> dict[int, int]:
+    """Where a kernel may end: operations whose result another one reads, and its size in bytes."""
+    module = parse.parse_trusted(text)
+    found: dict[int, int] = {}
+    for place, op in enumerate(walk.operations(module.operation)):
+        if not is_structured(op) or op.operation.name == "linalg.fill" or len(op.results) != 1:
+            continue
+        if any(is_structured(use.owner) for use in op.results[0].uses):
+            kind = op.results[0].type
+            found[place] = prod(kind.shape) * _element_bytes(kind)
+    return found
+
+
+def _cut(module: ir.Module, cuts: frozenset[int]) -> None:
+    ops = list(walk.operations(module.operation)) if cuts else []
+    with module.context, ir.Location.unknown():
+        for place in cuts:
+            if place >= len(ops) or not is_structured(ops[place]):
+                raise BackendError(f"operation {place} is none that a kernel can end with")
+            _put_barrier(ops[place])
+
+
+def _put_barrier(op: ir.OpView) -> None:
+    result = op.operation.results[0]
+    later = list(op.operation.block.operations)
+    following = later[[other.operation == op.operation for other in later].index(True) + 1]
+    with ir.InsertionPoint(following):
+        barrier = ir.Operation.create(
+            "util.optimization_barrier", results=[result.type], operands=[result]
+        )
+    for use in list(result.uses):
+        if use.owner.operation != barrier:
+            use.owner.operation.operands[use.operand_number] = barrier.results[0]
 
 
 def _configured(tagged: str) -> dict[int, Tiling]:
@@ -119,10 +157,13 @@ def _structured(text: str, chosen: Mapping[int, Tiling]) -> Iterator[Root]:
     module = parse.parse_trusted(text)
     for place, op in enumerate(walk.operations(module.operation)):
         if place in chosen and is_structured(op) and len(op.results) == 1:
-            bits = getattr(op.results[0].type.element_type, "width", 8)
-            size = max(1, bits // 8)
+            size = _element_bytes(op.results[0].type)
             loops = iteration_space(op)
             yield Root(place, op.operation.name, loops, chosen[place], size)
+
+
+def _element_bytes(kind: ir.Type) -> int:
+    return max(1, getattr(kind.element_type, "width", 8) // 8)
 
 
 def _fits(root: Root) -> bool:

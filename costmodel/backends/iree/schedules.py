@@ -1,7 +1,8 @@
-"""Schedules of the IREE backend as JSON: flags of the compiler, and the tiling of root operations.
+"""Schedules of the IREE backend as JSON: flags of the compiler, tilings, and cuts.
 
-``{"kind": "default"}`` is IREE as it comes. ``{"kind": "iree", "flags": {...}, "roots": {...}}``
-names flags by what follows ``--`` and root operations by their position in the canonical text.
+``{"kind": "default"}`` is IREE as it comes. ``{"kind": "iree", "flags": {...}, "roots": {...},
+"cuts": [...]}`` names flags by what follows ``--`` and operations by their positions in the
+canonical text: roots are tiled as said, and behind a cut another kernel begins.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Settings:
 
     flags: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[int, Tiling] = field(default_factory=dict)
+    cuts: frozenset[int] = frozenset()
 
     @property
     def arguments(self) -> list[str]:
@@ -61,15 +63,16 @@ class Settings:
 
     def schedule(self) -> Schedule:
         """Equal settings make equal texts."""
-        if not self.flags and not self.roots:
+        if not self.flags and not self.roots and not self.cuts:
             return default_schedule()
         roots = {
             str(place): {"pipeline": tiling.pipeline}
             | {name: list(tiling.levels[name]) for name in LEVELS if name in tiling.levels}
             for place, tiling in sorted(self.roots.items())
         }
-        flags = dict(sorted(self.flags.items()))
-        return Schedule(NAME, json.dumps({"kind": "iree", "flags": flags, "roots": roots}))
+        flags, cuts = dict(sorted(self.flags.items())), sorted(self.cuts)
+        settings = {"kind": "iree", "flags": flags, "roots": roots, "cuts": cuts}
+        return Schedule(NAME, json.dumps(settings))
 
 
 def default_schedule() -> Schedule:
@@ -91,14 +94,17 @@ def parse_schedule(schedule: Schedule) -> Settings:
         raise _refused(f"is not JSON: {error}") from None
     if data == {"kind": "default"}:
         return Settings()
-    if not isinstance(data, dict) or set(data) != {"kind", "flags", "roots"}:
-        raise _refused("has not the fields kind, flags and roots")
-    flags, roots = data["flags"], data["roots"]
+    if not isinstance(data, dict) or set(data) != {"kind", "flags", "roots", "cuts"}:
+        raise _refused("has not the fields kind, flags, roots and cuts")
+    flags, roots, cuts = data["flags"], data["roots"], data["cuts"]
     if data["kind"] != "iree" or not isinstance(flags, dict) or not isinstance(roots, dict):
         raise _refused("is of another kind")
     if not all(isinstance(value, str) for value in flags.values()):
         raise _refused("has a flag whose value is no text")
-    return Settings(flags, {_place(key): _tiling(value) for key, value in roots.items()})
+    if not isinstance(cuts, list) or not all(type(cut) is int and cut >= 0 for cut in cuts):
+        raise _refused("has cuts that are no list of positions")
+    tilings = {_place(key): _tiling(value) for key, value in roots.items()}
+    return Settings(flags, tilings, frozenset(cuts))
 
 
 def _place(key: str) -> int:

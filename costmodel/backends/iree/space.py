@@ -1,15 +1,16 @@
-"""IREE's schedules of a workload: flags of the compiler, and tilings of the root operations."""
+"""IREE's schedules of a workload: flags of the compiler, tilings of root operations, cuts."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from costmodel.backends.base import Features
 from costmodel.backends.iree.features import FEATURE_SET, features_of
 from costmodel.backends.iree.flags import flag_options, presets, roots_stay
-from costmodel.backends.iree.roots import Root, find_roots
+from costmodel.backends.iree.roots import Root, find_cuts, find_roots
 from costmodel.backends.iree.schedules import Settings, Tiling, default_schedule, parse_schedule
 from costmodel.backends.iree.tilings import (
     guessed_tilings,
@@ -23,8 +24,8 @@ from costmodel.records import Schedule, Target, Workload
 
 __all__ = ["IREESpace"]
 
-#: How likely a flag is passed, and a root tiled anew, in a random schedule.
-_FLAG_SHARE, _ROOT_SHARE = 0.15, 0.8
+#: How likely in a random schedule a flag is passed, a root tiled anew, a kernel ended early.
+_FLAG_SHARE, _ROOT_SHARE, _CUT_SHARE = 0.15, 0.8, 0.15
 #: Draws in a row without a new schedule after which a space counts as drawn out.
 _MISSES = 48
 
@@ -47,6 +48,11 @@ class IREESpace:
         return find_roots(self._workload.text)
 
     @cached_property
+    def cuts(self) -> dict[int, int]:
+        """Operations with which a kernel may end, and the bytes that then go through memory."""
+        return find_cuts(self._workload.text)
+
+    @cached_property
     def _by_place(self) -> dict[int, Root]:
         return {root.place: root for root in self.roots}
 
@@ -56,6 +62,9 @@ class IREESpace:
     def guesses(self) -> list[Schedule]:
         """Known sets of flags and, root by root, what an expert would try, taken in turns."""
         by_flags = [Settings(flags=flags) for flags in presets(self._options)]
+        by_cuts = [Settings(cuts=frozenset([place])) for place in self.cuts]
+        if len(self.cuts) > 1:
+            by_cuts.insert(0, Settings(cuts=frozenset(self.cuts)))
         columns = [guessed_tilings(root, self._vector_bytes) for root in self.roots]
         by_tiles = [
             Settings(
@@ -66,8 +75,9 @@ class IREESpace:
             for i in range(max(map(len, columns), default=0))
         ]
         turns: list[Settings] = []
-        for place in range(max(len(by_flags), len(by_tiles))):
-            turns += by_flags[place : place + 1] + by_tiles[place : place + 1]
+        for place in range(max(len(by_flags), len(by_tiles), len(by_cuts))):
+            for column in (by_flags, by_tiles, by_cuts):
+                turns += column[place : place + 1]
         made = {schedule.hash: schedule for one in turns if (schedule := one.schedule())}
         return list(made.values())
 
@@ -83,8 +93,13 @@ class IREESpace:
 
     def mutate(self, schedule: Schedule, rng: random.Random) -> Schedule | None:
         settings = parse_schedule(schedule)
-        change_flag = not self.roots or rng.random() < 0.3
-        other = self._other_flag(settings, rng) if change_flag else self._other_root(settings, rng)
+        draw = rng.random()
+        if self.cuts and draw < 0.15:
+            other: Settings | None = self._other_cut(settings, rng)
+        elif not self.roots or draw < 0.4:
+            other = self._other_flag(settings, rng)
+        else:
+            other = self._other_root(settings, rng)
         child = None if other is None else other.schedule()
         return None if child is None or child.hash == schedule.hash else child
 
@@ -94,10 +109,14 @@ class IREESpace:
         except UsageError:
             return False
         flags_known = all(v in self._options.get(name, ()) for name, v in settings.flags.items())
-        return flags_known and all(
-            place in self._by_place
-            and valid_tiling(self._by_place[place], tiling, self._vector_bytes)
-            for place, tiling in settings.roots.items()
+        return (
+            flags_known
+            and settings.cuts <= self.cuts.keys()
+            and all(
+                place in self._by_place
+                and valid_tiling(self._by_place[place], tiling, self._vector_bytes)
+                for place, tiling in settings.roots.items()
+            )
         )
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
@@ -107,7 +126,9 @@ class IREESpace:
             if not self.accepts(schedule):
                 raise UsageError(f"not a schedule of this workload: {schedule.text[:200]}")
             settings = parse_schedule(schedule)
-            found.append(features_of(self.roots, settings, analysis.flops, analysis.bytes))
+            found.append(
+                features_of(self.roots, self.cuts, settings, analysis.flops, analysis.bytes)
+            )
         return found
 
     @cached_property
@@ -125,7 +146,13 @@ class IREESpace:
             for root in self.roots:
                 if rng.random() < _ROOT_SHARE:
                     roots[root.place] = random_tiling(root, self._vector_bytes, rng)
-        return Settings(flags, roots)
+        cuts = frozenset(place for place in self.cuts if rng.random() < _CUT_SHARE)
+        return Settings(flags, roots, cuts)
+
+    def _other_cut(self, settings: Settings, rng: random.Random) -> Settings:
+        """One kernel ended there, or no longer."""
+        place = rng.choice(list(self.cuts))
+        return replace(settings, cuts=settings.cuts ^ {place})
 
     def _other_flag(self, settings: Settings, rng: random.Random) -> Settings | None:
         if not self._options:
@@ -136,7 +163,7 @@ class IREESpace:
             del flags[name]
         else:
             flags[name] = rng.choice(self._options[name])
-        return Settings(flags, settings.roots if roots_stay(flags) else {})
+        return replace(settings, flags=flags, roots=settings.roots if roots_stay(flags) else {})
 
     def _other_root(self, settings: Settings, rng: random.Random) -> Settings | None:
         """One root's tiling changed, or given up for IREE's own."""
@@ -146,7 +173,9 @@ class IREESpace:
         roots = dict(settings.roots)
         if root.place in roots and rng.random() < 0.1:
             del roots[root.place]
-            return Settings(settings.flags, roots)
+            return replace(settings, roots=roots)
         now = roots.get(root.place, root.tiling)
         tiling = mutated_tiling(root, now, self._vector_bytes, rng)
-        return None if tiling is None else Settings(settings.flags, roots | {root.place: tiling})
+        if tiling is None:
+            return None
+        return replace(settings, roots=roots | {root.place: tiling})

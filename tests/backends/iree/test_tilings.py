@@ -14,7 +14,7 @@ from costmodel.backends.iree.backend import IREEBackend
 from costmodel.backends.iree.compiler import _compiler, configured_text
 from costmodel.backends.iree.flags import FLAGS, flag_options, presets
 from costmodel.backends.iree.kernel import IREEKernel
-from costmodel.backends.iree.roots import annotated, find_roots
+from costmodel.backends.iree.roots import annotated, find_cuts, find_roots
 from costmodel.backends.iree.schedules import Settings, Tiling, parse_schedule
 from costmodel.backends.iree.tilings import (
     guessed_tilings,
@@ -114,6 +114,24 @@ def test_the_compiler_configures_what_was_asked(matmul: Workload) -> None:
     configured = configured_text(text)
     assert "distribution = [32, 128, 0], vector_common_parallel = [4, 32, 0]" in configured
     assert "distribution = [32, 128, 0]" not in configured_text(matmul.text)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "whole"), [("matmul_bias_relu", 1), ("bert_layernorm", 2), ("gpt2_attention", 4)]
+)
+def test_a_cut_makes_two_kernels_of_one(kernel: str, whole: int) -> None:
+    text = read_workload(KERNELS / f"{kernel}.mlir").text
+    cuts = find_cuts(text)
+    assert cuts
+    assert all(size > 0 for size in cuts.values())
+
+    def kernels(places: frozenset[int]) -> int:
+        cut = annotated(text, Settings(cuts=places))
+        return configured_text(cut).count("hal.executable private")
+
+    assert kernels(frozenset()) == whole
+    assert kernels(frozenset([min(cuts)])) == whole + 1
+    assert kernels(frozenset(cuts)) > whole
 
 
 def test_every_flag_is_one_of_the_compiler(matmul: Workload, target: Target) -> None:
