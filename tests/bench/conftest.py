@@ -24,3 +24,8 @@ def baselines():
 @pytest.fixture(scope="session")
 def quality_table():
     return load_script("quality_table")
+
+
+@pytest.fixture(scope="session")
+def quality_key():
+    return load_script("quality_key")

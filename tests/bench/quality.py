@@ -10,21 +10,23 @@ A row is written as soon as it is known, and a run that was interrupted goes on 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import os
 import platform
 import sys
 import tempfile
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from baselines import Summary, compare_interleaved, keep_freed_memory, ratio
+from quality_key import compared_versions, row_key
 from quality_table import missed_goals, summary, table
 from torch_kernels import TORCH_FUNCTIONS, TorchKernel
 
+import costmodel
 from costmodel.backends.base import LoadedKernel
 from costmodel.backends.iree.compiler import compile_workload
 from costmodel.backends.iree.kernel import IREEKernel
@@ -38,7 +40,6 @@ from costmodel.records import Workload
 ROOT = Path(__file__).resolve().parents[2]
 #: Random inputs on which a tuned kernel has to agree with IREE.
 SEEDS = 3
-DISTRIBUTIONS = ("iree-base-compiler", "iree-base-runtime", "torch", "apache-tvm")
 
 
 def main() -> int:
@@ -54,7 +55,7 @@ def main() -> int:
         return 2
     report = _load(args.out)
     for number, path in enumerate(paths, 1):
-        key = _key(path, args)
+        key = row_key(path, args)
         row = report["kernels"].get(path.stem)
         if row is None or row["key"] != key or "error" in row:
             print(f"[{number}/{len(paths)}] {path.stem}", file=sys.stderr, flush=True)
@@ -82,20 +83,10 @@ def _arguments() -> argparse.Namespace:
         help="of the samples, for the table: 0.5 is the median, 0.1 says more on a busy machine",
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    default = inspect.signature(costmodel.tune).parameters["backend"].default
+    parser.add_argument("--backend", default=default, help=f"default {default}")
     parser.add_argument("--baselines-only", action="store_true", help="do not tune")
     return parser.parse_args()
-
-
-def _key(path: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """What a stored row must have in common with this run to be taken over."""
-    return {
-        "text": read_workload(path).hash,
-        "threads": args.threads,
-        "trials": None if args.baselines_only else args.trials,
-        "seed": args.seed,
-        "openmp": os.environ.get("OMP_WAIT_POLICY", ""),
-        "versions": _versions(),
-    }
 
 
 def _row(path: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -134,7 +125,6 @@ def _tuned(
     path: Path, workload: Workload, folder: Path, args: argparse.Namespace
 ) -> tuple[dict[str, LoadedKernel], dict[str, Any]]:
     """The tuned library and the backend's untuned default, loaded; and what ``tune`` said."""
-    import costmodel
     from costmodel.backends import registry
     from costmodel.target import host_target
 
@@ -145,6 +135,7 @@ def _tuned(
         store=args.store,
         out=folder,
         threads=args.threads,
+        backend=args.backend,
     )
     library = result.artifacts["library"]
     if library is None:
@@ -218,14 +209,10 @@ def _conclude(rows: list[dict[str, Any]], machine: str, args: argparse.Namespace
     return 1 if missed or len(good) < len(rows) else 0
 
 
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in DISTRIBUTIONS}
-
-
 def _machine() -> str:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
+    versions = ", ".join(f"{name} {version}" for name, version in compared_versions().items())
     name = names[0] if names else platform.processor() or platform.machine()
     return f"{name}, {os.cpu_count()} cores, {platform.system()}; {versions}"
 
