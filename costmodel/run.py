@@ -45,7 +45,7 @@ class Run:
     _trials: dict[str, TrialRecord] = field(default_factory=dict)
     _unsaved: list[Measurement] = field(default_factory=list)
     _trouble: _StoreTrouble | None = None
-    _refused: int = 0
+    _refused: list[Measurement] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._stored_trials = [
@@ -113,7 +113,7 @@ class Run:
             self.store.add(self._unsaved)
         except (StoreError, StoreFullError) as error:
             self._trouble = error
-            self._refused += len(self._unsaved)
+            self._refused += self._unsaved
         self._unsaved.clear()
 
     def keep_features(self, schedules: Sequence[Schedule]) -> None:
@@ -128,20 +128,22 @@ class Run:
             self._trouble = error
 
     def settle(self) -> None:
-        """Save all; a lock that has gone by now is a note, any other refusal a problem."""
+        """Save all, and offer again what was refused; a trouble that is over by now is a note."""
         self.save()
-        if isinstance(self._trouble, StoreLockedError):
+        first = self._trouble
+        if first is not None and (self._refused or isinstance(first, StoreLockedError)):
             try:
-                self.store.add(self.measured)
+                self.store.add(self._refused)
             except (StoreError, StoreFullError) as error:
                 self._trouble = error
             else:
-                self.notes.append(f"everything is stored by now, but: {self._trouble.message}")
+                self.notes.append(f"everything is stored by now, but: {first.message}")
                 self._trouble = None
         if self._trouble is not None:
-            lost = f"{self._refused} measurements are not in the store: " if self._refused else ""
+            count = len(self._refused)
+            lost = f"{count} measurements are not in the store: " if count else ""
             self.problems.append(f"{lost}{self._trouble}")
-        self._trouble, self._refused = None, 0
+        self._trouble, self._refused = None, []
 
     def report(
         self, measurement: Measurement, prediction: Prediction | None, source: Source

@@ -33,7 +33,7 @@ class MeasurementStore(Protocol):
     def add(self, measurements: Iterable[Measurement]) -> int:
         """Add measurements in one transaction; those whose ``id`` is known are left out.
 
-        Returns the number added. Raises StoreFullError, StoreLockedError, StoreReadOnlyError.
+        Returns the number added. Raises StoreFullError, or StoreError and its kinds.
         """
         ...
 

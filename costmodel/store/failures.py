@@ -15,7 +15,7 @@ from costmodel.errors import (
     StoreReadOnlyError,
 )
 
-__all__ = ["is_busy", "is_damage", "translated"]
+__all__ = ["is_busy", "is_damage", "lacks_reference", "translated"]
 
 #: A write that the system refused: no space, a quota, or a limit on the file's size (EFBIG).
 _WRITE_FAILURES = {
@@ -31,6 +31,8 @@ _READ_FAILURES = {
     sqlite3.SQLITE_IOERR_SHORT_READ,
     sqlite3.SQLITE_IOERR_CORRUPTFS,
 }
+
+_REFERENCE = sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 
 
 def _code(error: sqlite3.Error) -> int:
@@ -53,6 +55,12 @@ def is_damage(error: sqlite3.Error) -> bool:
         _primary(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         or _code(error) in _READ_FAILURES
     )
+
+
+def lacks_reference(error: CostModelError) -> bool:
+    """Whether a record was refused because the store lacks a workload or target it refers to."""
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.Error) and _code(cause) == _REFERENCE
 
 
 @contextmanager
@@ -102,7 +110,7 @@ def _meaning(error: sqlite3.Error, path: object) -> CostModelError:
         return StoreError(
             f"the store {path} cannot be opened", hint="check the path and its permissions"
         )
-    if _code(error) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+    if _code(error) == _REFERENCE:
         return StoreError(
             "a record refers to a workload or target that the store does not have",
             hint="add the workload and the target before what refers to them",

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from costmodel.records import Measurement
 from costmodel.store.codec import dumps
 from costmodel.store.entries import Entry
 from costmodel.store.lines import HEADER, encode
@@ -33,15 +34,23 @@ class Rescue:
         self._preferred = preferred
         self._places: list[Path] | None = None
         self._name = f"costmodel-rescue-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        self._rescued: set[str] = set()
         self.files: list[Path] = []
 
     def write(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Append entries; returns those for which no place was found."""
+        """Append entries; returns those for which no place was found.
+
+        Measurements may be offered to a store that fails once more; they are written only once.
+        """
         lost = []
         for entry in entries:
+            if isinstance(entry, Measurement) and entry.id in self._rescued:
+                continue
             line = dumps(encode(entry)) + "\n"
             if not (self.files and _append(self.files[-1], line)) and not self._start(line):
                 lost.append(entry)
+            elif isinstance(entry, Measurement):
+                self._rescued.add(entry.id)
         return lost
 
     def _start(self, line: str) -> bool:

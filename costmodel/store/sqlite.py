@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 
 from costmodel.errors import (
     CostModelError,
-    StoreCorruptError,
     StoreError,
     StoreFullError,
-    StoreLockedError,
 )
 from costmodel.records import Measurement, Schedule, Target, Workload
 from costmodel.store import counts, inserts, rows, verify
@@ -28,6 +26,7 @@ from costmodel.store.best import find_best
 from costmodel.store.codec import DecodeError, unpack_features
 from costmodel.store.connection import Connection
 from costmodel.store.entries import Document, Entry, FeaturesEntry, TargetEntry, WorkloadEntry
+from costmodel.store.failures import lacks_reference
 from costmodel.store.rescue import Rescue
 
 __all__ = ["BadRowWarning", "SQLiteStore"]
@@ -107,16 +106,18 @@ class SQLiteStore:
     def add(self, measurements: Iterable[Measurement]) -> int:
         """Add measurements in one transaction; those whose ``id`` is known are left out.
 
-        Returns the number added. Where the store cannot take them (full, locked, damaged) they
-        go to a rescue file, and the error says where and how to import them. Raises
-        StoreFullError, StoreLockedError, StoreCorruptError, StoreReadOnlyError, and StoreError
-        for a workload or target that was not added before.
+        Returns the number added. Where the store cannot take them, whatever the reason, they go
+        to a rescue file, and the error says where and how to import them: StoreFullError,
+        StoreError and its kinds. A workload or target that was not added before is the caller's
+        fault: a StoreError, and nothing is rescued, since nothing could import it.
         """
         batch = list(measurements)
         try:
             with self._connection.transaction() as conn:
                 return sum(inserts.insert_measurement(conn, each) for each in batch)
-        except (StoreFullError, StoreLockedError, StoreCorruptError) as error:
+        except (StoreError, StoreFullError) as error:
+            if lacks_reference(error) or not batch:
+                raise
             self._save_elsewhere(batch, error)
 
     def measurements(
@@ -278,7 +279,7 @@ class SQLiteStore:
         """The workloads and targets of measurements, as far as they can still be read."""
         found: list[Entry] = []
         now = time.time()
-        with contextlib.suppress(StoreError):
+        with contextlib.suppress(StoreError, StoreFullError):
             for hash in dict.fromkeys(each.workload for each in batch):
                 workload = self.workload(hash)
                 found += [] if workload is None else [WorkloadEntry(workload, now)]

@@ -3,14 +3,17 @@
 import os
 import resource
 import shlex
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from costmodel.errors import StoreFullError
+from costmodel.errors import StoreError, StoreFullError, StoreReadOnlyError
 from costmodel.store import open_store
+from costmodel.store.connection import Connection
+from costmodel.store.failures import translated
 from costmodel.store.rescue import Rescue, rescue_places
 from costmodel.store.transfer import import_file
 from tests.store import builders
@@ -31,7 +34,7 @@ store.add_target(builders.target())
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
 hint = ""
 for number in range(1200):
-    one = builders.measurement(*[float(number)] * 30)
+    one = builders.measurement(*[1.0 + number] * 30)
     try:
         store.add([one])
     except StoreFullError as error:
@@ -46,7 +49,7 @@ def fill(store, limit=2000):
     """Add until it is full; returns what was given and the error."""
     given = []
     for number in range(limit):
-        given.append(builders.measurement(*[float(number)] * 30))
+        given.append(builders.measurement(*[1.0 + number] * 30))
         try:
             store.add(given[-1:])
         except StoreFullError as error:
@@ -126,6 +129,42 @@ def test_a_batch_is_rescued_whole(store, tmp_path):
     found = recover(tmp_path / "new.sqlite", [file])
     assert len(found) == 700
     assert {each.id for each in given} <= found
+
+
+def cut_off(monkeypatch):
+    """Have SQLite say that the file cannot be opened, as where a network file system went away."""
+
+    def begin(self):
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        with translated("store"):
+            raise error
+
+    monkeypatch.setattr(Connection, "transaction", begin)
+
+
+@pytest.mark.parametrize("kind", [StoreError, StoreReadOnlyError])
+def test_whatever_refuses_a_measurement_it_is_rescued(path, store, tmp_path, monkeypatch, kind):
+    given = [builders.measurement() for _ in range(3)]
+    with open_store(path, read_only=kind is StoreReadOnlyError) as other:
+        other._rescue = Rescue(tmp_path / "out")
+        if kind is StoreError:
+            cut_off(monkeypatch)
+        for _ in range(2):  # whoever offers them again doubles nothing
+            with pytest.raises(kind, match="3 of 3 measurements were put in") as caught:
+                other.add(given)
+    assert type(caught.value) is kind
+    monkeypatch.undo()
+    [file] = map(Path, rescue_files(caught.value.hint))
+    assert file.read_text().count('"type":"measurement"') == 3
+    assert recover(tmp_path / "new.sqlite", [file]) == {each.id for each in given}
+
+
+def test_what_nothing_could_import_is_not_rescued(store, tmp_path):
+    store._rescue = Rescue(tmp_path / "out")
+    with pytest.raises(StoreError, match="workload or target"):
+        store.add([builders.measurement(workload="0" * 64)])
+    assert list(tmp_path.glob("costmodel-rescue-*")) == []
 
 
 def test_a_full_file_system(tmp_path):

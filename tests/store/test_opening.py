@@ -237,9 +237,9 @@ class TestPermissions:
         with unprivileged(), pytest.raises(StoreError, match="no permission"):
             open_store(path, read_only=True)
 
-    def test_writing_to_a_store_opened_for_reading(self, path):
+    def test_writing_to_a_store_opened_for_reading(self, path, tmp_path):
         filled(path)
-        with open_store(path, read_only=True) as store:
+        with open_store(path, read_only=True, rescue_dir=tmp_path) as store:
             with pytest.raises(StoreReadOnlyError, match="cannot be written"):
                 store.add([builders.measurement()])
             assert len(list(store.measurements())) == 1
