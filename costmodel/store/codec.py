@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -30,6 +30,7 @@ from costmodel.records import (
 __all__ = [
     "DecodeError",
     "assemble",
+    "check_samples",
     "decoding",
     "dumps",
     "environment_from_json",
@@ -199,6 +200,7 @@ def assemble(
 ) -> Measurement:
     """A measurement from its parts; raises what ``decoding`` turns into a DecodeError."""
     worst = fields["max_error"]
+    outcome = Outcome(fields["outcome"])
     return Measurement(
         id=text(fields["id"]),
         workload=text(fields["workload"]),
@@ -206,8 +208,8 @@ def assemble(
         target=text(fields["target"]),
         environment=environment,
         policy=policy,
-        outcome=Outcome(fields["outcome"]),
-        samples_us=tuple(map(real, fields["samples_us"])),
+        outcome=outcome,
+        samples_us=_samples(fields["samples_us"], outcome),
         timestamp=real(fields["timestamp"]),
         error=text(fields["error"]),
         build_seconds=real(fields["build_seconds"]),
@@ -215,6 +217,18 @@ def assemble(
         max_error=None if worst is None else float(worst),
         extra=_mapping(fields["extra"]),
     )
+
+
+def _samples(values: Iterable[object], outcome: Outcome) -> tuple[float, ...]:
+    samples = tuple(map(real, values))
+    check_samples(samples, outcome)
+    return samples
+
+
+def check_samples(samples: Iterable[float], outcome: Outcome) -> None:
+    """Raise ValueError where a correct kernel took no time, or less: searches divide by it."""
+    if outcome is Outcome.OK and any(sample <= 0 for sample in samples):
+        raise ValueError("a sample of a correct kernel is not above zero")
 
 
 def pack_features(array: NDArray[np.float32]) -> bytes:

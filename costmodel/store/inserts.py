@@ -7,7 +7,14 @@ import sqlite3
 from dataclasses import asdict
 
 from costmodel.records import Environment, Measurement, Schedule, TimingPolicy
-from costmodel.store.codec import dumps, pack_features, printable, target_to_json, types_to_json
+from costmodel.store.codec import (
+    check_samples,
+    dumps,
+    pack_features,
+    printable,
+    target_to_json,
+    types_to_json,
+)
 from costmodel.store.entries import Document, Entry, FeaturesEntry, TargetEntry, WorkloadEntry
 
 __all__ = ["TABLE", "insert", "insert_measurement", "insert_target", "insert_workload"]
@@ -113,8 +120,9 @@ def _insert_context(
 def insert_measurement(conn: sqlite3.Connection, measurement: Measurement) -> int:
     """Add a measurement with its schedule, environment and policy; 0 if its id is known.
 
-    Raises ValueError for a sample that is not finite.
+    Raises ValueError for a sample that is not finite, or not above zero where the result was right.
     """
+    check_samples(measurement.samples_us, measurement.outcome)
     known = conn.execute("SELECT 1 FROM measurements WHERE id = ?", (measurement.id,)).fetchone()
     if known:
         return 0

@@ -206,7 +206,14 @@ def _numbers(values: object) -> Iterator[float]:
 
 
 def _samples(result: Mapping[str, Any], scale: float) -> list[float]:
-    """Microseconds: the run times, or where there are none the measurement of time."""
+    """Microseconds: the run times, or where there are none the measurement of time.
+
+    A time that is not above zero is none (the document itself is kept with every value).
+    """
+    return [sample for sample in _times(result, scale) if sample > 0]
+
+
+def _times(result: Mapping[str, Any], scale: float) -> list[float]:
     runtimes = [scale * value for value in _numbers(result["times"].get("runtimes", []))]
     if runtimes:
         return runtimes

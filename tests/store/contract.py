@@ -63,6 +63,12 @@ class StoreContract:
         assert store.add([given]) == 1
         assert list(store.measurements()) == [given]
 
+    @pytest.mark.parametrize("sample", [0.0, -5.0])
+    def test_a_correct_kernel_takes_time(self, store, sample):
+        with pytest.raises(ValueError, match="above zero"):
+            store.add([builders.measurement(2.0, sample)])
+        assert list(store.measurements()) == []
+
     @pytest.mark.parametrize("worst", [None, 0.0, float("inf")])
     def test_greatest_error_round_trip(self, store, worst):
         store.add([builders.measurement(max_error=worst)])
@@ -125,7 +131,7 @@ class StoreContract:
         assert len(list(store.measurements())) == 10
 
     def test_many_measurements_come_back_whole_and_in_order(self, store):
-        given = [builders.measurement(float(n)) for n in range(1203)]
+        given = [builders.measurement(1.0 + n) for n in range(1203)]
         assert store.add(given) == 1203
         assert list(store.measurements()) == given
 

@@ -110,6 +110,8 @@ BROKEN = {
     "sample is infinite": (broken(lambda f: f.update(samples_us=[math.inf])), "finite"),
     "sample is a truth": (broken(lambda f: f.update(samples_us=[True])), "expected a number"),
     "sample is too great": (broken(lambda f: f.update(samples_us=[10**400])), "too large"),
+    "sample is zero": (broken(lambda f: f.update(samples_us=[1.0, 0.0])), "not above zero"),
+    "sample is negative": (broken(lambda f: f.update(samples_us=[-5.0])), "not above zero"),
     "id is a number": (broken(lambda f: f.update(id=7)), "expected a string"),
     "text cannot be stored": (broken(lambda f: f.update(error="\ud800")), "surrogate"),
     "unknown workload": (broken(lambda f: f.update(workload="0" * 64)), "not known"),
@@ -177,6 +179,7 @@ def test_a_newer_format_is_refused(store, tmp_path):
 
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
+times = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 trees = st.recursive(
     st.none() | st.booleans() | st.integers() | numbers | texts,
@@ -188,7 +191,7 @@ measurements = st.builds(
     id=st.uuids().map(str),
     schedule=st.builds(Schedule, texts, texts),
     outcome=st.sampled_from(Outcome),
-    samples_us=st.lists(numbers, max_size=5).map(tuple),
+    samples_us=st.lists(times, max_size=5).map(tuple),
     timestamp=numbers,
     error=texts,
     max_error=st.none() | st.floats(allow_nan=False),

@@ -72,6 +72,8 @@ BAD = {
     "samples": ("UPDATE measurements SET samples = '[1.0,' WHERE id = ?", "measurement"),
     "sample": ("UPDATE measurements SET samples = '[1.0,\"x\"]' WHERE id = ?", "expected a number"),
     "infinite": ("UPDATE measurements SET samples = '[Infinity]' WHERE id = ?", "finite"),
+    "zero": ("UPDATE measurements SET samples = '[1.0,0.0]' WHERE id = ?", "not above zero"),
+    "negative": ("UPDATE measurements SET samples = '[-5.0]' WHERE id = ?", "not above zero"),
     "outcome": ("UPDATE measurements SET outcome = 'splendid' WHERE id = ?", "splendid"),
     "outcome kind": ("UPDATE measurements SET outcome = x'00ff' WHERE id = ?", "Outcome"),
     "extra": ("UPDATE measurements SET extra = '[]' WHERE id = ?", "expected an object"),

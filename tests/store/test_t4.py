@@ -128,6 +128,20 @@ def test_units(store, tmp_path, t4_file, unit, factor):
     assert first.samples_us == pytest.approx((0.25 * factor, 0.25 * factor, factor))
 
 
+def test_a_time_that_is_none_is_kept_in_the_document_alone(store, tmp_path, t4_file):
+    """A sample of a correct kernel that is not above zero would be a bad row."""
+    document = json.loads(t4_file.read_text())
+    document["results"][1]["times"]["runtimes"] = [0.0, 0.5, -1.0]
+    file = tmp_path / "k_d.json"
+    file.write_text(json.dumps(document))
+    import_file(store, file)
+    [row] = [each for each in store.measurements() if each.extra["t4"]["index"] == 1]
+    assert row.samples_us == (500.0,)
+    [(_, again)] = t4_documents(store)
+    assert text_of(again) == text_of(document)
+    assert store.verify() == []
+
+
 def test_values_that_json_has_no_word_for_survive(store, tmp_path, t4_file):
     document = json.loads(t4_file.read_text())
     document["results"][1]["power"] = [float("inf"), float("nan"), 10**40]

@@ -21,6 +21,9 @@ DAMAGE = {
     "toolchain": ("UPDATE environments SET toolchain = 'x'", r"environment .* hash"),
     "policy": ("UPDATE policies SET facts = '{}'", r"policy .* do not have its hash"),
     "median": ("UPDATE measurements SET median_us = 1", r"median 1\.0 is not that of its samples"),
+    "no time": (
+        "UPDATE measurements SET samples = '[0.0]', median_us = 0.0", "not above zero"
+    ),
     "no median": ("UPDATE measurements SET median_us = NULL", r"median is missing"),
     "copied toolchain": ("UPDATE measurements SET toolchain = 'x'", r"its toolchain is not"),
     "orphan": ("DELETE FROM targets", r"refers to a row of targets that is missing"),
