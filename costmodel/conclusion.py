@@ -22,6 +22,9 @@ from costmodel.run import Run
 
 __all__ = ["Figures", "conclude", "find_figures"]
 
+#: Of an error that is quoted; ``report.json`` has all of it.
+_ERROR_CHARS = 400
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -88,6 +91,8 @@ def conclude(
     ``measurer`` has the winner's library; without one no file is written.
     """
     figures = find_figures(run, final)
+    if figures.winner is None and not run.interrupted:
+        run.problems.append(_why_nothing(run))
     artifacts: Mapping[str, str | None] = {}
     if figures.winner is not None and out is not None and measurer is not None:
         artifacts = _export(run, measurer, figures.winner, out)
@@ -137,6 +142,19 @@ def _export(run: Run, measurer: Measurer, winner: Schedule, out: Path) -> Mappin
         return {}
     run.problems.extend(problems)
     return artifacts
+
+
+def _why_nothing(run: Run) -> str:
+    """Why there is no winner, in one sentence."""
+    if not run.history:
+        return "nothing is known of this kernel here: measure it with --trials"
+    failures = [trial for trial in run.history if not trial.ok]
+    if not failures:
+        return "every candidate that was correct failed when it was timed again: see the notes"
+    kinds = Counter(str(trial.outcome) for trial in failures).most_common()
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds)
+    first = failures[0].error.strip()[:_ERROR_CHARS] or str(failures[0].outcome)
+    return f"no candidate was correct: {counts}; the first: {first}"
 
 
 def _environment(run: Run, measurer: Measurer | None, winner: Schedule | None) -> Environment:

@@ -45,7 +45,7 @@ class TrialRecord:
 
     ``latency_us`` is the measured median, None for a failure. The prediction (median and 90%
     interval) is the one made before the trial was measured, None where the model had none.
-    ``elapsed_s`` counts from the start of the run.
+    ``elapsed_s`` counts from the start of the run; ``error`` is what a failure had to say.
     """
 
     index: int
@@ -57,6 +57,7 @@ class TrialRecord:
     predicted_high_us: float | None
     elapsed_s: float
     source: Source
+    error: str = ""
 
     @property
     def ok(self) -> bool:
@@ -73,6 +74,7 @@ class TrialRecord:
             "predicted_high_us": _finite(self.predicted_high_us),
             "elapsed_s": round(self.elapsed_s, 3),
             "source": self.source,
+            "error": self.error,
         }
 
 
@@ -138,7 +140,7 @@ class TuneResult:
     bytes: int = 0
     store: str | None = None
     notes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()  # files that could not be written, and why
+    problems: tuple[str, ...] = ()  # why there is no winner, or a file or a measurement is missing
     inputs: tuple[TensorType, ...] = ()
     outputs: tuple[TensorType, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)

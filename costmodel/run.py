@@ -162,6 +162,7 @@ class Run:
             predicted_high_us=high,
             elapsed_s=time.monotonic() - self.started,
             source=source,
+            error=measurement.error,
         )
         self._trials[measurement.id] = trial
         self.listener.on_trial(trial, self.tally.best_us)
@@ -172,15 +173,16 @@ def _stored_trial(
 ) -> TrialRecord:
     """An earlier run's trial, which costs this one nothing."""
     correct = math.isfinite(latency_us)
-    failures = [one.outcome for one in measurements if not one.ok]
+    failures = [one for one in measurements if not one.ok]
     return TrialRecord(
         index=index,
         schedule_hash=measurements[0].schedule.hash,
-        outcome=Outcome.OK if correct or not failures else failures[-1],
+        outcome=Outcome.OK if correct or not failures else failures[-1].outcome,
         latency_us=latency_us if correct else None,
         predicted_us=None,
         predicted_low_us=None,
         predicted_high_us=None,
         elapsed_s=0.0,
         source="stored",
+        error=failures[-1].error if failures and not correct else "",
     )

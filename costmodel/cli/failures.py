@@ -21,7 +21,7 @@ import click
 
 from costmodel.errors import CostModelError, InputError
 
-__all__ = ["INTERRUPTED", "Failure", "guard", "wants_json"]
+__all__ = ["COULD_NOT", "INTERRUPTED", "Failure", "guard", "wants_json"]
 
 COULD_NOT = 1
 BAD_INPUT = 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from costmodel.cli.failures import COULD_NOT, INTERRUPTED
+from costmodel.cli.failures import COULD_NOT, INTERRUPTED, Failure
 from costmodel.cli.options import (
     check_seconds,
     describes_run,
@@ -15,6 +15,7 @@ from costmodel.cli.options import (
     seed_option,
 )
 from costmodel.cli.output import print_json
+from costmodel.results import TuneResult
 
 __all__ = ["tune"]
 
@@ -89,14 +90,22 @@ def tune(
             threads=threads,
             progress=listener,
         )
+    failure = _failure(result)
     if as_json:
-        print_json(result.to_json())
+        print_json({**result.to_json(), **(failure.to_json() if failure else {})})
     else:
         from costmodel.cli.tables import print_tune
 
         print_tune(result)
     for problem in result.problems:
         click.echo(f"error: {problem}", err=True)
+    return failure.exit_status if failure else 0
+
+
+def _failure(result: TuneResult) -> Failure | None:
+    """Why the command does not end with status 0, though it has a result to print."""
     if result.interrupted:
-        return INTERRUPTED
-    return COULD_NOT if result.problems or result.best_us is None else 0
+        return Failure("Interrupted", "; ".join(("interrupted", *result.problems)), INTERRUPTED)
+    if result.problems:
+        return Failure("CostModelError", "; ".join(result.problems), COULD_NOT)
+    return None

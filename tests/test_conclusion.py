@@ -1,0 +1,41 @@
+"""A run that finds nothing says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import costmodel
+
+Tune = Callable[..., costmodel.TuneResult]
+
+BROKEN = {"broken": frozenset(range(4))}
+
+
+def test_nothing_known_and_nothing_measured(tune: Tune) -> None:
+    tune((100.0, 50.0), rows=32, trials=1)  # the store is there, and knows another kernel
+    assert tune(trials=0).problems == (
+        "nothing is known of this kernel here: measure it with --trials",
+    )
+
+
+def test_nothing_correct(tune: Tune, tmp_path: Path) -> None:
+    """Now, and when the store is asked afterwards."""
+    latencies = (100.0, 50.0, 40.0, 30.0)
+    expected = "no candidate was correct: 4 build_error; the first: this one breaks the compiler"
+    for trials in (4, 0):
+        result = tune(latencies, trials=trials, backend=BROKEN, out=tmp_path / str(trials))
+        assert result.best_us is None
+        assert result.problems == (expected,)
+        errors = [trial.error for trial in result.history]
+        assert errors == ["this one breaks the compiler"] * 4
+        report = json.loads(Path(result.artifacts["report"] or "").read_text())
+        assert [trial["error"] for trial in report["history"]] == errors
+
+
+def test_one_that_is_correct_is_enough(tune: Tune) -> None:
+    result = tune((100.0, 50.0, 40.0), trials=3, backend={"broken": frozenset([1])})
+    assert result.problems == ()
+    assert {trial.error for trial in result.history if trial.ok} == {""}
+    assert [trial.error for trial in result.history if not trial.ok] != [""]
