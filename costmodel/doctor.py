@@ -23,6 +23,7 @@ from packaging.requirements import Requirement
 
 from costmodel.errors import CostModelError, MeasureError
 from costmodel.records import Target
+from costmodel.toolchain import COMPILERS, INSTALL_HINT, find_compiler
 
 __all__ = ["Check", "Diagnosis", "Status", "examine"]
 
@@ -81,10 +82,11 @@ class Diagnosis:
 def examine(
     *, store: Path | None = None, threads: int | None = None, measure: bool = True
 ) -> Diagnosis:
-    """Look at the installation, the machine and the store; changes none of them.
+    """Look at the installation, the machine and the store.
 
     With ``measure`` the CPU's peak FLOP/s and memory bandwidth are measured anew, for a few
-    seconds. Raises UsageError for more threads than there are cores.
+    seconds, and kept for later runs; nothing else is changed. Raises UsageError for more threads
+    than there are cores.
     """
     versions = {name: version for name, version, _ in _requirements()}
     checks = [_python(), *_packages(), *_imports(), _c_compiler(), _load(threads)]
@@ -142,10 +144,10 @@ def _imports() -> Iterator[Check]:
 
 def _c_compiler() -> Check:
     """A tuned kernel becomes a shared library by the system's C compiler, which links it."""
-    hint = "install one: apt-get install gcc libc6-dev, or your system's equivalent"
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    compiler = find_compiler()
     if compiler is None:
-        return Check("C compiler", Status.FAILED, "none on the PATH (cc, gcc, clang)", hint)
+        found = f"none on the PATH ({', '.join(COMPILERS)})"
+        return Check("C compiler", Status.FAILED, found, INSTALL_HINT)
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory, "answer.c")
         source.write_text("#include <math.h>\ndouble answer(double x) { return floor(x); }\n")
@@ -154,7 +156,8 @@ def _c_compiler() -> Check:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        return Check("C compiler", Status.FAILED, f"{compiler} links no library: {last}", hint)
+        found = f"{compiler} links no library: {last}"
+        return Check("C compiler", Status.FAILED, found, INSTALL_HINT)
     return Check("C compiler", Status.OK, compiler)
 
 

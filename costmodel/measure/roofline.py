@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,7 @@ from importlib import resources
 from pathlib import Path
 
 from costmodel.errors import MeasureError
+from costmodel.toolchain import INSTALL_HINT, find_compiler
 
 __all__ = ["Rates", "measure_rates", "program_source"]
 
@@ -72,13 +71,13 @@ def measure_rates(cores: Sequence[int], *, largest_cache: int) -> Rates:
 
 
 def _compiler() -> str:
-    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
-        if name and (path := shutil.which(name)):
-            return path
-    raise MeasureError(
-        "no C compiler was found, so that the machine's peak rates cannot be measured",
-        hint="install one (Debian, Ubuntu: apt install gcc), or name it in the variable CC",
-    )
+    found = find_compiler()
+    if found is None:
+        raise MeasureError(
+            "no C compiler was found, so that the machine's peak rates cannot be measured",
+            hint=INSTALL_HINT,
+        )
+    return found
 
 
 def _flags() -> list[str]:

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import costmodel
 from costmodel.backends import registry
 from costmodel.ir import read_workload
 
@@ -39,4 +40,4 @@ def compared_versions() -> dict[str, str]:
 def _tuner(backend: str) -> dict[str, str]:
     """A search space's version changes with the programs that its schedules stand for."""
     versions = registry.load(backend).versions()
-    return {"backend": backend, "costmodel": metadata.version("costmodel"), **versions}
+    return {"backend": backend, "costmodel": costmodel.__version__, **versions}

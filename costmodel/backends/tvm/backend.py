@@ -11,6 +11,7 @@ from costmodel.backends.base import Backend, LoadedKernel, SearchSpace
 from costmodel.backends.tvm.versions import versions
 from costmodel.errors import BackendError
 from costmodel.records import Schedule, Target, Workload
+from costmodel.toolchain import INSTALL_HINT, find_compiler
 
 __all__ = ["TVMBackend"]
 
@@ -93,12 +94,15 @@ def _import_tvm() -> None:
 
 def _link(output: str, objects: Sequence[str], **_: Any) -> None:
     """Link with the C driver alone: TVM's default asks for a C++ compiler."""
-    command = ["cc", "-shared", "-fPIC", "-o", output, *objects, "-lm"]
+    compiler = find_compiler()
+    if compiler is None:
+        raise BackendError("no C compiler was found to link with", hint=INSTALL_HINT)
+    command = [compiler, "-shared", "-fPIC", "-o", output, *objects, "-lm"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise BackendError(
             f"linking failed: {done.stderr.strip()[-500:]}",
-            hint="is a C compiler installed, and is there room on the disk?",
+            hint="is there room on the disk? `costmodel doctor` tries the compiler",
         )
 
 
