@@ -42,12 +42,12 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, st
     """
     folder = tmp_path_factory.mktemp("broken")
     (folder / "store.sqlite").write_bytes(b"not a database at all, but of some length" * 100)
-    for name, version in (("apache_tvm_ffi", "0.1.15"), ("pebble", "4.0.0")):
+    for name, version in (("apache_tvm_ffi", "0.1.15"), ("cloudpickle", "2.0.0")):
         info = folder / f"{name}-{version}.dist-info"
         info.mkdir()
         fields = (f"Name: {name.replace('_', '-')}", f"Version: {version}")
         (info / "METADATA").write_text("\n".join(("Metadata-Version: 2.1", *fields, "")))
-    return folder, {"PATH": str(folder), "PYTHONPATH": str(folder)}
+    return folder, {"PATH": str(folder), "PYTHONPATH": str(folder), "CC": ""}
 
 
 def test_what_is_broken_is_found_with_a_remedy(broken) -> None:
@@ -55,12 +55,12 @@ def test_what_is_broken_is_found_with_a_remedy(broken) -> None:
     done = doctor("--json", "--store", str(folder / "store.sqlite"), **environment)
     assert done.returncode == 1
     found = checks(done)
-    for name in ("C compiler", "apache-tvm-ffi", "pebble", "store"):
+    for name in ("C compiler", "apache-tvm-ffi", "cloudpickle", "store"):
         assert found[name]["status"] == "failed", name
         assert found[name]["hint"], name
     assert found["apache-tvm-ffi"]["value"] == "0.1.15 is installed, ==0.1.14.post1 is needed"
     assert "apt-get install gcc" in found["C compiler"]["hint"]
-    assert "constraints.txt" in found["pebble"]["hint"]
+    assert "constraints.txt" in found["cloudpickle"]["hint"]
     assert found["TVM"]["status"] == "ok"
     assert (folder / "store.sqlite").read_bytes().startswith(b"not a database")
 
