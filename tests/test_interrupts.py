@@ -1,10 +1,13 @@
-"""Ctrl-C at every moment of a run: what was measured is kept, and the best is still written."""
+"""Ctrl-C at every moment of a run: what was measured is kept, and the best is still written.
+
+SIGTERM and SIGHUP, sent by a command line's user, do the same.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +15,7 @@ import psutil
 import pytest
 
 import costmodel
-from costmodel.interrupts import Interrupts
+from costmodel.interrupts import Interrupts, interrupt_on_endings
 from costmodel.records import Measurement
 
 pytestmark = pytest.mark.usefixtures("interruptible")
@@ -29,7 +32,7 @@ def press() -> None:
 def nothing_is_left_running() -> bool:
     """But for the reader of MLIR, which lives as long as this process."""
     children = psutil.Process().children(recursive=True)
-    return all("costmodel.ir.child" in child.cmdline() for child in children)
+    return all("costmodel.ir.child" in " ".join(child.cmdline()) for child in children)
 
 
 @pytest.mark.parametrize("moment", ["phase:reading", "phase:space"])
@@ -108,3 +111,76 @@ def test_what_was_deferred_comes_when_it_may() -> None:
         press()
         with pytest.raises(KeyboardInterrupt):
             interrupts.resume()
+
+
+ENDINGS = pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+
+
+@pytest.fixture
+def endings() -> Iterator[None]:
+    """SIGTERM and SIGHUP as the command line has them."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, signal.SIG_DFL)
+    interrupt_on_endings()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("endings")
+@ENDINGS
+@pytest.mark.parametrize("moment", ["trial:3", "phase:exporting"])
+def test_an_ending_is_one_interrupt_however_often_it_is_sent(
+    tune: Tune, scripted: ModuleType, tmp_path: Path, ending: signal.Signals, moment: str
+) -> None:
+    def send() -> None:
+        try:
+            signal.raise_signal(ending)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGHUP)
+
+    listener = scripted.Listener({moment: send})
+    result = tune(trials=5, progress=listener, out=tmp_path / "out")
+    assert result.interrupted
+    assert Path(result.artifacts["library"] or "").stat().st_size > 0
+    assert nothing_is_left_running()
+
+
+@pytest.mark.usefixtures("endings")
+@ENDINGS
+def test_an_ending_counts_where_a_shell_has_interrupts_ignored(ending: signal.Signals) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with Interrupts() as interrupts:
+        interrupts.defer()
+        signal.raise_signal(ending)
+        assert interrupts.seen
+
+
+@pytest.mark.usefixtures("endings")
+@ENDINGS
+def test_outside_of_a_run_an_ending_is_an_interrupt(ending: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(ending)
+    signal.raise_signal(ending)
+
+
+@pytest.mark.usefixtures("endings")
+def test_after_an_ending_a_second_interrupt_acts_at_once() -> None:
+    with Interrupts() as interrupts:
+        interrupts.defer()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            press()
+
+
+@pytest.mark.usefixtures("endings")
+def test_what_is_ignored_stays_ignored() -> None:
+    """As ``nohup`` asks it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interrupt_on_endings()
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGHUP)
+        assert not interrupts.seen
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

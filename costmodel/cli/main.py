@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
@@ -11,6 +12,7 @@ import click
 
 from costmodel import __version__
 from costmodel.cli.failures import guard
+from costmodel.interrupts import interrupt_on_endings
 
 __all__ = ["COMMANDS", "LazyGroup", "command_group", "main"]
 
@@ -66,7 +68,17 @@ def command_group(debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and end the process with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    status = guard(lambda: command_group.main(given, "costmodel", standalone_mode=False), given)
+    if arguments is None:
+        interrupt_on_endings()
+    with warnings.catch_warnings():
+        warnings.showwarning = _print_warning
+        status = guard(lambda: command_group.main(given, "costmodel", standalone_mode=False), given)
     if arguments is None:  # all is said and done: a Ctrl-C now would only print a traceback
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
     sys.exit(status)
+
+
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """For people: without the place in our sources that Python would name and quote."""
+    print(f"warning: {message}", file=sys.stderr)

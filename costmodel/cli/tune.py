@@ -71,7 +71,8 @@ def tune(
     """Tune the kernel in FILE: measure promising schedules, check them, export the fastest.
 
     The store keeps every measurement, so that a second run goes on where the first one stopped.
-    An interrupt (Ctrl-C) ends the run early: what was measured is kept and the best is written.
+    An interrupt (Ctrl-C) ends the run early: what was measured is kept and the best is written;
+    so do SIGTERM and SIGHUP.
     """
     import costmodel
     from costmodel.cli.progress import make_listener
