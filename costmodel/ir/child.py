@@ -1,4 +1,4 @@
-"""The process that parses what nobody has vetted: ``python -m costmodel.ir.child``.
+"""The process that parses what nobody has vetted; ``costmodel.ir.sandbox`` starts it.
 
 One JSON object a line on standard input, ``{"text", "function", "tunable"}``, is answered by one
 on standard output: ``{"workload": {...}, "line", "column"}``, the place of the function, or
@@ -70,7 +70,3 @@ def main(memory_bytes: int) -> None:
         seen += len(line)
         replies.write(json.dumps(answer(json.loads(line), context)).encode() + b"\n")
         replies.flush()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -23,6 +23,15 @@ __all__ = ["MEMORY_BYTES", "TIMEOUT_S", "Sandbox", "shared"]
 MEMORY_BYTES = 4 << 30
 #: A kernel takes milliseconds; 16 MiB of constants take a second or two.
 TIMEOUT_S = 60.0
+#: The child imports from where this process does, be that known to this process alone.
+_BOOT = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]);"
+    "from costmodel.ir.child import main; main(int(sys.argv[2]))"
+)
+
+
+def _import_path() -> str:
+    return json.dumps([entry or os.getcwd() for entry in sys.path])
 
 
 class Sandbox:
@@ -69,7 +78,7 @@ class Sandbox:
         if self._child is None or self._child.poll() is not None:
             self._stop()
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "costmodel.ir.child", str(self._memory_bytes)],
+                [sys.executable, "-P", "-c", _BOOT, _import_path(), str(self._memory_bytes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,

@@ -84,6 +84,21 @@ def _address_space(sandbox: Sandbox) -> int:
     return int(kilobytes) * 1024
 
 
+def test_the_child_imports_from_where_this_process_does(tmp_path, monkeypatch):
+    """Also where only ``sys.path`` says from where: a notebook, a checkout."""
+    (tmp_path / "costmodel" / "ir").mkdir(parents=True)
+    (tmp_path / "costmodel" / "ir" / "child.py").write_text(
+        'def main(memory_bytes):\n    input()\n    print(\'{"from": "here"}\')\n'
+    )
+    (tmp_path / "costmodel" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    sandbox = Sandbox()
+    try:
+        assert sandbox.ask({"text": KERNEL, "function": None}) == {"from": "here"}
+    finally:
+        sandbox.close()
+
+
 def test_a_failure_of_our_own_is_not_taken_for_bad_input():
     sandbox = Sandbox()
     try:
