@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from statistics import median
 from typing import Any
 
 __all__ = [
@@ -239,11 +240,7 @@ class Measurement:
         """Median of the samples; infinite for a failure."""
         if not self.ok or not self.samples_us:
             return math.inf
-        ordered = sorted(self.samples_us)
-        middle = len(ordered) // 2
-        if len(ordered) % 2:
-            return ordered[middle]
-        return 0.5 * (ordered[middle - 1] + ordered[middle])
+        return median(self.samples_us)
 
     @cached_property
     def key(self) -> str:
