@@ -1,19 +1,27 @@
-"""Writing the winner where a compiler or a program finds it: library, schedule, program text."""
+"""Writing the winner where a compiler or a program finds it: library, schedule, program text.
+
+And building it again from the schedule file alone.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from costmodel.backends.base import part_of
-from costmodel.errors import CostModelError
-from costmodel.records import Schedule
+from costmodel.backends.registry import load
+from costmodel.errors import CostModelError, UsageError
+from costmodel.ir import read_text
+from costmodel.records import Schedule, Target
 from costmodel.report import write_bytes, write_text
 from costmodel.session import Session
 
-__all__ = ["export_winner"]
+__all__ = ["export_winner", "rebuild"]
 
 #: Raised when a key of the schedule file changes its meaning or goes away.
 FORMAT = 1
@@ -63,3 +71,37 @@ def _schedule_file(session: Session, schedule: Schedule) -> dict[str, Any]:
         "versions": dict(part_of(session.backend, schedule).versions()),
         "schedule": json.loads(schedule.text),
     }
+
+
+def rebuild(path: str | os.PathLike[str], library: str | os.PathLike[str]) -> None:
+    """Build the kernel of a schedule file (``schedule.json``) once more, as ``library``.
+
+    It is built for the target in the file, in this process, and is not checked. Warns where the
+    versions are others than the file's, since the schedule may then stand for another program.
+    Raises UsageError for what is no schedule file, InputError for a kernel that cannot be read,
+    BackendError for one that cannot be built.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise ValueError(f"its format is {data['format']}, not {FORMAT}")
+        target, schedule = _target(data["target"]), json.dumps(data["schedule"])
+        backend, function, text = load(data["backend"]), str(data["function"]), str(data["mlir"])
+        versions = dict(data["versions"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} is no schedule file: {type(error).__name__}: {error}",
+            hint="take the schedule.json that `costmodel tune` wrote",
+        ) from error
+    if versions != dict(backend.versions()):
+        warnings.warn(f"{path} was written by other versions than these", stacklevel=2)
+    workload = replace(read_text(text, file_name=os.fspath(path)), function=function)
+    backend.build(workload, Schedule(backend.name, schedule), target, Path(library))
+
+
+def _target(facts: Mapping[str, Any]) -> Target:
+    """From what ``asdict`` and JSON made of one: tuples have become lists."""
+    known: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
+    }
+    return Target(**known)
