@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from costmodel.errors import CostModelError
+from costmodel.errors import BackendError, CostModelError
 from costmodel.export import export_winner
 from costmodel.final import Final
 from costmodel.measure.measurer import Measurer
@@ -24,6 +24,8 @@ __all__ = ["Figures", "conclude", "find_figures"]
 
 #: Of an error that is quoted; ``report.json`` has all of it.
 _ERROR_CHARS = 400
+#: Schedules that are tried for an export, from the fastest on.
+_CHOICES = 5
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def conclude(
         run.problems.append(_why_nothing(run))
     artifacts: Mapping[str, str | None] = {}
     if figures.winner is not None and out is not None and measurer is not None:
-        artifacts = _export(run, measurer, figures.winner, out)
+        figures, artifacts = _export(run, measurer, figures, out)
     session, best = run.session, figures.best_us
     roofline = bound_us(session.analysis, session.target)
     return TuneResult(
@@ -133,15 +135,38 @@ def conclude(
     )
 
 
-def _export(run: Run, measurer: Measurer, winner: Schedule, out: Path) -> Mapping[str, str | None]:
-    """What a full disk or a compiler prevents is a problem of the result, not its end."""
+def _export(
+    run: Run, measurer: Measurer, figures: Figures, out: Path
+) -> tuple[Figures, Mapping[str, str | None]]:
+    """Write the winner's files; of the next fastest, with its figures, where it cannot be built.
+
+    What a full disk or a compiler prevents is a problem of the result, not its end.
+    """
     try:
-        artifacts, problems = export_winner(run.session, winner, measurer.library(winner), out)
+        built, winner, library = _build_winner(run, measurer, figures)
+        artifacts, problems = export_winner(run.session, winner, library, out)
     except (CostModelError, OSError) as error:
         run.problems.append(f"the winner could not be exported: {error}")
-        return {}
+        return figures, {}
     run.problems.extend(problems)
-    return artifacts
+    return built, artifacts
+
+
+def _build_winner(run: Run, measurer: Measurer, figures: Figures) -> tuple[Figures, Schedule, Path]:
+    """The figures, schedule and library of the first that can be built.
+
+    Raises the first BackendError if none of the few fastest can: then the compiler is to blame.
+    """
+    failures: list[BackendError] = []
+    while figures.winner is not None and len(failures) < _CHOICES:
+        try:
+            return figures, figures.winner, measurer.library(figures.winner)
+        except BackendError as error:
+            failures.append(error)
+            run.notes.append(f"the fastest known cannot be built any more: {error.message}")
+            run.tally.rule_out(figures.winner)
+            figures = find_figures(run, None)
+    raise failures[0]
 
 
 def _why_nothing(run: Run) -> str:

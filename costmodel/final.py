@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
-from costmodel.errors import BackendError, MeasureError
-from costmodel.measure.comparison import Comparison
+from costmodel.measure.comparison import Comparison, Failure
 from costmodel.measure.measurer import Measurer
 from costmodel.measure.timing import is_win
 from costmodel.records import Measurement, Outcome, Schedule
@@ -62,41 +62,28 @@ def hold_final(run: Run, measurer: Measurer) -> Final | None:
     """Time the finalists and keep the samples; None if there is nothing correct to time.
 
     The untuned default takes part unless it is far slower. A finalist that fails now, though it
-    ran before, is out. Raises MeasureError if all do.
+    ran before, is out, and its failure is kept; where all do, the next fastest take their places.
     """
+    failures: list[Measurement] = []
+    final = None
+    while final is None and (entries := _finalists(run)):
+        comparison = measurer.compare(entries, rounds=_rounds(run, entries))
+        failures += _rule_out(run, measurer, entries, comparison.failed)
+        if comparison.samples_us:
+            final = _final(comparison, entries)
+            run.keep(_measurements(run, measurer, final))
+    # Where nothing at all ran, the machine may be to blame, and other runs are not told.
+    if any(one.ok for one in run.measured):
+        run.keep(failures)
+    return final
+
+
+def _finalists(run: Run) -> list[Schedule]:
     limit = _HOPELESS * (run.tally.best_us or math.inf)
     entries = [schedule for schedule, us in run.tally.ranked()[:_FINALISTS] if us < limit]
     if run.default not in entries and run.tally.latency_us(run.default) < limit:
         entries.append(run.default)
-    out = _unbuildable(measurer, entries)
-    entries = [schedule for schedule in entries if schedule not in out]
-    failure: MeasureError | None = None
-    while entries:
-        try:
-            comparison = measurer.compare(entries, rounds=_rounds(run, entries))
-        except MeasureError as error:  # of the first entry, or of the machine
-            failure = error
-            out[entries.pop(0)] = error.message
-            continue
-        failed = comparison.failed
-        _rule_out(run, out | {one: failed[one.hash] for one in entries if one.hash in failed})
-        final = _final(comparison, entries)
-        run.keep(_measurements(run, measurer, final))
-        return final
-    if failure is not None:
-        raise failure
-    return None
-
-
-def _unbuildable(measurer: Measurer, entries: Iterable[Schedule]) -> dict[Schedule, str]:
-    """Those that an earlier run measured and that cannot be built again, with the reason."""
-    failed = {}
-    for schedule in entries:
-        try:
-            measurer.library(schedule)
-        except BackendError as error:
-            failed[schedule] = error.message
-    return failed
+    return entries
 
 
 def _rounds(run: Run, entries: Sequence[Schedule]) -> int:
@@ -106,10 +93,18 @@ def _rounds(run: Run, entries: Sequence[Schedule]) -> int:
     return max(_LEAST_ROUNDS, min(_MOST_ROUNDS, int(_SECONDS / sum(seconds))))
 
 
-def _rule_out(run: Run, out: Mapping[Schedule, str]) -> None:
-    for schedule, reason in out.items():
-        run.tally.rule_out(schedule)
-        run.notes.append(f"a finalist failed when it was timed again: {reason}")
+def _rule_out(
+    run: Run, measurer: Measurer, entries: Iterable[Schedule], failed: Mapping[str, Failure]
+) -> Iterator[Measurement]:
+    """Have the failed count as such from now on, and measurements that say so to other runs."""
+    for schedule in entries:
+        if schedule.hash in failed:
+            failure = failed[schedule.hash]
+            run.tally.rule_out(schedule)
+            run.notes.append(f"a finalist failed when it was timed again: {failure.message}")
+            yield _measurement(
+                run, measurer, schedule, outcome=failure.outcome, error=failure.message
+            )
 
 
 def _final(comparison: Comparison, entries: Iterable[Schedule]) -> Final:
@@ -122,21 +117,38 @@ def _final(comparison: Comparison, entries: Iterable[Schedule]) -> Final:
 
 
 def _measurements(run: Run, measurer: Measurer, final: Final) -> Iterator[Measurement]:
-    session, now, group = run.session, time.time(), str(uuid.uuid4())
+    group = str(uuid.uuid4())
     facts = {"id": group, "noise": final.noise, "reference_us": final.reference_us}
     for schedule, samples in final.samples_us.items():
-        yield Measurement(
-            id=str(uuid.uuid4()),
-            workload=session.workload.hash,
-            schedule=schedule,
-            target=session.target.hash,
-            environment=measurer.environment(schedule),
-            policy=session.policy,
-            outcome=Outcome.OK,
-            samples_us=tuple(samples),
-            timestamp=now,
-            extra={"final": facts},
+        yield _measurement(
+            run, measurer, schedule, samples_us=tuple(samples), extra={"final": facts}
         )
+
+
+def _measurement(
+    run: Run,
+    measurer: Measurer,
+    schedule: Schedule,
+    *,
+    outcome: Outcome = Outcome.OK,
+    samples_us: tuple[float, ...] = (),
+    error: str = "",
+    extra: Mapping[str, Any] = MappingProxyType({}),
+) -> Measurement:
+    session = run.session
+    return Measurement(
+        id=str(uuid.uuid4()),
+        workload=session.workload.hash,
+        schedule=schedule,
+        target=session.target.hash,
+        environment=measurer.environment(schedule),
+        policy=session.policy,
+        outcome=outcome,
+        samples_us=samples_us,
+        timestamp=time.time(),
+        error=error,
+        extra=dict(extra),
+    )
 
 
 def recall_final(known: Iterable[Measurement]) -> Final | None:

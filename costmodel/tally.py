@@ -14,14 +14,17 @@ __all__ = ["Tally"]
 class Tally:
     """The median over all samples of each schedule, in microseconds.
 
-    A schedule that ever gave a wrong result, or was ruled out, has no latency, however fast it
-    was. All measurements must be of one workload, target, toolchain and policy.
+    A schedule that ever gave a wrong result, whose latest measurement is a failure, or that was
+    ruled out has no latency, however fast it was. All measurements must be of one workload,
+    target, toolchain and policy.
     """
 
     def __init__(self, measurements: Iterable[Measurement] = ()) -> None:
         self._schedules: dict[str, Schedule] = {}
         self._samples: dict[str, list[float]] = {}
         self._latency: dict[str, float] = {}
+        #: When the latest measurement was made, and whether it is a failure.
+        self._latest: dict[str, tuple[float, bool]] = {}
         self._ruled_out: set[str] = set()
         for measurement in measurements:
             self.add(measurement)
@@ -34,13 +37,17 @@ class Tally:
         """Take a measurement into account."""
         schedule = measurement.schedule
         self._schedules[schedule.hash] = schedule
-        if measurement.outcome is Outcome.WRONG_RESULT:
-            self.rule_out(schedule)
-        elif measurement.ok and measurement.samples_us:
-            samples = self._samples.setdefault(schedule.hash, [])
+        samples = self._samples.setdefault(schedule.hash, [])
+        if measurement.ok:
             samples.extend(measurement.samples_us)
-            if schedule.hash not in self._ruled_out:
-                self._latency[schedule.hash] = median(samples)
+        latest = (measurement.timestamp, not measurement.ok)
+        self._latest[schedule.hash] = max(latest, self._latest.get(schedule.hash, latest))
+        if measurement.outcome is Outcome.WRONG_RESULT:
+            self._ruled_out.add(schedule.hash)
+        if schedule.hash in self._ruled_out or self._latest[schedule.hash][1] or not samples:
+            self._latency.pop(schedule.hash, None)
+        else:
+            self._latency[schedule.hash] = median(samples)
 
     def rule_out(self, schedule: Schedule) -> None:
         """Have a schedule count as failed from now on."""

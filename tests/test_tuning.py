@@ -21,6 +21,8 @@ from costmodel.errors import StoreError, UnsupportedError, UsageError
 from costmodel.measure.pipeline import Pipeline
 from costmodel.records import Measurement, Outcome
 from costmodel.search.evolutionary import EvolutionarySearch
+from costmodel.store import open_store
+from costmodel.tally import Tally
 
 Tune = Callable[..., costmodel.TuneResult]
 Stored = Callable[..., list[Measurement]]
@@ -178,6 +180,64 @@ def test_a_stored_winner_that_cannot_be_built_any_more_is_out(tune: Tune, tmp_pa
     assert result.schedule == {"place": 2}
     assert any("breaks the compiler" in note for note in result.notes)
     assert Path(result.artifacts["library"] or "").exists()
+
+
+def test_what_fails_in_the_final_is_kept_as_failed(
+    tune: Tune, stored: Stored, tmp_path: Path
+) -> None:
+    latencies = (50.0, 10.0, 20.0, 30.0, 40.0, 60.0)
+    tune(latencies, trials=5, seed=1)
+    tune(latencies, trials=1, backend={"broken": frozenset({1})})
+    kept = stored()
+    (failure,) = [m for m in kept if not m.ok]
+    assert (failure.outcome, failure.schedule.text) == (Outcome.BUILD_ERROR, '{"place": 1}')
+    assert "breaks the compiler" in failure.error
+    assert Tally(kept).ranked()[0][0].text == '{"place": 2}'
+    with open_store(tmp_path / "store.sqlite", read_only=True) as store:
+        best = store.best(workload=failure.workload, target=failure.target)
+    assert best is not None
+    assert best.schedule.text == '{"place": 2}'
+    assert tune(latencies, trials=0).schedule == {"place": 2}
+
+
+FIVE_FAST = (5000.0, 10.0, 20.0, 30.0, 40.0, 50.0)
+
+
+def test_where_every_finalist_fails_the_next_take_their_places(tune: Tune, tmp_path: Path) -> None:
+    tune(FIVE_FAST, trials=6)
+    result = tune(
+        FIVE_FAST, trials=1, backend={"broken": frozenset({1, 2, 3, 4})}, out=tmp_path / "out"
+    )
+    assert result.schedule == {"place": 5}
+    assert result.best_us == pytest.approx(50.0)
+    assert Path(result.artifacts["library"] or "").exists()
+
+
+def test_a_compiler_that_builds_nothing_is_not_held_against_the_schedules(
+    tune: Tune, stored: Stored
+) -> None:
+    tune(FIVE_FAST, trials=6)
+    before = stored()
+    result = tune(FIVE_FAST, trials=1, backend={"broken": frozenset(range(6))})
+    assert result.best_us is None
+    assert stored() == before
+    assert tune(FIVE_FAST, trials=0).schedule == {"place": 1}
+
+
+def test_a_known_winner_that_cannot_be_exported_leaves_it_to_the_next(
+    tune: Tune, tmp_path: Path
+) -> None:
+    tune(FIVE_FAST, trials=6)
+    result = tune(FIVE_FAST, trials=0, backend={"broken": frozenset({1, 2})}, out=tmp_path / "out")
+    assert result.schedule == {"place": 3}
+    assert result.best_us == pytest.approx(30.0)
+    assert result.speedup == pytest.approx(5000.0 / 30.0)
+    assert any("breaks the compiler" in note for note in result.notes)
+    assert Path(result.artifacts["library"] or "").exists()
+    everything = {"broken": frozenset(range(6))}
+    result = tune(FIVE_FAST, trials=0, backend=everything, out=tmp_path / "other")
+    assert result.schedule == {"place": 1}
+    assert any("could not be exported" in problem for problem in result.problems)
 
 
 def test_a_small_space_ends_the_run_early(tune: Tune) -> None:

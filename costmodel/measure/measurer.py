@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from costmodel.backends.base import Backend, part_of
-from costmodel.errors import BackendError, MeasureError, UsageError
+from costmodel.errors import BackendError, UsageError
 from costmodel.ir.analysis import Analysis
 from costmodel.measure import tasks
 from costmodel.measure.check import compute_dtype, reduction_length
-from costmodel.measure.comparison import Comparison
+from costmodel.measure.comparison import Comparison, Failure
 from costmodel.measure.cores import plan_cores, usable_cores
 from costmodel.measure.environment import machine_facts, worker_environment
 from costmodel.measure.expectation import ReferenceInfo, make_reference
@@ -32,6 +32,10 @@ __all__ = ["Measurer", "ReferenceInfo"]
 
 #: Built candidates that are kept for ``compare`` and ``library``: the fastest ones.
 _KEPT_LIBRARIES = 64
+#: A candidate that takes so many times what the best takes is not worth more than one sample.
+_GIVE_UP_FACTOR = 3.0
+#: Stands among the hashes of a comparison's schedules.
+_REFERENCE = "reference"
 
 
 class Measurer:
@@ -39,8 +43,8 @@ class Measurer:
 
     ``builders`` is the most processes that compile at once; ``threads`` is the number of threads
     that a kernel runs on, the target's. Files go to a fresh folder in ``directory``, which is
-    removed at the end, as all processes are. A candidate slower than ``give_up_factor`` times
-    the best so far is sampled once. ``analysis`` decides the tolerance of the output check.
+    removed at the end, as all processes are. A candidate much slower than the best so far is
+    sampled once. ``analysis`` decides the tolerance of the output check.
 
     The backend travels to the workers by cloudpickle. It may have an attribute
     ``worker_modules``, names of modules that are imported once, before workers are forked: a
@@ -63,7 +67,6 @@ class Measurer:
         threads: int,
         seed: int,
         directory: Path,
-        give_up_factor: float = 3.0,
     ) -> None:
         if threads != target.threads:
             raise UsageError(f"the target has {target.threads} threads, not {threads}")
@@ -81,7 +84,6 @@ class Measurer:
             settings=settings,
         )
         self._pipeline = Pipeline(self._team, self.environment, self._path, self._give_up_above)
-        self._give_up_factor = give_up_factor
         self._latency_us: dict[Path, float] = {}
         self._reference: ReferenceInfo | None = None
 
@@ -140,13 +142,16 @@ class Measurer:
 
         It is gone after ``close``. Raises BackendError if it cannot be built.
         """
+        try:
+            return self._build(schedule)
+        except TaskError as error:
+            raise BackendError(f"{error.outcome}: {error.message}") from error
+
+    def _build(self, schedule: Schedule) -> Path:
         path = self._path(schedule)
         if not path.exists():
             stage = Stage("building", self._team.context.policy.build_timeout_s)
-            try:
-                self._team.call(tasks.build, (schedule, path), stage, building=True)
-            except TaskError as error:
-                raise BackendError(f"{error.outcome}: {error.message}") from error
+            self._team.call(tasks.build, (schedule, path), stage, building=True)
         return path
 
     def verify(self, schedule: Schedule) -> None:
@@ -161,56 +166,64 @@ class Measurer:
         except TaskError as error:
             raise BackendError(f"{error.outcome}: {error.message}") from error
 
-    def compare(
-        self, schedules: Sequence[Schedule], *, rounds: int, include_reference: bool = True
-    ) -> Comparison:
-        """Time schedules in turns in one process; the first is the yardstick, timed as two.
+    def compare(self, schedules: Sequence[Schedule], *, rounds: int) -> Comparison:
+        """Check schedules and time them in turns in one process; the first is timed as two.
 
-        A schedule that crashes or hangs is taken out and the rest is timed again. The reference
-        is IREE's module, where it could be compiled. Raises MeasureError if the yardstick fails.
+        A schedule that cannot be built, crashes, hangs or is wrong is taken out, and the rest is
+        timed again. The reference is IREE's module, where it could be compiled.
         """
         if not schedules or rounds < 1:
             raise UsageError("a comparison needs at least one schedule and one round")
         reference = self.prepare_reference()
-        entries = {item.hash: Contestant(self.library(item)) for item in schedules}
-        first = schedules[0].hash
-        entries["twin"] = entries[first]
-        if include_reference and reference.compiler == "iree":
+        failed: dict[str, Failure] = {}
+        entries = self._contestants(schedules, failed)
+        if reference.compiler == "iree":
             path = self._team.context.reference_path
-            entries["reference"] = Contestant(path, is_reference=True)
-        failed: dict[str, str] = {}
-        samples = self._interleave(entries, rounds, failed)
-        if first in failed or "twin" in failed:
-            raise MeasureError(f"the yardstick cannot be timed: {failed}")
-        twin = samples.pop("twin")
-        return Comparison(schedules[0], samples, twin, samples.pop("reference", ()), failed)
+            entries[_REFERENCE] = Contestant(path, is_reference=True)
+        while first := next((item for item in schedules if item.hash in entries), None):
+            names = [*entries, first.hash]
+            try:
+                *samples, twin = self._interleave([entries[name] for name in names], rounds)
+            except TaskError as error:
+                culprit = names[self._team.measurer.stage.item or 0]
+                del entries[culprit]
+                if culprit != _REFERENCE:
+                    failed[culprit] = Failure(error.outcome, error.message)
+                continue
+            timed = dict(zip(entries, samples, strict=True))
+            return Comparison(first, timed, twin, timed.pop(_REFERENCE, ()), failed)
+        return Comparison(None, {}, (), (), failed)
+
+    def _contestants(
+        self, schedules: Sequence[Schedule], failed: dict[str, Failure]
+    ) -> dict[str, Contestant]:
+        """The schedules' libraries by hash; what cannot be built any more goes to ``failed``."""
+        entries = {}
+        for schedule in schedules:
+            try:
+                entries[schedule.hash] = Contestant(self._build(schedule))
+            except TaskError as error:
+                failed[schedule.hash] = Failure(error.outcome, error.message)
+        return entries
 
     def _interleave(
-        self, entries: dict[str, Contestant], rounds: int, failed: dict[str, str]
-    ) -> dict[str, tuple[float, ...]]:
-        names = list(entries)
-        while names:
-            # A process that has run nothing else, so that no earlier candidate disturbs.
+        self, contestants: Sequence[Contestant], rounds: int
+    ) -> list[tuple[float, ...]]:
+        """Samples of each; raises TaskError while the measurer's stage has the culprit's place."""
+        # A process that has run nothing else, so that no earlier candidate disturbs.
+        self._team.measurer.stop()
+        stage = Stage("loading", tasks.LOAD_S, 0)
+        try:
+            samples = self._team.call(tasks.interleave, (contestants, rounds), stage)
+        finally:
             self._team.measurer.stop()
-            arguments = ([entries[name] for name in names], rounds)
-            try:
-                samples = self._team.call(
-                    tasks.interleave, arguments, Stage("loading", tasks.LOAD_S, 0)
-                )
-            except TaskError as error:
-                culprit = names.pop(self._team.measurer.stage.item or 0)
-                failed[culprit] = f"{error.outcome}: {error.message}"
-                continue
-            finally:
-                self._team.measurer.stop()
-            return {name: tuple(taken) for name, taken in zip(names, samples, strict=True)}
-        return {}
+        return [tuple(taken) for taken in samples]
 
     def _path(self, schedule: Schedule) -> Path:
         return self._team.folder / f"{schedule.hash}.so"
 
     def _give_up_above(self) -> float:
-        return min(self._latency_us.values(), default=math.inf) * self._give_up_factor
+        return min(self._latency_us.values(), default=math.inf) * _GIVE_UP_FACTOR
 
     def _note(self, measurement: Measurement) -> None:
         """Remember the latency; of many libraries keep the fastest."""

@@ -53,7 +53,10 @@ class MeasurementStore(Protocol):
         self, *, workload: str, target: str, backend: str | None = None,
         toolchain: str | None = None, policy: str | None = None,
     ) -> Measurement | None:  # fmt: skip
-        """The fastest correct measurement, by the median over all samples of its key."""
+        """The fastest correct measurement, by the median over all samples of its key.
+
+        A key that ever was wrong, or whose latest measurement is a failure, is out.
+        """
         ...
 
     def add_features(

@@ -20,7 +20,8 @@ def find_best(
 ) -> Measurement | None:
     """The measurement whose key has the lowest median over all samples of that key, if any.
 
-    A key that ever gave a wrong result is out: correct before fast. Of the winning key's
+    A key that ever gave a wrong result is out: correct before fast. So is one whose latest
+    measurement is a failure, or of several at once any. Of the winning key's
     measurements the one nearest to the key's median is returned, the newest of equals.
 
     A pooled median is never below the least of the medians of its parts, so measurements are
@@ -39,8 +40,9 @@ def find_best(
             continue
         rows = connection.query(
             f"SELECT m.seq, m.outcome FROM {_SOURCE} WHERE {conditions} "
-            "AND m.schedule = ? AND m.toolchain = ? AND m.policy = ?",
-            [*parameters, *key],
+            "AND m.schedule = ? AND m.toolchain = ? AND m.policy = ? "
+            "ORDER BY m.timestamp, m.outcome != ?",
+            [*parameters, *key, Outcome.OK.value],
         )
         found = _judge(rows, read)
         if found is not None and (best is None or found[0] < best[0]):
@@ -71,8 +73,12 @@ def _is_text(value: object) -> bool:
 
 
 def _judge(rows: Sequence[tuple[Any, ...]], read: Reader) -> tuple[float, Measurement] | None:
-    """The median over one key's samples, and the measurement that stands for it."""
-    if any(outcome == Outcome.WRONG_RESULT for _, outcome in rows):
+    """The median over one key's samples, and the measurement that stands for it.
+
+    ``rows`` are the oldest first.
+    """
+    outcomes = [outcome for _, outcome in rows]  # none where the file's index is damaged
+    if Outcome.WRONG_RESULT in outcomes or outcomes[-1:] != [Outcome.OK]:
         return None
     correct = read([seq for seq, outcome in rows if outcome == Outcome.OK])
     samples = [sample for each in correct for sample in each.samples_us]

@@ -16,6 +16,7 @@ from costmodel.errors import BackendError, MeasureError, UsageError
 from costmodel.measure import measurer as measurer_module
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer
+from costmodel.measure.timing import is_win, paired_ratio
 from costmodel.records import Outcome, Schedule, Target, TimingPolicy, Workload
 
 Make = Callable[..., Measurer]
@@ -207,20 +208,35 @@ def test_comparison_knows_its_noise(c: ModuleType, make_measurer: Make) -> None:
     slow, fast, crash = c.schedule("slow"), c.schedule("fast"), c.schedule("segfault")
     comparison = measurer.compare([slow, fast, crash], rounds=7)
     assert len(comparison.twin_us) == len(comparison.reference_us) == 7
-    assert comparison.wins(fast)
-    assert not comparison.wins(slow)
-    assert not comparison.wins(crash)
-    assert "SIGSEGV" in comparison.failed[crash.hash]
-    assert comparison.ratio(fast).high < 1 <= comparison.ratio(slow).high
+    assert comparison.yardstick == slow
+    assert set(comparison.samples_us) == {slow.hash, fast.hash}
+    baseline = comparison.samples_us[slow.hash]
+    assert is_win(comparison.samples_us[fast.hash], baseline, comparison.noise)
+    assert comparison.failed[crash.hash].outcome is Outcome.CRASH
+    assert "SIGSEGV" in comparison.failed[crash.hash].message
     assert comparison.noise >= 0
-    ratio = comparison.reference_ratio(slow)
-    assert ratio is not None
-    assert ratio.value > 1
+    assert paired_ratio(baseline, comparison.reference_us).value > 1
 
 
-def test_comparison_needs_its_yardstick(c: ModuleType, make_measurer: Make) -> None:
-    with pytest.raises(MeasureError, match="yardstick"):
-        make_measurer().compare([c.schedule("abort"), c.schedule("fast")], rounds=2)
+def test_the_first_that_survives_is_the_yardstick(c: ModuleType, make_measurer: Make) -> None:
+    measurer = make_measurer()
+    crash, broken, fast = (c.schedule(kind) for kind in ("abort", "uncompilable", "fast"))
+    comparison = measurer.compare([crash, broken, fast], rounds=2)
+    assert comparison.yardstick == fast
+    assert len(comparison.twin_us) == len(comparison.samples_us[fast.hash]) == 2
+    outcomes = {hash: failure.outcome for hash, failure in comparison.failed.items()}
+    assert outcomes == {crash.hash: Outcome.CRASH, broken.hash: Outcome.BUILD_ERROR}
+
+
+def test_a_comparison_of_nothing_that_runs_has_no_samples(
+    c: ModuleType, make_measurer: Make
+) -> None:
+    crash = c.schedule("abort")
+    comparison = make_measurer().compare([crash], rounds=2)
+    assert comparison.yardstick is None
+    assert not comparison.samples_us
+    assert comparison.noise == math.inf
+    assert set(comparison.failed) == {crash.hash}
 
 
 def test_what_cannot_be_asked(make_measurer: Make) -> None:
@@ -276,7 +292,7 @@ def test_finalists_and_winners_are_checked_on_several_inputs(
     comparison = measurer.compare([good, moody, wrong], rounds=3)
     assert set(comparison.samples_us) == {good.hash}
     for schedule in (moody, wrong):
-        assert "wrong_result" in comparison.failed[schedule.hash]
+        assert comparison.failed[schedule.hash].outcome is Outcome.WRONG_RESULT
         with pytest.raises(BackendError, match="wrong_result"):
             measurer.verify(schedule)
     measurer.verify(good)

@@ -162,6 +162,20 @@ class StoreContract:
         store.add([fast, wrong, slow])
         assert store.best(workload=fast.workload, target=fast.target) == slow
 
+    def test_a_key_whose_latest_measurement_is_a_failure_is_not_best(self, store):
+        fast, other = builders.schedule(1), builders.schedule(2)
+        late = builders.failure(Outcome.CRASH, schedule=fast)
+        store.add([late])
+        # Another store's, merged in later.
+        early = builders.measurement(1.0, schedule=fast, timestamp=late.timestamp - 0.5)
+        slow = builders.measurement(8.0, schedule=other)
+        store.add([early, slow])
+        asked = {"workload": early.workload, "target": early.target}
+        assert store.best(**asked) == slow
+        again = builders.measurement(2.0, schedule=fast)
+        store.add([again])
+        assert store.best(**asked) in (early, again)
+
     def test_best_keeps_toolchains_and_backends_apart(self, store):
         old = builders.measurement(1.0, environment=builders.environment("0.9"))
         new = builders.measurement(3.0, environment=builders.environment("1.0"))
