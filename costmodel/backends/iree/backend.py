@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 from costmodel.backends.base import Backend, LoadedKernel, SearchSpace
+from costmodel.backends.iree.versions import versions
 from costmodel.records import Schedule, Target, Workload
 
 __all__ = ["IREEBackend"]
-
-#: Bumped whenever the meaning of a schedule's text changes.
-SPACE_VERSION = "1"
 
 
 class IREEBackend:
@@ -27,11 +24,7 @@ class IREEBackend:
         return (self,)
 
     def versions(self) -> Mapping[str, str]:
-        return {
-            "costmodel-iree-space": SPACE_VERSION,
-            "iree-base-compiler": version("iree-base-compiler"),
-            "iree-base-runtime": version("iree-base-runtime"),
-        }
+        return versions()
 
     def space(self, workload: Workload, target: Target) -> SearchSpace:
         from costmodel.backends.iree.space import IREESpace

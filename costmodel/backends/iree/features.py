@@ -15,11 +15,19 @@ from numpy.typing import NDArray
 from costmodel.backends.iree.flags import FLAGS
 from costmodel.backends.iree.roots import Root
 from costmodel.backends.iree.schedules import LEVELS, PIPELINES, Settings, Tiling
+from costmodel.backends.iree.versions import versions
+from costmodel.records import Environment, Target
 
-__all__ = ["FEATURE_SET", "features_of"]
+__all__ = ["feature_set", "features_of"]
 
-FEATURE_SET = "iree-1"
+_LAYOUT = "iree-2"
 _LOOPS = 7
+
+
+def feature_set(target: Target) -> str:
+    """The name of the features of modules that this toolchain makes for ``target``."""
+    toolchain = Environment(dict(versions()), {}).toolchain
+    return f"{_LAYOUT}/{toolchain[:16]}/{target.hash[:16]}"
 
 
 def features_of(

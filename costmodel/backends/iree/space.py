@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from costmodel.backends.base import Features
-from costmodel.backends.iree.features import FEATURE_SET, features_of
+from costmodel.backends.iree.features import feature_set, features_of
 from costmodel.backends.iree.flags import flag_options, presets, roots_stay
 from costmodel.backends.iree.roots import Root, find_cuts, find_roots
 from costmodel.backends.iree.schedules import Settings, Tiling, default_schedule, parse_schedule
@@ -37,10 +37,11 @@ class IREESpace:
         self._workload = workload
         self._options = flag_options(workload.text, target)
         self._vector_bytes = target.vector_bytes or 16
+        self._feature_set = feature_set(target)
 
     @property
     def feature_set(self) -> str:
-        return FEATURE_SET
+        return self._feature_set
 
     @cached_property
     def roots(self) -> tuple[Root, ...]:
