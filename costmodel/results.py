@@ -105,8 +105,10 @@ class TuneResult:
 
     ``workload`` is the hash of the canonical text, ``target`` a readable name of the device.
     ``baseline_us`` is the untuned default and ``best_us`` the winner, measured interleaved with
-    it; ``noise_us`` is the noise of timing the same thing twice. ``speedup`` is their quotient
-    and 1.0 where the winner is the default. ``roofline_fraction`` is the share of the roofline
+    it; ``noise_us`` is the noise of timing the same thing twice. A run that was interrupted, or
+    answers from a store without a comparison, states medians of all samples, and as the noise half
+    the 95% interval of the winner's. ``speedup`` is the quotient of the latencies and 1.0 where
+    the winner is the default. ``roofline_fraction`` is the share of the roofline
     that the winner reaches. ``trials`` were asked for, ``measured`` were run now, ``cached``
     were answered by the store and ``failed`` counts failures by outcome. ``schedule`` is the
     winner's replayable text as a JSON value. ``artifacts`` has the keys of ``ARTIFACTS``.
@@ -131,7 +133,7 @@ class TuneResult:
     artifacts: Mapping[str, str | None]
 
     # What the report says beyond the contract.
-    model: str = ""
+    model: str = ""  # whose predictions counted in the end
     seed: int = 0
     interrupted: bool = False
     reference_us: float | None = None  # the same MLIR by the reference compiler's defaults
