@@ -153,17 +153,20 @@ def _export(
 
 
 def _build_winner(run: Run, measurer: Measurer, figures: Figures) -> tuple[Figures, Schedule, Path]:
-    """The figures, schedule and library of the first that can be built.
+    """The figures, schedule and library of the first that can be built and is right.
 
-    Raises the first BackendError if none of the few fastest can: then the compiler is to blame.
+    What this run has not measured is known from a store, which others share: it is checked first.
+    Raises the first BackendError if none of the few fastest will do: the compiler is to blame.
     """
     failures: list[BackendError] = []
     while figures.winner is not None and len(failures) < _CHOICES:
         try:
+            if not run.measured:
+                measurer.verify(figures.winner)
             return figures, figures.winner, measurer.library(figures.winner)
         except BackendError as error:
             failures.append(error)
-            run.notes.append(f"the fastest known cannot be built any more: {error.message}")
+            run.notes.append(f"the fastest known cannot be used any more: {error.message}")
             run.tally.rule_out(figures.winner)
             figures = find_figures(run, None)
     raise failures[0]

@@ -39,3 +39,13 @@ def test_one_that_is_correct_is_enough(tune: Tune) -> None:
     assert result.problems == ()
     assert {trial.error for trial in result.history if trial.ok} == {""}
     assert [trial.error for trial in result.history if not trial.ok] != [""]
+
+
+def test_what_a_store_claims_is_checked_before_it_is_exported(tune: Tune, tmp_path: Path) -> None:
+    """A stored winner that computes something else here gives way to the next fastest."""
+    latencies = (100.0, 50.0, 40.0, 30.0)
+    assert tune(latencies, trials=4).schedule == {"place": 3}
+    told = tune(latencies, trials=0, backend={"wrong": frozenset([3])}, out=tmp_path / "out")
+    assert told.schedule == {"place": 2}
+    assert Path(told.artifacts["library"] or "").exists()
+    assert any("wrong_result" in note for note in told.notes)
