@@ -35,6 +35,7 @@ from costmodel.results import (
 
 if TYPE_CHECKING:
     from costmodel.asking import predict, rank
+    from costmodel.export import rebuild
     from costmodel.tuning import tune
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "__version__",
     "predict",
     "rank",
+    "rebuild",
     "tune",
 ]
 
@@ -66,6 +68,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "predict": "costmodel.asking",
     "rank": "costmodel.asking",
+    "rebuild": "costmodel.export",
     "tune": "costmodel.tuning",
 }
 

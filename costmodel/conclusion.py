@@ -98,6 +98,7 @@ def conclude(
     artifacts: Mapping[str, str | None] = {}
     if figures.winner is not None and out is not None and measurer is not None:
         figures, artifacts = _export(run, measurer, figures, out)
+    run.notes += _beaten(figures)
     session, best = run.session, figures.best_us
     roofline = bound_us(session.analysis, session.target)
     return TuneResult(
@@ -122,6 +123,7 @@ def conclude(
         seed=seed,
         interrupted=run.interrupted,
         reference_us=figures.reference_us,
+        baseline=run.default.backend,
         reference="iree" if figures.reference_us is not None else "",
         flops=session.analysis.flops,
         bytes=session.analysis.bytes,
@@ -170,6 +172,15 @@ def _build_winner(run: Run, measurer: Measurer, figures: Figures) -> tuple[Figur
             run.tally.rule_out(figures.winner)
             figures = find_figures(run, None)
     raise failures[0]
+
+
+def _beaten(figures: Figures) -> list[str]:
+    """What to do where the reference compiler's default is faster than what was found."""
+    best, noise, reference = figures.best_us, figures.noise_us or 0.0, figures.reference_us
+    if best is None or reference is None or reference + noise >= best:
+        return []
+    times = f"{best / reference:.2g}"
+    return [f"IREE's default is {times} times faster: give more trials, or --backend auto"]
 
 
 def _why_nothing(run: Run) -> str:

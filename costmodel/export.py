@@ -5,6 +5,7 @@ And building it again from the schedule file alone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import warnings
@@ -18,7 +19,7 @@ from costmodel.backends.registry import load
 from costmodel.errors import CostModelError, UsageError
 from costmodel.ir import read_text
 from costmodel.records import Schedule, Target
-from costmodel.report import write_bytes, write_text
+from costmodel.report import PLOT, REPORT, write_bytes, write_text
 from costmodel.session import Session
 
 __all__ = ["export_winner", "rebuild"]
@@ -56,7 +57,25 @@ def export_winner(
             write(artifact, out / name, text)
     except CostModelError as error:  # the library is what counts, and it is there
         problems.append(f"the winner could not be described: {error.message}")
+    _remove_stale(out, artifacts)
     return artifacts, problems
+
+
+def _remove_stale(out: Path, artifacts: Mapping[str, str | None]) -> None:
+    """Remove what an earlier run left in ``out``, by its report, and this one does not replace.
+
+    Another backend's library beside this one's schedule would be taken for the tuned one.
+    """
+    try:
+        report = json.loads((out / REPORT).read_text(encoding="utf-8"))
+        earlier = [Path(path) for path in report["artifacts"].values() if path]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    kept = {Path(path).name for path in artifacts.values() if path} | {REPORT, PLOT}
+    for path in earlier:
+        if path.name not in kept and path.parent.name == out.name:
+            with contextlib.suppress(OSError):
+                (out / path.name).unlink()
 
 
 def _schedule_file(session: Session, schedule: Schedule) -> dict[str, Any]:

@@ -136,6 +136,7 @@ class TuneResult:
     model: str = ""  # whose predictions counted in the end
     seed: int = 0
     interrupted: bool = False
+    baseline: str = ""  # the backend whose untuned default ``baseline_us`` is of
     reference_us: float | None = None  # the same MLIR by the reference compiler's defaults
     reference: str = ""
     flops: float = 0.0

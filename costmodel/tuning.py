@@ -203,7 +203,9 @@ def _search(run: Run, search: EvolutionarySearch, measurer: Measurer, budget: _B
             break
         left -= len(batch)
         _measure_batch(run, search, measurer, batch, budget)
-    if left > 0 and not budget.over:
+    if left > 0 and budget.over:
+        run.notes.append(f"the time is over, with {left} trials left")
+    elif left > 0:
         reason = "no other schedule promises a gain above noise"
         if search.exhausted:
             reason = "every schedule that could be found has been measured"

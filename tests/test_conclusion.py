@@ -49,3 +49,12 @@ def test_what_a_store_claims_is_checked_before_it_is_exported(tune: Tune, tmp_pa
     assert told.schedule == {"place": 2}
     assert Path(told.artifacts["library"] or "").exists()
     assert any("wrong_result" in note for note in told.notes)
+
+
+def test_losing_to_the_reference_is_said(tune: Tune) -> None:
+    """A product of 16x24x32 takes IREE some ten microseconds; the script claims far more."""
+    lost = tune((90_000.0, 50_000.0), trials=2)
+    assert lost.reference_us is not None
+    assert any("IREE's default is" in note for note in lost.notes)
+    won = tune((0.02, 0.01), rows=32, trials=2)
+    assert not any("IREE's default is" in note for note in won.notes)

@@ -96,3 +96,31 @@ def test_what_is_no_schedule_file_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no schedule file"):
         rebuild(tmp_path / "missing.json", tmp_path / "again.so")
     assert not (tmp_path / "again.so").exists()
+
+
+def test_files_of_an_earlier_export_do_not_stay_beside_this_one(
+    session: Session, schedules: dict[str, Schedule], tmp_path: Path
+) -> None:
+    """Another backend's library beside this schedule would be taken for the tuned one."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    for folder in (out, elsewhere):
+        folder.mkdir()
+        for name in ("kernel.vmfb", "kernel.so", "notes.txt", "search.png"):
+            (folder / name).write_text("old")
+    earlier = {"library": str(out / "kernel.vmfb"), "plot": str(out / "search.png"), "ir": None}
+    foreign = {"flags": str(elsewhere / "kernel.vmfb"), "schedule": "../elsewhere/notes.txt"}
+    (out / "report.json").write_text(json.dumps({"artifacts": earlier | foreign}))
+    export(session, schedules["default"], out)
+    assert not (out / "kernel.vmfb").exists()
+    left = {path.name for path in out.iterdir()}
+    assert {"kernel.so", "notes.txt", "search.png", "report.json"} <= left
+    assert len(list(elsewhere.iterdir())) == 4
+
+
+@pytest.mark.parametrize("report", ["", "[]", '{"artifacts": 3}', '{"artifacts": {"a": 5}}'])
+def test_a_damaged_report_of_an_earlier_run_hinders_nothing(
+    session: Session, schedules: dict[str, Schedule], tmp_path: Path, report: str
+) -> None:
+    (tmp_path / "report.json").write_text(report)
+    library, _ = export(session, schedules["default"], tmp_path)
+    assert library.exists()

@@ -249,6 +249,7 @@ def test_a_small_space_ends_the_run_early(tune: Tune) -> None:
 
 def test_time_that_is_over_leaves_room_for_one_answer(tune: Tune, scripted: ModuleType) -> None:
     result = tune(trials=50, seconds=1e-3)
+    assert any("the time is over" in note for note in result.notes)
     assert result.measured == 1
     assert result.schedule == {"place": 0}
     assert result.best_us == pytest.approx(scripted.DEFAULT_US)

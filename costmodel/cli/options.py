@@ -86,7 +86,7 @@ _RUN_OPTIONS = (
         metavar="B",
         default="tvm",
         show_default=True,
-        help="The compiler that makes the schedules and builds them.",
+        help="The compiler that schedules and builds: tvm, iree, or auto for both together.",
     ),
     threads_option,
     store_option,

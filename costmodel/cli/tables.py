@@ -21,7 +21,7 @@ def print_tune(result: TuneResult) -> None:
     console = _console()
     _print_heading(console, result)
     rows = [
-        ("untuned", latency(result.baseline_us)),
+        (_untuned(result), latency(result.baseline_us)),
         ("tuned", latency(result.best_us)),
         ("noise", f"± {latency(result.noise_us)}"),
         ("speed-up", f"{number(result.speedup)} x"),
@@ -35,6 +35,12 @@ def print_tune(result: TuneResult) -> None:
     _print_rows(console, files)
     for note in result.notes:
         console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _untuned(result: TuneResult) -> str:
+    """Whose default it is, where that is not the winner's backend."""
+    other = result.baseline and result.baseline != result.backend
+    return f"untuned ({result.baseline})" if other else "untuned"
 
 
 def print_predict(result: PredictResult) -> None:

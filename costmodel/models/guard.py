@@ -115,11 +115,12 @@ class Guarded:
         count = min(len(self._pairs[workload]), self._window)
         # Standard deviation of tau between unrelated rankings (Kendall 1938).
         chance = math.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1)))
-        if workload not in self._off and tau < -chance:
+        # Two deviations: what a model picks as best is alike, and its order mostly noise.
+        if workload not in self._off and tau < -2 * chance:
             self._off.add(workload)
             self._reports[workload] = (
-                f"{self._model.name} ranked worse than chance (Kendall's tau {tau:.2f} over "
-                f"{count} measurements): {self._fallback.name} ranks this workload instead"
+                f"{self._model.name} ranked this kernel worse than chance (Kendall's tau {tau:.2f} "
+                f"over {count} measurements): {self._fallback.name} proposes until it does better"
             )
         elif workload in self._off and tau > 0:
             self._off.discard(workload)

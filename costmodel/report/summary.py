@@ -27,6 +27,7 @@ def report_json(result: TuneResult) -> dict[str, Any]:
         "seed": result.seed,
         "interrupted": result.interrupted,
         "model": result.model,
+        "baseline": result.baseline,
         "ranking_spearman": ranking_quality(result.history),
         "reference": result.reference,
         "reference_us": result.reference_us,

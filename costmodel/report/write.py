@@ -11,7 +11,7 @@ from costmodel.report.files import write_bytes, write_text
 from costmodel.report.summary import report_json
 from costmodel.results import TuneResult
 
-__all__ = ["write_report"]
+__all__ = ["PLOT", "REPORT", "write_report"]
 
 PLOT = "search.png"
 REPORT = "report.json"
