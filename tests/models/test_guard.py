@@ -65,7 +65,7 @@ def test_a_model_that_ranks_backwards_is_switched_off(examples):
     assert guarded.report(hash) is None
     guarded.update(told[10:])
     assert not guarded.enabled(hash)
-    assert "wrong ranked worse than chance" in guarded.report(hash)
+    assert "wrong ranked this kernel worse than chance" in guarded.report(hash)
     assert "right ranks this workload" in guarded.report(hash)
     assert guarded.ranked_by(hash) == "right"
     assert not guarded.knows([told[0].query])
