@@ -66,7 +66,7 @@ def test_a_model_that_ranks_backwards_is_switched_off(examples):
     guarded.update(told[10:])
     assert not guarded.enabled(hash)
     assert "wrong ranked this kernel worse than chance" in guarded.report(hash)
-    assert "right ranks this workload" in guarded.report(hash)
+    assert "right proposes until it does better" in guarded.report(hash)
     assert guarded.ranked_by(hash) == "right"
     assert not guarded.knows([told[0].query])
     assert guarded.predict([told[0].query]) == Ranking("", 1).predict([told[0].query])
