@@ -27,7 +27,7 @@ def predict(
     *,
     function: str | None = None,
     target: str = "cpu",
-    backend: str = "tvm",
+    backend: str = "auto",
     threads: int | None = None,
     store: str | os.PathLike[str] | None = None,
 ) -> PredictResult:
@@ -71,7 +71,7 @@ def rank(
     seed: int = 0,
     function: str | None = None,
     target: str = "cpu",
-    backend: str = "tvm",
+    backend: str = "auto",
     threads: int | None = None,
     store: str | os.PathLike[str] | None = None,
 ) -> RankResult:

@@ -19,6 +19,7 @@ from costmodel.models.roofline import bound_us
 from costmodel.records import Environment, Schedule
 from costmodel.results import TuneResult
 from costmodel.run import Run
+from costmodel.shares import by_backend
 
 __all__ = ["Figures", "conclude", "find_figures"]
 
@@ -131,6 +132,7 @@ def conclude(
         problems=tuple(run.problems),
         inputs=session.workload.inputs,
         outputs=session.workload.outputs,
+        backends=tuple(by_backend(run, final)),
         environment=asdict(_environment(run, measurer, figures.winner)),
         target_facts=asdict(session.target),
         history=tuple(run.history),
@@ -180,7 +182,7 @@ def _beaten(figures: Figures) -> list[str]:
     if best is None or reference is None or reference + noise >= best:
         return []
     times = f"{best / reference:.2g}"
-    return [f"IREE's default is {times} times faster: give more trials, or --backend auto"]
+    return [f"IREE's default is {times} times faster: give more trials, or let --backend be auto"]
 
 
 def _why_nothing(run: Run) -> str:

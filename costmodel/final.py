@@ -87,8 +87,14 @@ def hold_final(run: Run, measurer: Measurer) -> Final | None:
 
 
 def _finalists(run: Run) -> list[Schedule]:
+    """The fastest, the fastest of each further backend, and the untuned default."""
     limit = _HOPELESS * (run.tally.best_us or math.inf)
-    entries = [schedule for schedule, us in run.tally.ranked()[:_FINALISTS] if us < limit]
+    ranked = [schedule for schedule, us in run.tally.ranked() if us < limit]
+    entries = ranked[:_FINALISTS]
+    for part in run.session.backend.parts:
+        own = (schedule for schedule in ranked if schedule.backend == part.name)
+        if not any(entry.backend == part.name for entry in entries):
+            entries += [schedule for schedule in (next(own, None),) if schedule is not None]
     if run.default not in entries and run.tally.latency_us(run.default) < limit:
         entries.append(run.default)
     return entries

@@ -16,6 +16,7 @@ from costmodel.records import Outcome, TensorType
 
 __all__ = [
     "ARTIFACTS",
+    "BackendResult",
     "PredictResult",
     "ProgressListener",
     "RankResult",
@@ -58,6 +59,7 @@ class TrialRecord:
     elapsed_s: float
     source: Source
     error: str = ""
+    backend: str = ""
 
     @property
     def ok(self) -> bool:
@@ -73,8 +75,38 @@ class TrialRecord:
             "predicted_low_us": _finite(self.predicted_low_us),
             "predicted_high_us": _finite(self.predicted_high_us),
             "elapsed_s": round(self.elapsed_s, 3),
+            "backend": self.backend,
             "source": self.source,
             "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class BackendResult:
+    """What one backend reached in a run, and what the run spent on it.
+
+    ``default_us`` is its untuned default and ``best_us`` its fastest correct schedule, whose hash
+    is ``schedule_hash``; of the final where they took part, else medians of all samples. None
+    where nothing correct was measured. ``measured`` are trials of this run, ``cached`` schedules
+    known before, ``failed`` counts this run's failures by outcome.
+    """
+
+    backend: str
+    default_us: float | None
+    best_us: float | None
+    schedule_hash: str | None
+    measured: int
+    cached: int
+    failed: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "default_us": _finite(self.default_us),
+            "best_us": _finite(self.best_us),
+            "schedule_hash": self.schedule_hash,
+            "measured": self.measured,
+            "cached": self.cached,
+            "failed": dict(self.failed),
         }
 
 
@@ -143,6 +175,7 @@ class TuneResult:
     bytes: int = 0
     store: str | None = None
     notes: tuple[str, ...] = ()
+    backends: tuple[BackendResult, ...] = ()  # in the order of the joint space
     problems: tuple[str, ...] = ()  # why there is no winner, or a file or a measurement is missing
     inputs: tuple[TensorType, ...] = ()
     outputs: tuple[TensorType, ...] = ()

@@ -120,10 +120,11 @@ class Run:
         """Store the features of schedules, which spares later runs the making of them."""
         if self._trouble is not None or not schedules:
             return
-        space = self.session.space
-        rows = list(zip(schedules, space.features(schedules), strict=True))
         try:
-            self.store.add_features(space.feature_set, self.session.workload.hash, rows)
+            for name, space in self.session.space.parts.items():
+                own = [schedule for schedule in schedules if schedule.backend == name]
+                rows = list(zip(own, space.features(own), strict=True))
+                self.store.add_features(space.feature_set, self.session.workload.hash, rows)
         except (StoreError, StoreFullError) as error:
             self._trouble = error
 
@@ -163,6 +164,7 @@ class Run:
             elapsed_s=time.monotonic() - self.started,
             source=source,
             error=measurement.error,
+            backend=measurement.schedule.backend,
         )
         self._trials[measurement.id] = trial
         self.listener.on_trial(trial, self.tally.best_us)
@@ -185,4 +187,5 @@ def _stored_trial(
         elapsed_s=0.0,
         source="stored",
         error=failures[-1].error if failures and not correct else "",
+        backend=measurements[0].schedule.backend,
     )

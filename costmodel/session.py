@@ -28,7 +28,7 @@ from costmodel.store.base import MeasurementStore
 from costmodel.tally import Tally
 
 if TYPE_CHECKING:
-    from costmodel.models.guard import Guarded
+    from costmodel.models.by_backend import ByBackend
 
 __all__ = ["Session", "open_session", "store_path"]
 
@@ -94,8 +94,13 @@ class Session:
 
     def features(self, store: MeasurementStore) -> dict[str, Features]:
         """What the store has kept of this workload's schedules, by schedule hash."""
-        stored = store.features(self.space.feature_set, workload=self.workload.hash)
-        return {schedule: features for _, schedule, features in stored}
+        return {
+            schedule: features
+            for space in self.space.parts.values()
+            for _, schedule, features in store.features(
+                space.feature_set, workload=self.workload.hash
+            )
+        }
 
     def query(self, schedule: Schedule, features: Features) -> Query:
         return Query(Candidate(self.workload, schedule, self.target), features)
@@ -104,13 +109,16 @@ class Session:
         """Latencies of this workload's schedules, as far as the store knows them."""
         return Tally(one for measurements in self.known(store).values() for one in measurements)
 
-    def examples(self, store: MeasurementStore, *, own: bool) -> Iterator[Example]:
+    def examples(
+        self, store: MeasurementStore, space: SearchSpace, *, own: bool
+    ) -> Iterator[Example]:
         """What the store knows of workloads on this target, for a warm start.
 
-        Of this workload only with ``own``: a search learns from its own measurements by itself.
+        ``space`` is the part whose features are wanted. Of this workload only with ``own``: a
+        search learns from its own measurements by itself.
         """
         stored: dict[str, dict[str, Features]] = defaultdict(dict)
-        for key, schedule, features in store.features(self.space.feature_set):
+        for key, schedule, features in store.features(space.feature_set):
             if own or key != self.workload.hash:
                 stored[key][schedule] = features
         for key, rows in stored.items():
@@ -127,13 +135,22 @@ class Session:
     def _latest(self, store: MeasurementStore, workload: str) -> dict[str, Measurement]:
         return {one.schedule.hash: one for one in self._measurements(store, workload)}
 
-    def model(self, store: MeasurementStore, seed: int, *, own: bool = False) -> Guarded:
-        """XGBoost started from the store, with the roofline where it misleads or knows nothing."""
+    def model(self, store: MeasurementStore, seed: int, *, own: bool = False) -> ByBackend:
+        """XGBoost started from the store, with the roofline where it misleads or knows nothing.
+
+        One for each backend: what a compiler makes of a schedule says nothing of another's, but
+        both are latencies, so that they compete for the same trials.
+        """
         from costmodel.models.boosted import Boosted
+        from costmodel.models.by_backend import ByBackend
         from costmodel.models.guard import Guarded
         from costmodel.models.roofline import Roofline
 
-        return Guarded(Boosted(list(self.examples(store, own=own)), seed=seed), Roofline())
+        def started(space: SearchSpace) -> Guarded:
+            examples = list(self.examples(store, space, own=own))
+            return Guarded(Boosted(examples, seed=seed), Roofline())
+
+        return ByBackend({name: started(space) for name, space in self.space.parts.items()})
 
 
 def store_path(store: str | os.PathLike[str] | None) -> Path | None:

@@ -20,7 +20,7 @@ from costmodel.final import Final, hold_final, recall_final
 from costmodel.interrupts import Interrupts
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer
-from costmodel.models.guard import Guarded
+from costmodel.models.by_backend import ByBackend
 from costmodel.records import Measurement, Schedule
 from costmodel.report import output_directory, write_report
 from costmodel.results import ProgressListener, Source, TrialRecord, TuneResult, TuneStart
@@ -69,7 +69,7 @@ def tune(
     store: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     target: str = "cpu",
-    backend: str = "tvm",
+    backend: str = "auto",
     function: str | None = None,
     threads: int | None = None,
     progress: ProgressListener | None = None,
@@ -109,10 +109,10 @@ def tune(
         if trials > 0 or to_export:
             measurer = stack.enter_context(_measuring(session, seed))
         if trials > 0 and measurer is not None:
-            guarded = session.model(opened, seed)
-            final = _measure(run, guarded, measurer, budget, seed, interrupts)
-            model = guarded.ranked_by(session.workload.hash)
-            run.notes += filter(None, [guarded.report(session.workload.hash)])
+            learned = session.model(opened, seed)
+            final = _measure(run, learned, measurer, budget, seed, interrupts)
+            model = learned.ranked_by(session.workload.hash)
+            run.notes += learned.reports(session.workload.hash)
         if not run.interrupted:
             interrupts.defer()
         listener.on_phase("exporting")
@@ -159,7 +159,7 @@ def _measuring(session: Session, seed: int) -> Iterator[Measurer]:
 
 def _measure(
     run: Run,
-    model: Guarded,
+    model: ByBackend,
     measurer: Measurer,
     budget: _Budget,
     seed: int,

@@ -50,6 +50,10 @@ class ListedSpace:
     schedules: tuple[Schedule, ...]
     feature_set: str = "scripted-1"
 
+    @property
+    def parts(self) -> dict[str, ListedSpace]:
+        return {self.schedules[0].backend: self}
+
     def default(self) -> Schedule:
         return self.schedules[0]
 

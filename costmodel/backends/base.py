@@ -54,6 +54,14 @@ class SearchSpace(Protocol):
         """Name and version of what ``features`` extracts; rows of different sets never mix."""
         ...
 
+    @property
+    def parts(self) -> Mapping[str, SearchSpace]:
+        """By backend, the spaces whose schedules this one has: itself, or those that it joins.
+
+        Schedules of one part have features of one set, which are equally wide.
+        """
+        ...
+
 
 class Backend(Protocol):
     """Makes the space of a workload, builds and exports candidates. Stateless and picklable."""

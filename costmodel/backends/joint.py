@@ -78,57 +78,49 @@ class JointBackend:
 class JointSpace:
     """Implements ``SearchSpace`` over the spaces of several backends, by their names."""
 
-    def __init__(self, spaces: Mapping[str, SearchSpace]) -> None:
-        self.spaces = dict(spaces)
+    def __init__(self, parts: Mapping[str, SearchSpace]) -> None:
+        self.parts = dict(parts)
 
     @property
     def feature_set(self) -> str:
-        return "+".join(space.feature_set for space in self.spaces.values())
+        return "+".join(space.feature_set for space in self.parts.values())
 
     def default(self) -> Schedule:
-        return next(iter(self.spaces.values())).default()
+        return next(iter(self.parts.values())).default()
 
     def guesses(self) -> list[Schedule]:
         """Those of all in turns; the defaults of the others come first."""
-        first, *others = self.spaces.values()
+        first, *others = self.parts.values()
         columns = [first.guesses(), *([each.default(), *each.guesses()] for each in others)]
         longest = max(map(len, columns))
         return [column[row] for row in range(longest) for column in columns if row < len(column)]
 
     def sample(self, count: int, rng: random.Random) -> list[Schedule]:
-        """As many of each as the rest allows; those that have fewer leave room for the others."""
+        """As many of each as the rest allows; those that have fewer leave room for the others.
+
+        Who comes first is drawn, since of an odd number the last one gets more.
+        """
+        spaces = rng.sample(list(self.parts.values()), len(self.parts))
         found: list[Schedule] = []
-        for left, space in zip(range(len(self.spaces), 0, -1), self.spaces.values(), strict=True):
+        for left, space in zip(range(len(spaces), 0, -1), spaces, strict=True):
             found += space.sample((count - len(found)) // left, rng)
         return found
 
     def mutate(self, schedule: Schedule, rng: random.Random) -> Schedule | None:
-        space = self.spaces.get(schedule.backend)
+        space = self.parts.get(schedule.backend)
         return None if space is None else space.mutate(schedule, rng)
 
     def accepts(self, schedule: Schedule) -> bool:
-        space = self.spaces.get(schedule.backend)
+        space = self.parts.get(schedule.backend)
         return space is not None and space.accepts(schedule)
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
-        """Each by its own space, beside zeros for the others, so that all are equally wide."""
-        import numpy as np
-
-        widths = {
-            name: space.features([space.default()])[0].shape[1]
-            for name, space in self.spaces.items()
-        }
-        total = sum(widths.values()) + len(widths)
-        starts = np.cumsum([0, *(width + 1 for width in widths.values())])
-        columns = dict(zip(widths, starts[:-1], strict=True))
-        rows = []
-        for schedule in schedules:
-            if schedule.backend not in self.spaces:
-                raise BackendError(f"no part of this backend is called {schedule.backend!r}")
-            (own,) = self.spaces[schedule.backend].features([schedule])
-            row = np.zeros((len(own), total), np.float32)
-            start = int(columns[schedule.backend])
-            row[:, start] = 1.0
-            row[:, start + 1 : start + 1 + own.shape[1]] = own
-            rows.append(row)
-        return rows
+        """Each by its own space, hence of that one's width."""
+        found: dict[str, Features] = {}
+        for name in {schedule.backend for schedule in schedules}:
+            if name not in self.parts:
+                raise BackendError(f"no part of this backend is called {name!r}")
+            own = [schedule for schedule in schedules if schedule.backend == name]
+            rows = self.parts[name].features(own)
+            found |= {s.hash: row for s, row in zip(own, rows, strict=True)}
+        return [found[schedule.hash] for schedule in schedules]

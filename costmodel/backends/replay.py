@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.backends.base import Backend, Features
+from costmodel.backends.base import Backend, Features, SearchSpace
 from costmodel.errors import BackendError, InputError, UnsupportedError
 from costmodel.records import Schedule, SourceLocation, Target, TensorType, Workload, digest
 from costmodel.store.base import MeasurementStore
@@ -145,6 +145,11 @@ class ReplaySpace:
     @property
     def feature_set(self) -> str:
         return self._recording.feature_set
+
+    @property
+    def parts(self) -> Mapping[str, SearchSpace]:
+        """Recordings are each of one backend."""
+        return {self.default().backend: self}
 
     def default(self) -> Schedule:
         """The first recorded schedule."""

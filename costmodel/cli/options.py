@@ -84,7 +84,7 @@ _RUN_OPTIONS = (
     click.option(
         "--backend",
         metavar="B",
-        default="tvm",
+        default="auto",
         show_default=True,
         help="The compiler that schedules and builds: tvm, iree, or auto for both together.",
     ),

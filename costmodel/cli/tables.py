@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from costmodel.cli.output import duration, latency, number, quantity
-from costmodel.results import PredictResult, RankResult, TuneResult
+from costmodel.results import BackendResult, PredictResult, RankResult, TuneResult
 
 __all__ = ["print_predict", "print_rank", "print_tune", "summarize_failures"]
 
@@ -30,6 +30,8 @@ def print_tune(result: TuneResult) -> None:
     ]
     if result.reference_us is not None:
         rows.insert(3, (result.reference or "reference", latency(result.reference_us)))
+    if len(result.backends) > 1:
+        rows += [(f"of {one.backend}", _backend(one)) for one in result.backends]
     _print_rows(console, rows)
     files = [(name, path) for name, path in result.artifacts.items() if path is not None]
     _print_rows(console, files)
@@ -41,6 +43,14 @@ def _untuned(result: TuneResult) -> str:
     """Whose default it is, where that is not the winner's backend."""
     other = result.baseline and result.baseline != result.backend
     return f"untuned ({result.baseline})" if other else "untuned"
+
+
+def _backend(one: BackendResult) -> str:
+    """What a backend reached, and what was spent on it."""
+    trials = f"{one.measured} trials"
+    if any(one.failed.values()):
+        trials += f", failed: {summarize_failures(one.failed.items())}"
+    return f"best {latency(one.best_us)}, untuned {latency(one.default_us)} ({trials})"
 
 
 def print_predict(result: PredictResult) -> None:

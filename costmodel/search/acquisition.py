@@ -20,6 +20,9 @@ __all__ = ["expected_improvement", "pick_diverse", "signatures"]
 
 Array = NDArray[np.float64]
 
+#: Distance of backends from each other; schedules of one are some tenths apart.
+_FAR = 10.0
+
 
 def expected_improvement(predictions: Sequence[Prediction], best_us: float) -> Array:
     """Expected fall of the log-latency below ``best_us``; shape (candidates,), not negative.
@@ -45,9 +48,23 @@ def signatures(features: Sequence[Features]) -> Array:
     """A point for each candidate whose distances say how alike they are; rows of unit scale.
 
     The mean and maximum over a candidate's stores, each column divided by its deviation.
+    Candidates whose features have different widths are of different backends, and far apart.
     """
     if not features:
         return np.zeros((0, 1))
+    widths = np.array([f.shape[1] for f in features])
+    blocks = []
+    for width in np.unique(widths):
+        members = np.flatnonzero(widths == width)
+        own = _points([features[int(i)] for i in members])
+        block = np.zeros((len(features), own.shape[1] + 1))
+        block[members, 0] = _FAR
+        block[members, 1:] = own
+        blocks.append(block)
+    return np.concatenate(blocks, axis=1)
+
+
+def _points(features: Sequence[Features]) -> Array:
     points = np.stack([
         np.concatenate([f.max(axis=0), f.mean(axis=0)]) if len(f) else np.zeros(2 * f.shape[1])
         for f in features

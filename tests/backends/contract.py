@@ -243,7 +243,8 @@ class SearchContract(BackendContract):
     def test_features_are_one_matrix_a_schedule_in_order(self, space):
         schedules = space.sample(5, random.Random(2))
         together = space.features(schedules)
-        assert len({row.shape[1] for row in together}) == 1
+        widths = {(s.backend, row.shape[1]) for s, row in zip(schedules, together, strict=True)}
+        assert len(widths) == len({schedule.backend for schedule in schedules})
         for schedule, row in zip(schedules, together, strict=True):
             assert row.dtype == np.float32
             assert row.shape[0] >= 1
@@ -255,6 +256,15 @@ class SearchContract(BackendContract):
         own = [space.default(), *space.guesses(), *space.sample(5, random.Random(2))]
         assert all(space.accepts(schedule) for schedule in own)
         assert not any(space.accepts(schedule) for schedule in refused)
+
+    def test_its_parts_have_its_schedules(self, space):
+        schedules = [space.default(), *space.guesses(), *space.sample(5, random.Random(2))]
+        for schedule in schedules:
+            part = space.parts[schedule.backend]
+            assert part.accepts(schedule)
+            np.testing.assert_array_equal(
+                part.features([schedule])[0], space.features([schedule])[0]
+            )
 
     def test_the_feature_set_has_a_name(self, backend, space, workload, device):
         assert space.feature_set

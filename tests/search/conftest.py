@@ -29,6 +29,10 @@ class ToySpace:
         self.sizes = SIZES[:sizes]
         self.optimum = optimum
 
+    @property
+    def parts(self) -> dict[str, ToySpace]:
+        return {"toy": self}
+
     def all(self) -> list[Schedule]:
         return [
             self._schedule((a, b, c, u))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from costmodel.backends.base import Features
+from costmodel.backends.base import Features, SearchSpace
 from costmodel.backends.iree.features import feature_set, features_of
 from costmodel.backends.iree.flags import flag_options, presets, roots_stay
 from costmodel.backends.iree.roots import Root, find_cuts, find_roots
@@ -18,7 +18,7 @@ from costmodel.backends.iree.tilings import (
     random_tiling,
     valid_tiling,
 )
-from costmodel.errors import UsageError
+from costmodel.errors import BackendError, UsageError
 from costmodel.ir import Analysis, analyze
 from costmodel.records import Schedule, Target, Workload
 
@@ -43,10 +43,20 @@ class IREESpace:
     def feature_set(self) -> str:
         return self._feature_set
 
+    @property
+    def parts(self) -> Mapping[str, SearchSpace]:
+        return {"iree": self}
+
     @cached_property
     def roots(self) -> tuple[Root, ...]:
-        """The operations that can be tiled; the compiler is asked once."""
-        return find_roots(self._workload.text)
+        """The operations that can be tiled; the compiler is asked once.
+
+        None where the compiler refuses the program: the default then is a trial that fails.
+        """
+        try:
+            return find_roots(self._workload.text)
+        except BackendError:
+            return ()
 
     @cached_property
     def cuts(self) -> dict[int, int]:

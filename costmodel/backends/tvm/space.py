@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from tvm import s_tir
 from tvm_ffi import structural_hash
 
-from costmodel.backends.base import Features
+from costmodel.backends.base import Features, SearchSpace
 from costmodel.backends.tvm.features import FeatureExtractor, feature_set
 from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Option, knobs_of
 from costmodel.backends.tvm.metaschedule import MetaScheduleSpace
@@ -56,6 +56,10 @@ class TVMSpace:
     @property
     def feature_set(self) -> str:
         return feature_set(self._target)
+
+    @property
+    def parts(self) -> Mapping[str, SearchSpace]:
+        return {"tvm": self}
 
     @cached_property
     def options(self) -> dict[str, tuple[Option, ...]]:
