@@ -107,7 +107,8 @@ class TestIREE(Compiles):
         tiled = {"pipeline": "DoubleTilingExpert", "distribution": [8, 8, 0]}
 
         def settings(**changes):
-            return {"kind": "iree", "flags": {}, "roots": {}, "cuts": []} | changes
+            none = {"kind": "iree", "flags": {}, "roots": {}, "matched": {}, "cuts": []}
+            return none | changes
 
         settings_of_none = (
             settings(roots={"999": tiled}),
@@ -115,6 +116,8 @@ class TestIREE(Compiles):
             settings(roots={"5": {**tiled, "pipeline": "NoSuch"}}),
             settings(roots={"5": {**tiled, "no_level": [1]}}),
             settings(roots={"5": {**tiled, "distribution": [-1]}}),
+            settings(matched={"^bb0(%arg0: tensor<33x40xf32>):": tiled}),
+            settings(matched={"^bb0():": {**tiled, "pipeline": "NoSuch"}}),
             settings(flags={"no-such-flag": "true"}),
             settings(flags={"iree-opt-level": 3}),
             settings(cuts=["1"]),

@@ -35,11 +35,13 @@ class IREEBackend:
 
     def build(self, workload: Workload, schedule: Schedule, target: Target, library: Path) -> None:
         from costmodel.backends.iree.compiler import compile_text
+        from costmodel.backends.iree.matching import tuning_spec
         from costmodel.backends.iree.roots import annotated
         from costmodel.backends.iree.schedules import parse_schedule
 
         settings = parse_schedule(schedule)
-        compile_text(annotated(workload.text, settings), library, flags=settings.arguments)
+        text, spec = annotated(workload.text, settings), tuning_spec(settings.matched)
+        compile_text(text, library, flags=settings.arguments, spec=spec)
 
     def load(self, library: Path, workload: Workload, target: Target) -> LoadedKernel:
         from costmodel.backends.iree.kernel import IREEKernel
@@ -52,18 +54,25 @@ class IREEBackend:
     def companions(
         self, workload: Workload, schedule: Schedule, target: Target
     ) -> Mapping[str, tuple[str, str]]:
-        """The snippet, and the flags with which the program is compiled to the same module."""
-        from costmodel.backends.iree.compiler import COMPILE_FLAGS
+        """The snippet, and what the program is compiled with to the same module.
+
+        That is the flags and, where tilings are for what IREE makes of operations, a tuning spec,
+        which the flags name as a file of the directory that the compiler is run in.
+        """
+        from costmodel.backends.iree.compiler import COMPILE_FLAGS, SPEC_FLAG
+        from costmodel.backends.iree.matching import SPEC, tuning_spec
         from costmodel.backends.iree.schedules import parse_schedule
         from costmodel.backends.iree.snippet import iree_snippet
 
         module = self.file_names(schedule)["library"]
         text = iree_snippet(workload.function, module, workload.inputs, target.threads)
-        flags = [*COMPILE_FLAGS, *parse_schedule(schedule).arguments]
-        return {
-            "snippet": ("run_kernel.py", text),
-            "flags": ("flags.txt", "".join(f"{flag}\n" for flag in flags)),
-        }
+        settings = parse_schedule(schedule)
+        flags, spec = [*COMPILE_FLAGS, *settings.arguments], tuning_spec(settings.matched)
+        written = {"snippet": ("run_kernel.py", text)}
+        if spec:
+            flags.append(f"{SPEC_FLAG}={SPEC}")
+            written["spec"] = (SPEC, spec)
+        return {**written, "flags": ("flags.txt", "".join(f"{flag}\n" for flag in flags))}
 
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
         """The program with the tilings on its operations, as plain ``iree-compile`` takes it.

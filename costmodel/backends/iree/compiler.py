@@ -15,7 +15,7 @@ from pathlib import Path
 from costmodel.errors import BackendError
 from costmodel.records import Workload
 
-__all__ = ["COMPILE_FLAGS", "compile_text", "compile_workload", "configured_text"]
+__all__ = ["COMPILE_FLAGS", "SPEC_FLAG", "compile_text", "compile_workload", "configured_text"]
 
 #: What a user of IREE would pass for this machine. Doubles stay doubles: by default IREE
 #: computes f64 in f32, which would make it a reference for something else.
@@ -26,6 +26,9 @@ COMPILE_FLAGS: tuple[str, ...] = (
     "--iree-input-demote-f64-to-f32=false",
 )
 
+#: Names the file with tilings for operations that the compiler rewrites first.
+SPEC_FLAG = "--iree-codegen-tuning-spec-path"
+
 
 def compile_workload(
     workload: Workload, vmfb: Path, *, timeout_s: float = 60.0, flags: Sequence[str] = ()
@@ -35,23 +38,34 @@ def compile_workload(
 
 
 def compile_text(
-    text: str, output: Path, *, flags: Sequence[str] = (), timeout_s: float | None = None
+    text: str,
+    output: Path,
+    *,
+    flags: Sequence[str] = (),
+    spec: str = "",
+    timeout_s: float | None = None,
 ) -> None:
     """Compile MLIR for this CPU; ``output`` appears only when it is complete.
 
     With a time-out the compiler runs as a process group of its own, which is then killed as a
     whole: it crashes or runs for minutes on some inputs. Without one it stays in the caller's
-    group and ends with that. ``flags`` are added to COMPILE_FLAGS. Raises BackendError with the
-    compiler's message.
+    group and ends with that. ``flags`` are added to COMPILE_FLAGS, and so is the one that names
+    the tuning ``spec``, given as text. Raises BackendError with the compiler's message.
     """
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch:
         source, result = Path(scratch, "input.mlir"), Path(scratch, "output")
         source.write_text(text, encoding="utf-8")
-        _run([*COMPILE_FLAGS, *flags, str(source), "-o", str(result)], timeout_s)
+        arguments = [*COMPILE_FLAGS, *flags]
+        if spec:
+            Path(scratch, "spec.mlir").write_text(spec, encoding="utf-8")
+            arguments.append(f"{SPEC_FLAG}={scratch}/spec.mlir")
+        _run([*arguments, str(source), "-o", str(result)], timeout_s)
         result.replace(output)
 
 
-def configured_text(text: str, *, flags: Sequence[str] = (), timeout_s: float = 60.0) -> str:
+def configured_text(
+    text: str, *, flags: Sequence[str] = (), spec: str = "", timeout_s: float = 60.0
+) -> str:
     """The program as dispatches with the configuration that each is compiled by, with locations.
 
     Raises BackendError with the compiler's message.
@@ -59,7 +73,7 @@ def configured_text(text: str, *, flags: Sequence[str] = (), timeout_s: float = 
     phase = ["--compile-to=executable-configurations", "--mlir-print-debuginfo"]
     with tempfile.TemporaryDirectory(prefix="costmodel-iree-") as scratch:
         output = Path(scratch, "configured.mlir")
-        compile_text(text, output, flags=[*flags, *phase], timeout_s=timeout_s)
+        compile_text(text, output, flags=[*flags, *phase], spec=spec, timeout_s=timeout_s)
         return output.read_text(encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ from costmodel.records import Environment, Target
 
 __all__ = ["feature_set", "features_of"]
 
-_LAYOUT = "iree-2"
+_LAYOUT = "iree-3"
 _LOOPS = 7
 
 
@@ -41,10 +41,11 @@ def features_of(
 
     ``cuts`` are the bytes that go through memory if a kernel ends at an operation.
     """
+    tilings = settings.tilings
     through = sum(cuts[place] for place in settings.cuts)
     shared = [*_flags(settings), log2(1 + flops), log2(1 + size_bytes), float(len(roots))]
     shared += [float(len(settings.cuts)), log2(1 + through), float(len(cuts))]
-    rows = [shared + _root(root, settings.roots.get(root.place)) for root in roots]
+    rows = [shared + _root(root, tilings.get(root.key)) for root in roots]
     if not rows:
         rows = [shared + [0.0] * _width()]
     return np.array(rows, dtype=np.float32)

@@ -13,6 +13,7 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
     # How dispatches are formed: which producers and consumers become one kernel.
     "iree-dispatch-creation-element-wise-fuse-multi-reduction": ("false",),
     "iree-dispatch-creation-enable-aggressive-fusion": ("true",),
+    "iree-dispatch-creation-enable-split-reduction": ("true",),
     "iree-dispatch-creation-enable-fuse-padding-into-linalg-consumer-ops": ("true",),
     "iree-dispatch-creation-fuse-multi-use": ("false",),
     # What becomes of an operation before it is tiled.
@@ -24,6 +25,8 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
     "iree-llvmcpu-disable-distribution": ("true",),
     "iree-llvmcpu-distribution-size": ("16", "32", "128", "256"),
     "iree-llvmcpu-enable-ukernels": ("all",),
+    # Threads that tiles are chosen for; how many run is the target's to say.
+    "iree-llvmcpu-number-of-threads": ("1", "2", "4", "16"),
     "iree-llvmcpu-max-allowed-number-of-native-vectors": ("128", "1024"),
     "iree-llvmcpu-target-vector-width-in-bytes": ("16", "32", "64"),
     "iree-llvmcpu-vector-pproc-strategy": ("mask", "none", "peel"),

@@ -1,20 +1,22 @@
 """Which operations of a workload decide how IREE compiles it, and what it chooses for them.
 
 IREE forms dispatches and gives the tiling of each to one operation, its root. Its choice is read
-from the configured program; operations carry their positions through all passes as locations. An
-operation counts only if a tiling set on it is obeyed: some are rewritten on the way and lose it.
+from the configured program; operations carry their positions through all passes as locations. A
+tiling is set on the operation in the program where it is obeyed there; operations that are
+rewritten on the way lose it, and what they have become is tiled by a tuning spec instead.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from iree.compiler import ir
 
 from costmodel.backends.iree.compiler import configured_text
+from costmodel.backends.iree.matching import matcher_of, tuning_spec
 from costmodel.backends.iree.schedules import LEVELS, PIPELINES, Settings, Tiling
 from costmodel.errors import BackendError
 from costmodel.ir import parse, walk
@@ -30,9 +32,12 @@ _PIPELINE = re.compile(r"#iree_cpu\.pipeline<(\w+)>")
 
 @dataclass(frozen=True)
 class Root:
-    """A root operation: its position in the canonical text, its loops, and IREE's own tiling."""
+    """A root operation: how a tiling reaches it, its loops, and IREE's own tiling.
 
-    place: int
+    ``key`` is its position in the canonical text, or the matcher of what IREE has made of it.
+    """
+
+    key: int | str
     name: str
     loops: tuple[Loop, ...]
     tiling: Tiling
@@ -40,21 +45,53 @@ class Root:
     element_bytes: int
 
 
-def find_roots(text: str) -> tuple[Root, ...]:
-    """The root operations on which a tiling is obeyed, in textual order.
+@dataclass(frozen=True)
+class _Dispatched:
+    """The root of a dispatch in the configured program, and the position that it came from."""
 
-    Runs the compiler's first phases twice. Raises BackendError where they refuse the program.
+    place: int | None
+    tiling: Tiling
+    #: The same as a root with a matcher for its key, where a matcher can be written.
+    matched: Root | None
+
+
+def find_roots(text: str) -> tuple[Root, ...]:
+    """The root operations whose tiling is obeyed: those tiled where they stand, then the others.
+
+    Runs the compiler's first phases a few times. Raises BackendError where they refuse the
+    program.
     """
-    chosen = _configured(_tagged(text, Settings()))
-    found = [root for root in _structured(text, chosen) if _fits(root)]
-    if not found:
-        return ()
-    changed = {root.place: _halved(root.tiling) for root in found}
+    dispatched = _configured(text, Settings())
+    chosen = {one.place: one.tiling for one in dispatched if one.place is not None}
+    standing = _obeyed(text, [root for root in _structured(text, chosen) if _fits(root)])
+    places = {root.key for root in standing}
+    others = {
+        one.matched.key: one.matched
+        for one in dispatched
+        if one.matched is not None and one.place not in places and _fits(one.matched)
+    }
+    return (*standing, *_obeyed(text, list(others.values())))
+
+
+def _obeyed(text: str, roots: Sequence[Root]) -> tuple[Root, ...]:
+    """Those on which another tiling than IREE's own shows in the configured program."""
+    changed = {root.key: _halved(root.tiling) for root in roots}
     try:
-        obeyed = _configured(_tagged(text, Settings(roots=changed)))
+        found = _tilings(text, Settings().tiled(changed)) if roots else {}
     except BackendError:
-        return tuple(root for root in found if _is_obeyed(text, root))
-    return tuple(root for root in found if obeyed.get(root.place) == changed[root.place])
+        return tuple(root for root in roots if len(roots) > 1 and _obeyed(text, [root]))
+    return tuple(root for root in roots if found.get(root.key) == changed[root.key])
+
+
+def _tilings(text: str, settings: Settings) -> dict[int | str, Tiling]:
+    """Tilings of the configured program, by position and by matcher."""
+    found: dict[int | str, Tiling] = {}
+    for one in _configured(text, settings):
+        if one.place is not None:
+            found[one.place] = one.tiling
+        if one.matched is not None:
+            found[one.matched.key] = one.tiling
+    return found
 
 
 def annotated(text: str, settings: Settings, *, function: str = "main") -> str:
@@ -126,10 +163,11 @@ def _put_barrier(op: ir.OpView) -> None:
             use.owner.operation.operands[use.operand_number] = barrier.results[0]
 
 
-def _configured(tagged: str) -> dict[int, Tiling]:
-    """The tiling of each dispatch's root, by position."""
-    found: dict[int, Tiling] = {}
-    module = parse.parse_trusted(configured_text(tagged))
+def _configured(text: str, settings: Settings) -> list[_Dispatched]:
+    """Each dispatch's root, as the program is configured under the settings."""
+    configured = configured_text(_tagged(text, settings), spec=tuning_spec(settings.matched))
+    module = parse.parse_trusted(configured)
+    found: list[_Dispatched] = []
     pipeline = ""
     for op in walk.operations(module.operation):
         if "translation_info" in op.attributes:
@@ -137,11 +175,23 @@ def _configured(tagged: str) -> dict[int, Tiling]:
             pipeline = named[1] if named else ""
         if "lowering_config" not in op.attributes:
             continue
-        place = _PLACE.search(str(op.operation.location))
         levels = dict(_levels(str(op.attributes["lowering_config"])))
-        if place is not None and "distribution" in levels:
-            found[int(place[1])] = Tiling(pipeline, levels)
+        if "distribution" in levels:
+            place = _PLACE.search(str(op.operation.location))
+            tiling = Tiling(pipeline, levels)
+            number = int(place[1]) if place else None
+            found.append(_Dispatched(number, tiling, _matched(op, tiling)))
     return found
+
+
+def _matched(op: ir.OpView, tiling: Tiling) -> Root | None:
+    if not is_structured(op) or len(op.results) != 1:
+        return None
+    matcher = matcher_of(op)
+    if matcher is None:
+        return None
+    size = _element_bytes(op.results[0].type)
+    return Root(matcher, op.operation.name, iteration_space(op), tiling, size)
 
 
 def _levels(text: str) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -181,12 +231,3 @@ def _halved(tiling: Tiling) -> Tiling:
     if halves == sizes:
         halves = tuple(1 if size > 1 else size for size in sizes)
     return Tiling(tiling.pipeline, {**tiling.levels, "distribution": halves})
-
-
-def _is_obeyed(text: str, root: Root) -> bool:
-    changed = _halved(root.tiling)
-    try:
-        found = _configured(_tagged(text, Settings(roots={root.place: changed})))
-    except BackendError:
-        return False
-    return found.get(root.place) == changed

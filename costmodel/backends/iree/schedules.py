@@ -1,15 +1,16 @@
 """Schedules of the IREE backend as JSON: flags of the compiler, tilings, and cuts.
 
 ``{"kind": "default"}`` is IREE as it comes. ``{"kind": "iree", "flags": {...}, "roots": {...},
-"cuts": [...]}`` names flags by what follows ``--`` and operations by their positions in the
-canonical text: roots are tiled as said, and behind a cut another kernel begins.
+"matched": {...}, "cuts": [...]}`` names flags by what follows ``--`` and operations by their
+positions in the canonical text: roots are tiled as said, and behind a cut another kernel begins.
+``matched`` are tilings of what IREE has made of other operations, by matcher (``matching.py``).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from costmodel.errors import UsageError
@@ -28,7 +29,13 @@ LEVELS = (
     "vector_inner_parallel",
 )
 #: Pipelines of IREE's CPU backend that take these levels.
-PIPELINES = ("DoubleTilingExpert", "ConvTileAndDecomposeExpert", "BufferOpsTileAndVectorize")
+PIPELINES = (
+    "DoubleTilingExpert",
+    "ConvTileAndDecomposeExpert",
+    "BufferOpsTileAndVectorize",
+    "LinalgExtTileAndVectorize",
+    "Mmt4dTilingExpert",
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,10 @@ class Tiling:
 
     pipeline: str
     levels: Mapping[str, tuple[int, ...]]
+
+    def to_json(self) -> dict[str, Any]:
+        levels = {name: list(self.levels[name]) for name in LEVELS if name in self.levels}
+        return {"pipeline": self.pipeline, **levels}
 
     def attribute(self) -> str:
         """The ``compilation_info`` that says this."""
@@ -55,6 +66,19 @@ class Settings:
     flags: Mapping[str, str] = field(default_factory=dict)
     roots: Mapping[int, Tiling] = field(default_factory=dict)
     cuts: frozenset[int] = frozenset()
+    matched: Mapping[str, Tiling] = field(default_factory=dict)
+
+    @property
+    def tilings(self) -> dict[int | str, Tiling]:
+        """All tilings, by position or by matcher."""
+        found: dict[int | str, Tiling] = dict(self.roots.items())
+        return found | dict(self.matched.items())
+
+    def tiled(self, tilings: Mapping[int | str, Tiling]) -> Settings:
+        """The same with these tilings and no others."""
+        roots = {key: tiling for key, tiling in tilings.items() if isinstance(key, int)}
+        matched = {key: tiling for key, tiling in tilings.items() if isinstance(key, str)}
+        return replace(self, roots=roots, matched=matched)
 
     @property
     def arguments(self) -> list[str]:
@@ -63,15 +87,15 @@ class Settings:
 
     def schedule(self) -> Schedule:
         """Equal settings make equal texts."""
-        if not self.flags and not self.roots and not self.cuts:
+        if not self.flags and not self.tilings and not self.cuts:
             return default_schedule()
-        roots = {
-            str(place): {"pipeline": tiling.pipeline}
-            | {name: list(tiling.levels[name]) for name in LEVELS if name in tiling.levels}
-            for place, tiling in sorted(self.roots.items())
+        settings = {
+            "kind": "iree",
+            "flags": dict(sorted(self.flags.items())),
+            "roots": {str(place): one.to_json() for place, one in sorted(self.roots.items())},
+            "matched": {matcher: one.to_json() for matcher, one in sorted(self.matched.items())},
+            "cuts": sorted(self.cuts),
         }
-        flags, cuts = dict(sorted(self.flags.items())), sorted(self.cuts)
-        settings = {"kind": "iree", "flags": flags, "roots": roots, "cuts": cuts}
         return Schedule(NAME, json.dumps(settings))
 
 
@@ -94,17 +118,19 @@ def parse_schedule(schedule: Schedule) -> Settings:
         raise _refused(f"is not JSON: {error}") from None
     if data == {"kind": "default"}:
         return Settings()
-    if not isinstance(data, dict) or set(data) != {"kind", "flags", "roots", "cuts"}:
-        raise _refused("has not the fields kind, flags, roots and cuts")
-    flags, roots, cuts = data["flags"], data["roots"], data["cuts"]
-    if data["kind"] != "iree" or not isinstance(flags, dict) or not isinstance(roots, dict):
+    if not isinstance(data, dict) or set(data) != {"kind", "flags", "roots", "matched", "cuts"}:
+        raise _refused("has not the fields kind, flags, roots, matched and cuts")
+    flags, roots, matched, cuts = (data[key] for key in ("flags", "roots", "matched", "cuts"))
+    if data["kind"] != "iree" or not all(isinstance(m, dict) for m in (flags, roots, matched)):
         raise _refused("is of another kind")
     if not all(isinstance(value, str) for value in flags.values()):
         raise _refused("has a flag whose value is no text")
     if not isinstance(cuts, list) or not all(type(cut) is int and cut >= 0 for cut in cuts):
         raise _refused("has cuts that are no list of positions")
     tilings = {_place(key): _tiling(value) for key, value in roots.items()}
-    return Settings(flags, tilings, frozenset(cuts))
+    return Settings(
+        flags, tilings, frozenset(cuts), {key: _tiling(value) for key, value in matched.items()}
+    )
 
 
 def _place(key: str) -> int:

@@ -64,8 +64,8 @@ class IREESpace:
         return find_cuts(self._workload.text)
 
     @cached_property
-    def _by_place(self) -> dict[int, Root]:
-        return {root.place: root for root in self.roots}
+    def _by_key(self) -> dict[int | str, Root]:
+        return {root.key: root for root in self.roots}
 
     def default(self) -> Schedule:
         return default_schedule()
@@ -78,10 +78,8 @@ class IREESpace:
             by_cuts.insert(0, Settings(cuts=frozenset(self.cuts)))
         columns = [guessed_tilings(root, self._vector_bytes) for root in self.roots]
         by_tiles = [
-            Settings(
-                roots={
-                    r.place: c[i] for r, c in zip(self.roots, columns, strict=True) if i < len(c)
-                }
+            Settings().tiled(
+                {r.key: c[i] for r, c in zip(self.roots, columns, strict=True) if i < len(c)}
             )
             for i in range(max(map(len, columns), default=0))
         ]
@@ -124,9 +122,8 @@ class IREESpace:
             flags_known
             and settings.cuts <= self.cuts.keys()
             and all(
-                place in self._by_place
-                and valid_tiling(self._by_place[place], tiling, self._vector_bytes)
-                for place, tiling in settings.roots.items()
+                key in self._by_key and valid_tiling(self._by_key[key], tiling, self._vector_bytes)
+                for key, tiling in settings.tilings.items()
             )
         )
 
@@ -152,13 +149,13 @@ class IREESpace:
             for name, values in self._options.items()
             if rng.random() < _FLAG_SHARE
         }
-        roots: dict[int, Tiling] = {}
+        tilings: dict[int | str, Tiling] = {}
         if roots_stay(flags):
             for root in self.roots:
                 if rng.random() < _ROOT_SHARE:
-                    roots[root.place] = random_tiling(root, self._vector_bytes, rng)
+                    tilings[root.key] = random_tiling(root, self._vector_bytes, rng)
         cuts = frozenset(place for place in self.cuts if rng.random() < _CUT_SHARE)
-        return Settings(flags, roots, cuts)
+        return Settings(flags, cuts=cuts).tiled(tilings)
 
     def _other_cut(self, settings: Settings, rng: random.Random) -> Settings:
         """One kernel ended there, or no longer."""
@@ -174,19 +171,18 @@ class IREESpace:
             del flags[name]
         else:
             flags[name] = rng.choice(self._options[name])
-        return replace(settings, flags=flags, roots=settings.roots if roots_stay(flags) else {})
+        changed = replace(settings, flags=flags)
+        return changed if roots_stay(flags) else changed.tiled({})
 
     def _other_root(self, settings: Settings, rng: random.Random) -> Settings | None:
         """One root's tiling changed, or given up for IREE's own."""
         if not roots_stay(settings.flags):
             return self._other_flag(settings, rng)
         root = rng.choice(self.roots)
-        roots = dict(settings.roots)
-        if root.place in roots and rng.random() < 0.1:
-            del roots[root.place]
-            return replace(settings, roots=roots)
-        now = roots.get(root.place, root.tiling)
+        tilings = settings.tilings
+        if root.key in tilings and rng.random() < 0.1:
+            del tilings[root.key]
+            return settings.tiled(tilings)
+        now = tilings.get(root.key, root.tiling)
         tiling = mutated_tiling(root, now, self._vector_bytes, rng)
-        if tiling is None:
-            return None
-        return replace(settings, roots=roots | {root.place: tiling})
+        return None if tiling is None else settings.tiled({**tilings, root.key: tiling})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from math import prod
 
 from costmodel.backends.iree.roots import Root
-from costmodel.backends.iree.schedules import Tiling
+from costmodel.backends.iree.schedules import PIPELINES, Tiling
 
 __all__ = ["guessed_tilings", "mutated_tiling", "random_tiling", "valid_tiling"]
 
@@ -19,6 +19,9 @@ __all__ = ["guessed_tilings", "mutated_tiling", "random_tiling", "valid_tiling"]
 _MOST_VECTORS = 64
 _SIZES = (1, 2, 3, 4, 6, 7, 8, 12, 14, 16, 24, 28, 32, 48, 56, 64, 96, 128, 192, 256, 512)
 _TRIES = 16
+#: Pipelines that tile an operation on tensors, and how often another than IREE's own is tried.
+_PIPELINES = tuple(name for name in PIPELINES if name != "BufferOpsTileAndVectorize")
+_PIPELINE_SHARE = 0.08
 
 _Levels = dict[str, tuple[int, ...]]
 
@@ -76,7 +79,10 @@ def random_tiling(root: Root, vector_bytes: int, rng: random.Random) -> Tiling:
             levels = {name: _fresh(root, name, rng) for name in root.tiling.levels}
         if rng.random() < 0.25:
             levels |= _cache_levels(root, rng)
-        tiling = Tiling(root.tiling.pipeline, _repaired(root, levels))
+        pipeline = (
+            root.tiling.pipeline if rng.random() > _PIPELINE_SHARE else rng.choice(_PIPELINES)
+        )
+        tiling = Tiling(pipeline, _repaired(root, levels))
         if valid_tiling(root, tiling, vector_bytes):
             return tiling
     return root.tiling
@@ -87,8 +93,11 @@ def mutated_tiling(
 ) -> Tiling | None:
     """A valid tiling that differs in one decision, if one was found."""
     for _ in range(_TRIES):
-        levels = _repaired(root, _step(root, dict(tiling.levels), rng))
-        other = Tiling(tiling.pipeline, levels)
+        if rng.random() < _PIPELINE_SHARE:
+            other = Tiling(rng.choice(_PIPELINES), tiling.levels)
+        else:
+            levels = _repaired(root, _step(root, dict(tiling.levels), rng))
+            other = Tiling(tiling.pipeline, levels)
         if other != tiling and valid_tiling(root, other, vector_bytes):
             return other
     return None

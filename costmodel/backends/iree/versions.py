@@ -8,7 +8,7 @@ from importlib.metadata import version
 __all__ = ["versions"]
 
 #: Bumped whenever the meaning of a schedule's text changes.
-SPACE_VERSION = "2"
+SPACE_VERSION = "3"
 
 
 def versions() -> Mapping[str, str]:

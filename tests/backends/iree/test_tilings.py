@@ -14,6 +14,7 @@ from costmodel.backends.iree.backend import IREEBackend
 from costmodel.backends.iree.compiler import _compiler, configured_text
 from costmodel.backends.iree.flags import FLAGS, flag_options, presets
 from costmodel.backends.iree.kernel import IREEKernel
+from costmodel.backends.iree.matching import tuning_spec
 from costmodel.backends.iree.roots import annotated, find_cuts, find_roots
 from costmodel.backends.iree.schedules import Settings, Tiling, parse_schedule
 from costmodel.backends.iree.tilings import (
@@ -46,8 +47,11 @@ def target() -> Target:
     [
         ("matmul_bias_relu", ["linalg.matmul"]),
         ("bert_layernorm", ["linalg.generic", "linalg.generic"]),
-        ("gpt2_attention", ["linalg.batch_matmul", "linalg.batch_matmul"]),
-        # Rewritten before it is tiled: what is said of the operation is lost.
+        ("gpt2_attention", ["linalg.batch_matmul"] * 2 + ["linalg.generic"] * 2),
+        # Rewritten before they are tiled: found by what they have become.
+        ("bert_softmax", ["linalg.generic", "linalg.generic"]),
+        ("resnet50_conv1x1_nhwc", ["linalg.generic"]),
+        # Tiled as another operation than the one that a spec could find.
         ("mobilenetv2_depthwise_nchw", []),
     ],
 )
@@ -78,7 +82,7 @@ def test_every_tiling_made_is_valid_and_shows_in_the_program(matmul: Workload) -
     assert len({str(tiling) for tiling in made}) > 30
     for tiling in made:
         assert valid_tiling(root, tiling, VECTOR_BYTES), tiling
-        text = annotated(matmul.text, Settings(roots={root.place: tiling}))
+        text = annotated(matmul.text, Settings(roots={root.key: tiling}))
         sizes = list(tiling.levels["distribution"])
         assert f"distribution = {sizes}" in text
 
@@ -108,12 +112,28 @@ def test_the_compiler_configures_what_was_asked(matmul: Workload) -> None:
         "vector_common_parallel": (4, 32, 0),
         "vector_reduction": (0, 0, 2),
     }
-    text = annotated(
-        matmul.text, Settings(roots={root.place: Tiling("DoubleTilingExpert", levels)})
-    )
+    text = annotated(matmul.text, Settings(roots={root.key: Tiling("DoubleTilingExpert", levels)}))
     configured = configured_text(text)
     assert "distribution = [32, 128, 0], vector_common_parallel = [4, 32, 0]" in configured
     assert "distribution = [32, 128, 0]" not in configured_text(matmul.text)
+
+
+def test_what_an_operation_has_become_is_tiled_by_a_spec() -> None:
+    """A softmax's reductions, whose outer dimensions IREE collapses."""
+    text = read_workload(KERNELS / "bert_softmax.mlir").text
+    roots = find_roots(text)
+    tilings = {
+        root.key: Tiling(root.tiling.pipeline, {**root.tiling.levels, "distribution": (size, 0)})
+        for root, size in zip(roots, (6, 24), strict=True)
+    }
+    settings = Settings().tiled(tilings)
+    assert set(settings.matched) == {root.key for root in roots}
+    assert parse_schedule(settings.schedule()) == settings
+    configured = configured_text(text, spec=tuning_spec(settings.matched))
+    for size in (6, 24):
+        assert f"distribution = [{size}, 0]" in configured
+        assert f"distribution = [{size}, 0]" not in configured_text(text)
+    assert tuning_spec({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -143,26 +163,33 @@ def test_every_flag_is_one_of_the_compiler(matmul: Workload, target: Target) -> 
     assert presets(options)
 
 
+@pytest.mark.parametrize("name", ["matmul_bias_relu", "bert_softmax"])
 def test_exported_files_are_all_that_the_plain_compiler_needs(
-    matmul: Workload, target: Target, tmp_path: Path
+    name: str, target: Target, tmp_path: Path
 ) -> None:
     """``iree-compile`` with the flags written beside the program gives the same module."""
-    backend = IREEBackend()
-    space = backend.space(matmul, target)
-    drawn = space.sample(40, random.Random(1))
-    schedule = next(s for s in drawn if (p := parse_schedule(s)).flags and p.roots)
+    backend, workload = IREEBackend(), read_workload(KERNELS / f"{name}.mlir")
+    (root, *_), rng = find_roots(workload.text), random.Random(1)
+    tilings = {root.key: random_tiling(root, VECTOR_BYTES, rng)}
+    settings = Settings({"iree-llvmcpu-vector-pproc-strategy": "peel"}).tiled(tilings)
+    schedule = settings.schedule()
+    assert backend.space(workload, target).accepts(schedule)
     built, program = tmp_path / "built.vmfb", tmp_path / "kernel.mlir"
-    backend.build(matmul, schedule, target, built)
-    program.write_text(backend.describe(matmul, schedule, target))
-    _, flags = backend.companions(matmul, schedule, target)["flags"]
-    again = tmp_path / "again.vmfb"
+    backend.build(workload, schedule, target, built)
+    program.write_text(backend.describe(workload, schedule, target))
+    companions = backend.companions(workload, schedule, target)
+    for file_name, text in companions.values():
+        (tmp_path / file_name).write_text(text)
+    assert ("spec" in companions) == bool(settings.matched)
+    again, flags = tmp_path / "again.vmfb", companions["flags"][1].split()
     subprocess.run(
-        [_compiler(), *flags.split(), str(program), "-o", str(again)], check=True, timeout=60
-    )
-    inputs, outputs = random_inputs(matmul.inputs, 0), poisoned_outputs(matmul.outputs)
+        [_compiler(), *flags, str(program), "-o", str(again)],
+        check=True, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+    inputs, outputs = random_inputs(workload.inputs, 0), poisoned_outputs(workload.outputs)
     results = []
-    for module, function in ((built, "main"), (again, "matmul_bias_relu")):
-        kernel = IREEKernel(module, matmul, threads=target.threads, function=function)
+    for module, function in ((built, "main"), (again, name)):
+        kernel = IREEKernel(module, workload, threads=target.threads, function=function)
         kernel.prepare(inputs, outputs)
         kernel.run(1)
         results.append(kernel.results()[0])
@@ -185,7 +212,7 @@ def test_a_bad_tiling_is_slow_and_without_it_the_default_is_back(
     )
     schedules = {
         "default": Settings().schedule(),
-        "bad": Settings(roots={root.place: scalar}).schedule(),
+        "bad": Settings(roots={root.key: scalar}).schedule(),
         "removed": Settings(roots={}).schedule(),
     }
     kernels = {}
