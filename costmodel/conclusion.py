@@ -132,6 +132,7 @@ def conclude(
         problems=tuple(run.problems),
         inputs=session.workload.inputs,
         outputs=session.workload.outputs,
+        groups=_groups(run, figures.winner),
         backends=tuple(by_backend(run, final)),
         environment=asdict(_environment(run, measurer, figures.winner)),
         target_facts=asdict(session.target),
@@ -196,6 +197,14 @@ def _why_nothing(run: Run) -> str:
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds)
     first = failures[0].error.strip()[:_ERROR_CHARS] or str(failures[0].outcome)
     return f"no candidate was correct: {counts}; the first: {first}"
+
+
+def _groups(run: Run, winner: Schedule | None) -> tuple[tuple[str, ...], ...]:
+    """What the winner fuses; a compiler that cannot say it any more does not end the run."""
+    try:
+        return () if winner is None else run.session.space.groups(winner)
+    except CostModelError:
+        return ()
 
 
 def _environment(run: Run, measurer: Measurer | None, winner: Schedule | None) -> Environment:

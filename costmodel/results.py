@@ -175,6 +175,7 @@ class TuneResult:
     bytes: int = 0
     store: str | None = None
     notes: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()  # what the winner fuses: operations, by kernel
     backends: tuple[BackendResult, ...] = ()  # in the order of the joint space
     problems: tuple[str, ...] = ()  # why there is no winner, or a file or a measurement is missing
     inputs: tuple[TensorType, ...] = ()

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from costmodel.errors import BackendError
 from costmodel.records import Schedule, Target, Workload
 
-__all__ = ["Backend", "Features", "LoadedKernel", "SearchSpace", "part_of"]
+__all__ = ["Backend", "Features", "Groups", "LoadedKernel", "SearchSpace", "part_of"]
 
 #: One row per buffer store of the scheduled program; float32, shape (stores, width).
 Features = NDArray[np.float32]
+
+#: Names of operations, by the kernel that they are fused into.
+Groups = tuple[tuple[str, ...], ...]
 
 
 class SearchSpace(Protocol):
@@ -40,6 +43,14 @@ class SearchSpace(Protocol):
 
     def accepts(self, schedule: Schedule) -> bool:
         """Whether a schedule from elsewhere, a shared store say, can be one of this space."""
+        ...
+
+    def groups(self, schedule: Schedule) -> Groups:
+        """Which operations run as one kernel, kernel by kernel, as the compiler forms them.
+
+        Empty where that is not known. Raises CostModelError for a schedule of another space, or
+        one that the compiler refuses.
+        """
         ...
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:

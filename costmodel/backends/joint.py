@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from costmodel.backends.base import Backend, Features, LoadedKernel, SearchSpace, part_of
+from costmodel.backends.base import Backend, Features, Groups, LoadedKernel, SearchSpace, part_of
 from costmodel.errors import BackendError, UnsupportedError
 from costmodel.records import Schedule, Target, Workload
 
@@ -113,6 +113,11 @@ class JointSpace:
     def accepts(self, schedule: Schedule) -> bool:
         space = self.parts.get(schedule.backend)
         return space is not None and space.accepts(schedule)
+
+    def groups(self, schedule: Schedule) -> Groups:
+        if schedule.backend not in self.parts:
+            raise BackendError(f"no part of this backend is called {schedule.backend!r}")
+        return self.parts[schedule.backend].groups(schedule)
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         """Each by its own space, hence of that one's width."""

@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.backends.base import Backend, Features, SearchSpace
+from costmodel.backends.base import Backend, Features, Groups, SearchSpace
 from costmodel.errors import BackendError, InputError, UnsupportedError
 from costmodel.records import Schedule, SourceLocation, Target, TensorType, Workload, digest
 from costmodel.store.base import MeasurementStore
@@ -172,6 +172,11 @@ class ReplaySpace:
     def accepts(self, schedule: Schedule) -> bool:
         """Whether it was recorded."""
         return schedule.hash in self._recording.index
+
+    def groups(self, schedule: Schedule) -> Groups:
+        """Not recorded."""
+        self._position(schedule)
+        return ()
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         """The recorded features, in order. Raises BackendError for an unknown schedule."""

@@ -30,6 +30,8 @@ def print_tune(result: TuneResult) -> None:
     ]
     if result.reference_us is not None:
         rows.insert(3, (result.reference or "reference", latency(result.reference_us)))
+    if len(result.groups) > 1:
+        rows.append(("kernels", " | ".join(" + ".join(group) for group in result.groups)))
     if len(result.backends) > 1:
         rows += [(f"of {one.backend}", _backend(one)) for one in result.backends]
     _print_rows(console, rows)

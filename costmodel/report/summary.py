@@ -28,6 +28,7 @@ def report_json(result: TuneResult) -> dict[str, Any]:
         "interrupted": result.interrupted,
         "model": result.model,
         "baseline": result.baseline,
+        "kernels": [list(group) for group in result.groups],
         "backends": {each.backend: each.to_json() for each in result.backends},
         "ranking_spearman": ranking_quality(result.history),
         "reference": result.reference,

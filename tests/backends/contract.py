@@ -257,6 +257,20 @@ class SearchContract(BackendContract):
         assert all(space.accepts(schedule) for schedule in own)
         assert not any(space.accepts(schedule) for schedule in refused)
 
+    def test_groups_are_kernels_of_named_operations(self, space):
+        for schedule in [space.default(), *space.guesses()[:3], *space.sample(2, random.Random(5))]:
+            groups = space.groups(schedule)
+            assert groups == space.groups(schedule)
+            assert bool(groups) == self.computes
+            for group in groups:
+                assert group
+                assert len(set(group)) == len(group)
+
+    def test_the_groups_of_a_schedule_of_none_are_refused(self, space, refused):
+        for schedule in refused:
+            with pytest.raises((BackendError, InputError)):
+                space.groups(schedule)
+
     def test_its_parts_have_its_schedules(self, space):
         schedules = [space.default(), *space.guesses(), *space.sample(5, random.Random(2))]
         for schedule in schedules:

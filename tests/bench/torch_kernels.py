@@ -111,6 +111,19 @@ def nhwc(
     return TorchFunction(call, arrange, lambda y: y.permute(0, 2, 3, 1))
 
 
+def arrange_conv_bn(x: Tensor, weight: Tensor, scale: Tensor, shift: Tensor) -> Tensors:
+    filters = weight.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+    return x.permute(0, 3, 1, 2), filters, scale.view(-1, 1, 1), shift.view(-1, 1, 1)
+
+
+def conv_bn_relu(x: Tensor, weight: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    return torch.addcmul(shift, F.conv2d(x, weight, padding=1), scale).relu_()
+
+
+def gated_mlp(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    return F.silu(x @ gate, inplace=True).mul_(x @ up) @ down
+
+
 def conv1d_ncw(stride: int) -> TorchFunction:
     return TorchFunction(lambda x, weight: F.gelu(F.conv1d(x, weight, stride=stride)))
 
@@ -207,6 +220,7 @@ TORCH_FUNCTIONS: dict[str, TorchFunction] = {
     "gpt2_logsumexp": TorchFunction(lambda x: torch.logsumexp(x, -1)),
     "gpt2_row_max": TorchFunction(lambda x: x.amax(-1)),
     "llama_decode_matvec": TorchFunction(torch.mv),
+    "llama_gated_mlp": TorchFunction(gated_mlp),
     "llama_rmsnorm": TorchFunction(lambda x, gamma: F.rms_norm(x, (4096,), gamma, 1e-5)),
     "llama_swiglu": TorchFunction(lambda gate, up: F.silu(gate).mul_(up)),
     "matmul_bias_relu": TorchFunction(lambda x, w, b: torch.addmm(b, x, w).relu_()),
@@ -224,6 +238,9 @@ TORCH_FUNCTIONS: dict[str, TorchFunction] = {
     "resnet50_conv3x3_nchw": nchw(padding=1),
     "resnet50_conv3x3_nhwc": nhwc(padding=1, act=torch.relu_),
     "resnet50_conv3x3_stride2_nchw": nchw(stride=2, padding=1, act=torch.relu_),
+    "resnet50_conv_bn_relu_nhwc": TorchFunction(
+        conv_bn_relu, arrange_conv_bn, lambda y: y.permute(0, 2, 3, 1)
+    ),
     "resnet50_global_avgpool_nchw": TorchFunction(
         lambda x: F.adaptive_avg_pool2d(x, 1), restore=lambda y: y.flatten(1)
     ),

@@ -22,6 +22,7 @@ __all__ = ["feature_set", "features_of"]
 
 _LAYOUT = "iree-3"
 _LOOPS = 7
+_CUTS = 8
 
 
 def feature_set(target: Target) -> str:
@@ -45,6 +46,9 @@ def features_of(
     through = sum(cuts[place] for place in settings.cuts)
     shared = [*_flags(settings), log2(1 + flops), log2(1 + size_bytes), float(len(roots))]
     shared += [float(len(settings.cuts)), log2(1 + through), float(len(cuts))]
+    # Which of them: what ends a kernel is a decision each, however many bytes it moves.
+    bits = [float(place in settings.cuts) for place in sorted(cuts)[:_CUTS]]
+    shared += bits + [0.0] * (_CUTS - len(bits))
     rows = [shared + _root(root, tilings.get(root.key)) for root in roots]
     if not rows:
         rows = [shared + [0.0] * _width()]

@@ -23,7 +23,7 @@ from costmodel.ir import parse, walk
 from costmodel.ir.analysis import Loop
 from costmodel.ir.structured import is_structured, iteration_space
 
-__all__ = ["Root", "annotated", "find_cuts", "find_roots"]
+__all__ = ["Root", "annotated", "find_cuts", "find_roots", "tagged"]
 
 _PLACE = re.compile(r'"costmodel:(\d+)"')
 _LEVEL = re.compile(r"(\w+) = \[([^\]]*)\]")
@@ -109,13 +109,14 @@ def annotated(text: str, settings: Settings, *, function: str = "main") -> str:
     return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))
 
 
-def _tagged(text: str, settings: Settings) -> str:
-    """As ``annotated``, every operation at a location that names its position."""
+def tagged(text: str, settings: Settings) -> str:
+    """As ``annotated``, every operation of the text at a location that names its position."""
     module = parse.parse_trusted(text)
     _annotate(module, settings)
     with module.context:
         for place, op in enumerate(walk.operations(module.operation)):
             op.operation.location = ir.Location.name(f"costmodel:{place}")
+    _cut(module, settings.cuts)
     return str(module.operation.get_asm(enable_debug_info=True, large_elements_limit=None))
 
 
@@ -165,7 +166,7 @@ def _put_barrier(op: ir.OpView) -> None:
 
 def _configured(text: str, settings: Settings) -> list[_Dispatched]:
     """Each dispatch's root, as the program is configured under the settings."""
-    configured = configured_text(_tagged(text, settings), spec=tuning_spec(settings.matched))
+    configured = configured_text(tagged(text, settings), spec=tuning_spec(settings.matched))
     module = parse.parse_trusted(configured)
     found: list[_Dispatched] = []
     pipeline = ""

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from costmodel.backends.base import Features, SearchSpace
+from costmodel.backends.base import Features, Groups, SearchSpace
 from costmodel.backends.iree.features import feature_set, features_of
 from costmodel.backends.iree.flags import flag_options, presets, roots_stay
+from costmodel.backends.iree.groups import find_groups
 from costmodel.backends.iree.roots import Root, find_cuts, find_roots
 from costmodel.backends.iree.schedules import Settings, Tiling, default_schedule, parse_schedule
 from costmodel.backends.iree.tilings import (
@@ -38,6 +39,7 @@ class IREESpace:
         self._options = flag_options(workload.text, target)
         self._vector_bytes = target.vector_bytes or 16
         self._feature_set = feature_set(target)
+        self._groups: dict[tuple[tuple[str, ...], frozenset[int]], Groups] = {}
 
     @property
     def feature_set(self) -> str:
@@ -126,6 +128,16 @@ class IREESpace:
                 for key, tiling in settings.tilings.items()
             )
         )
+
+    def groups(self, schedule: Schedule) -> Groups:
+        """Structured operations, ``name@position``, by the dispatch that IREE forms of them."""
+        if not self.accepts(schedule):
+            raise UsageError(f"not a schedule of this workload: {schedule.text[:200]}")
+        settings = parse_schedule(schedule)
+        key = (tuple(settings.arguments), settings.cuts)
+        if key not in self._groups:
+            self._groups[key] = find_groups(self._workload.text, settings.tiled({}))
+        return self._groups[key]
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         analysis = self._analysis

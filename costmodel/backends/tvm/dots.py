@@ -123,11 +123,12 @@ def _oriented(block: Block, kind: str, operands: list[Any]) -> Dot | None:
 
 
 def dot_tiles(
-    program: Program, block: Block, dot: Dot, rows: int, vectors: int
+    program: Program, block: Block, dot: Dot, rows: int, vectors: int, *, epilogue: bool = True
 ) -> tuple[Program, int]:
     """The program with the block's tiles of ``rows`` by ``vectors`` registers of accumulators.
 
-    Returns it with the number of the core's inner loops.
+    With ``epilogue`` its only consumer is computed as the tiles are stored. Returns it with the
+    number of the core's inner loops.
     """
     cuts = [Cut(dot.vector, block.iters[dot.vector], vectors * _LANES)]
     if dot.rows is not None and rows > 1:
@@ -164,7 +165,8 @@ def dot_tiles(
             annotations={"pragma_import_llvm": dot.llvm},
         )
     )
-    return store_tiles(program, block, cuts, tile, new, [*buffers, tile]), len(inner)
+    stored = store_tiles(program, block, cuts, tile, new, [*buffers, tile], epilogue=epilogue)
+    return stored, len(inner)
 
 
 def _call(dot: Dot, total: Any, left: Any, right: Any) -> Any:

@@ -22,7 +22,7 @@ from costmodel.backends.tvm.axes import (
 )
 from costmodel.backends.tvm.dots import dot_of
 from costmodel.backends.tvm.program import Block, Program
-from costmodel.backends.tvm.retile import packable
+from costmodel.backends.tvm.retile import epilogue_of, packable
 from costmodel.backends.tvm.rewrites import (
     consumers,
     inline,
@@ -66,6 +66,8 @@ def knobs_of(program: Program, machine: Machine) -> dict[str, tuple[Option, ...]
         listing.add(block, "fuse", [1, 0])
         if block.reductions:
             _reduction_knobs(block, machine, listing)
+            if epilogue_of(plain, block) is not None:
+                listing.add(block, "epilogue", [1, 0])
         listing.add(block, "parallel", [1, 0])
     return listing.options
 

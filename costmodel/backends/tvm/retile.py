@@ -177,8 +177,12 @@ def retile(
     tiles: Mapping[int, int],
     vector: int,
     pack: frozenset[int] = frozenset(),
+    *,
+    epilogue: bool = True,
 ) -> Program:
     """Cut the axes at the positions of ``tiles``; the tile of ``vector`` is innermost.
+
+    Without ``epilogue`` the consumer stays a block of its own, which reads the stored result.
 
     ``pack`` lists the loads (by their order in the block's value) to copy into panels; a load
     that a padded axis moves is always packed.
@@ -217,7 +221,7 @@ def retile(
     iters = (*outer, *inner, *block.reductions)
     new.append(Block(block.name, iters, tile, tuple(at), value, init))
     buffers.append(tile)
-    return store_tiles(program, block, cuts, tile, new, buffers)
+    return store_tiles(program, block, cuts, tile, new, buffers, epilogue=epilogue)
 
 
 def _inside(cuts: list[Cut]) -> Any | None:
@@ -234,9 +238,9 @@ def outer_iters(block: Block, cuts: list[Cut]) -> list[Iter]:
 
 def store_tiles(
     program: Program, block: Block, cuts: list[Cut], tile: Any, new: list[Block],
-    buffers: list[Any],
+    buffers: list[Any], *, epilogue: bool = True,
 ) -> Program:  # fmt: skip
-    """Write the tiles where the result belongs, through the consumer where there is one."""
+    """Write the tiles where the result belongs; with ``epilogue`` through the consumer, if any."""
     fresh = [cut.fresh() for cut in cuts]
     spatial = {p: fresh_iter(it.var.name, it.extent) for p, it in enumerate(block.iters)}
     outer_of = {cut.position: cut.outer for cut in fresh}
@@ -246,7 +250,7 @@ def store_tiles(
     index = {p: spatial[p].var for p, it in enumerate(block.iters) if not it.reduction}
     index |= {cut.position: cut.index for cut in fresh}
     predicate = _inside(fresh)
-    reader = epilogue_of(program, block)
+    reader = epilogue_of(program, block) if epilogue else None
     if reader is None:
         binding = {block.iters[p].var: var for p, var in index.items()}
         where = tuple(substitute(i, binding) for i in block.indices)

@@ -11,8 +11,9 @@ from typing import Any
 from tvm import s_tir
 from tvm_ffi import structural_hash
 
-from costmodel.backends.base import Features, SearchSpace
+from costmodel.backends.base import Features, Groups, SearchSpace
 from costmodel.backends.tvm.features import FeatureExtractor, feature_set
+from costmodel.backends.tvm.groups import groups_of
 from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Option, knobs_of
 from costmodel.backends.tvm.metaschedule import MetaScheduleSpace
 from costmodel.backends.tvm.replay import lowered, machine_of, replay, tvm_target
@@ -134,6 +135,11 @@ class TVMSpace:
         except UsageError:
             return False
         return True
+
+    def groups(self, schedule: Schedule) -> Groups:
+        """Blocks of the program by the outermost loop that they share; inlined ones have none."""
+        names = [block.name for block in self._program.blocks] if self._program is not None else []
+        return groups_of(self._scheduled(schedule), names)
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         return self._extract([self._scheduled(schedule) for schedule in schedules])

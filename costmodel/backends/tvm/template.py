@@ -164,15 +164,21 @@ def _retile(
         if knobs.get(f"{block.name}.pack{number}", 0) == 1
         or (access.stride(vector) not in (0, 1) and packable(access, block))
     )
-    new = retile(program, block, sizes, vector, pack)
+    new = retile(program, block, sizes, vector, pack, epilogue=_has_epilogue(block, knobs))
     return new, _tile_of(program, new, block, len(sizes))
 
 
 def _dot(program: Program, block: Block, dot: Dot, knobs: Knobs) -> tuple[Program, _Tile]:
     vectors = int(knobs.get(f"{block.name}.dot_vectors", 2))
     rows = int(knobs.get(f"{block.name}.dot_rows", 1))
-    new, inner = dot_tiles(program, block, dot, min(rows, ACCUMULATORS // vectors), vectors)
+    rows = min(rows, ACCUMULATORS // vectors)
+    epilogue = _has_epilogue(block, knobs)
+    new, inner = dot_tiles(program, block, dot, rows, vectors, epilogue=epilogue)
     return new, replace(_tile_of(program, new, block, inner), vectorized=False)
+
+
+def _has_epilogue(block: Block, knobs: Knobs) -> bool:
+    return knobs.get(f"{block.name}.epilogue", 1) == 1
 
 
 def _tile_of(program: Program, new: Program, block: Block, inner: int) -> _Tile:

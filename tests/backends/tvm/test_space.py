@@ -290,4 +290,4 @@ def test_examples_are_of_this_toolchain_and_policy(target):
         )  # fmt: skip
         features = session.space.features([schedule])
         store.add_features(session.space.feature_set, workload.hash, [(schedule, features[0])])
-        assert [one.latency_us for one in session.examples(store, own=True)] == [1.0]
+        assert [one.latency_us for one in session.examples(store, session.space, own=True)] == [1.0]
