@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.backends.base import Features
+from costmodel.backends.base import Features, Groups
 from costmodel.errors import BackendError
 from costmodel.records import Schedule, Target, Workload
 
@@ -69,6 +69,9 @@ class ListedSpace:
 
     def accepts(self, schedule: Schedule) -> bool:
         return schedule in self.schedules
+
+    def groups(self, schedule: Schedule) -> Groups:
+        return (("product",),)
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         """The place in the list, which is all that there is to know, on two scales."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from costmodel.backends.base import Features
+from costmodel.backends.base import Features, Groups
 from costmodel.records import Schedule, Target, Workload
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -58,6 +58,9 @@ class ToySpace:
         values[place] = rng.choice([o for o in options if o != values[place]] or [values[place]])
         changed = self._schedule(tuple(values))
         return None if changed == schedule else changed
+
+    def groups(self, schedule: Schedule) -> Groups:
+        return ()
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         rows = []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from costmodel.models.roofline import Roofline
+from costmodel.search.acquisition import signatures
 from costmodel.search.evolutionary import EvolutionaryOptions, EvolutionarySearch
 from tests.search.baseline import RandomSearch
 
@@ -117,3 +119,19 @@ def test_a_small_space_is_asked_whole_and_then_done(make, make_toy):
 def test_impossible_latencies_are_refused(make, toy, latency):
     with pytest.raises(ValueError, match="positive or infinite"):
         make(toy, 0).tell([(toy.default(), latency)])
+
+
+def test_backends_are_far_apart_and_their_own_as_near_as_alone() -> None:
+    """Features of another width belong to another backend."""
+    rng = np.random.default_rng(0)
+    narrow = [rng.normal(size=(1, 3)).astype(np.float32) for _ in range(4)]
+    wide = [rng.normal(size=(2, 7)).astype(np.float32) for _ in range(4)]
+    mixed = signatures([*narrow[:2], *wide, *narrow[2:]])
+    alone = signatures(narrow)
+    own = mixed[[0, 1, 6, 7]]
+
+    def distances(points):
+        return np.linalg.norm(points[:, None] - points[None, :], axis=-1)
+
+    np.testing.assert_allclose(distances(own), distances(alone), atol=1e-9)
+    assert distances(mixed)[0, 2:6].min() > 5 * distances(mixed)[0, 6:].max()
