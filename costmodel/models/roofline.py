@@ -111,8 +111,10 @@ class Roofline:
         predictions = []
         for query, estimate in zip(queries, estimates_us(queries), strict=True):
             residuals = self._residuals.get(query.candidate.workload.hash, [])
-            # Shrunk towards no correction, as if four measurements had agreed with the estimate.
-            weight = len(residuals) / (len(residuals) + 4)
+            # Shrunk towards no correction, as if four measurements had agreed with the estimate;
+            # where that was none of the schedule, measurements are all there is to go by.
+            agreed = 4 if _is_readable(query) else 0
+            weight = len(residuals) / max(1, len(residuals) + agreed)
             offset = weight * float(np.median(residuals)) if residuals else 0.0
             spread = np.sqrt(
                 (4 * SCHEDULE_LOG_STD**2 + sum((r - offset) ** 2 for r in residuals))
@@ -144,7 +146,7 @@ def estimates_us(queries: Sequence[Query]) -> Array:
     groups: dict[Target, list[int]] = defaultdict(list)
     for index, query in enumerate(queries):
         candidate = query.candidate
-        if query.features.ndim == 2 and query.features.shape[1] == WIDTH:
+        if _is_readable(query):
             groups[candidate.target].append(index)
         else:
             estimates[index] = _least_us(candidate.workload, candidate.target)
@@ -152,6 +154,11 @@ def estimates_us(queries: Sequence[Query]) -> Array:
         stores = Stores.of([queries[i].features for i in members])
         estimates[members] = estimate_us(stores, target)
     return estimates
+
+
+def _is_readable(query: Query) -> bool:
+    """Whether the features are per-store ones, from which a schedule can be estimated."""
+    return query.features.ndim == 2 and query.features.shape[1] == WIDTH
 
 
 def estimate_us(stores: Stores, target: Target) -> Array:
