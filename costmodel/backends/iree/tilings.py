@@ -28,8 +28,12 @@ _Levels = dict[str, tuple[int, ...]]
 
 def valid_tiling(root: Root, tiling: Tiling, vector_bytes: int) -> bool:
     """Whether a tiling has a size for every loop, vectors inside tiles, and tiles that fit."""
+    if tiling == root.tiling:
+        return True
     levels = tiling.levels
     if "distribution" not in levels or any(len(s) != len(root.loops) for s in levels.values()):
+        return False
+    if not any(name.startswith("vector") for name in levels):
         return False
     for place, loop in enumerate(root.loops):
         outer = levels["distribution"][place]
@@ -42,7 +46,11 @@ def valid_tiling(root: Root, tiling: Tiling, vector_bytes: int) -> bool:
             return False
     lanes = max(1, vector_bytes // root.element_bytes)
     vectors = levels.get("vector_common_parallel", (1,))
-    return prod(size for size in vectors if size) <= _MOST_VECTORS * lanes
+    if prod(size for size in vectors if size) > _MOST_VECTORS * lanes:
+        return False
+    # Where no loop fills a register, IREE makes scalars of all: minutes of compiling, slow code.
+    widest = max(max(sizes) for name, sizes in levels.items() if name.startswith("vector"))
+    return widest >= min(lanes, max(loop.extent for loop in root.loops))
 
 
 def guessed_tilings(root: Root, vector_bytes: int) -> list[Tiling]:
