@@ -66,3 +66,25 @@ def test_the_summary_reduces_what_is_known(quality_table):
     assert numbers["min_best_of_two_over_tuned"] == 2.0
     assert numbers["min_iree_over_torch"] == pytest.approx(0.2)
     assert quality_table.summary([])["min_iree_over_tuned"] is None
+
+
+def test_backends_that_share_a_budget_have_a_column_each(quality_table):
+    joint = row("a", 100.0, 80.0, tuned=40.0)
+    del joint["latency_us"]["untuned"]
+    joint["latency_us"] |= {"iree tuned": 50.0, "tvm tuned": 40.0}
+    head, line, *_ = quality_table.table([joint], markdown=True).splitlines()[::2]
+    assert head == (
+        "| kernel | IREE us | PyTorch us | iree tuned us | tvm tuned us | tuned us"
+        " | IREE/tuned | best of two/tuned | IREE/iree tuned |"
+    )
+    assert line == "| a | 100.0 | 80.0 | 50.0 | 40.0 | 40.0 | 2.50 | 2.00 | 2.00 |"
+
+
+def test_the_joint_run_is_held_to_goals_of_its_own(quality_table):
+    goals = quality_table.GOALS["auto"]
+    good = row("good", 200.0, 200.0, tuned=100.0)
+    bad = row("bad", 190.0, 95.0, tuned=200.0)
+    assert quality_table.missed_goals([good], goals) == []
+    over_iree, rivals = quality_table.missed_goals([good] * 9 + [bad], goals)[-2:]
+    assert over_iree.startswith("bad: IREE/tuned 0.95")
+    assert rivals.startswith("bad: best of two/tuned 0.47")
