@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from costmodel.backends.base import Backend, Features, LoadedKernel, SearchSpace, part_of
+from costmodel.backends.base import (
+    Backend,
+    Features,
+    LoadedKernel,
+    SearchSpace,
+    part_of,
+    sets_aside,
+)
 from costmodel.errors import BackendError, UnsupportedError
 from costmodel.records import Schedule, Target, Workload
 
@@ -109,6 +116,11 @@ class JointSpace:
     def accepts(self, schedule: Schedule) -> bool:
         space = self.spaces.get(schedule.backend)
         return space is not None and space.accepts(schedule)
+
+    def sets_aside(self, schedule: Schedule) -> bool:
+        """Also schedules of a part that cannot schedule this workload, or not with its script."""
+        space = self.spaces.get(schedule.backend)
+        return space is None or sets_aside(space, schedule)
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         """Each by its own space, beside zeros for the others, so that all are equally wide."""

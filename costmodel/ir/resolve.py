@@ -11,19 +11,11 @@ from iree.compiler import ir
 
 from costmodel.errors import UsageError
 from costmodel.ir import checks, isolate, parse, scripts, source
+from costmodel.ir.guards import active
 from costmodel.ir.tune_syntax import MARK, rewrite
 from costmodel.records import Decision
 
-__all__ = ["active", "resolved"]
-
-
-def active(decisions: tuple[Decision, ...], choices: Mapping[str, int]) -> dict[str, int]:
-    """Of a choice for each decision those that count, by name."""
-    return {
-        each.name: choices[each.name]
-        for each in decisions
-        if any(all(choices[name] == number for name, number in guard) for guard in each.guards)
-    }
+__all__ = ["resolved"]
 
 
 def resolved(text: str, function: str, choices: Mapping[str, str]) -> str:

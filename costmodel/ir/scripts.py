@@ -108,6 +108,7 @@ def decisions(main: ir.OpView) -> tuple[Decision, ...]:
     """
     reader = _Reader(main)
     reader.sequence(main, ())
+    reader.count_uses()
     return tuple(choice.decision() for choice in reader.found.values())
 
 
@@ -183,6 +184,8 @@ class _Reader:
         }
         self._open: list[str] = []
         self._places: list[tuple[str, Guard]] = []
+        self._guards: dict[ir.Operation, list[Guard]] = {}
+        self._knobs: list[tuple[Choice, ir.OpView]] = []
 
     def sequence(self, op: ir.OpView, guard: Guard) -> None:
         name = op.attributes["sym_name"].value
@@ -195,6 +198,13 @@ class _Reader:
         self._block(op, guard)
         self._open.pop()
 
+    def count_uses(self) -> None:
+        """A knob counts where something that runs reads it; one that nothing reads never does."""
+        for choice, op in self._knobs:
+            for use in op.results[0].uses:
+                for guard in self._guards.get(use.owner.operation, []):
+                    self._allow(choice, guard, op)
+
     def _block(self, parent: ir.OpView, guard: Guard) -> None:
         for region in parent.regions:
             for block in region.blocks:
@@ -203,9 +213,10 @@ class _Reader:
 
     def _operation(self, op: ir.OpView, guard: Guard) -> None:
         script_checks.check_operation(op)
+        self._guards.setdefault(op.operation, []).append(guard)
         marked = MARK in op.attributes
         if marked and op.operation.name == "transform.param.constant":
-            self._enter(self._knob(op), op, guard)
+            self._knobs.append((self._enter(self._knob(op), op), op))
         elif marked and op.operation.name == "transform.foreach":
             self._alternatives(op, guard)
         else:
@@ -246,7 +257,8 @@ class _Reader:
             with op.operation.context:
                 index = ir.IntegerType.get_signless(64)
                 numbers = tuple(ir.IntegerAttr.get(index, n) for n in range(len(regions)))
-            self._enter(Choice(name, "alternatives", numbers, chosen), op, guard)
+            choice = self._enter(Choice(name, "alternatives", numbers, chosen), op)
+            self._allow(choice, guard, op)
             by_region = [[((name, number),)] for number in range(len(regions))]
         for region, ways in zip(regions, by_region, strict=True):
             for way in ways:
@@ -272,7 +284,8 @@ class _Reader:
             by_region[option.value].append(((name_of(made.opview), number),) if knob else ())
         return by_region
 
-    def _enter(self, choice: Choice, op: ir.OpView, guard: Guard) -> None:
+    def _enter(self, choice: Choice, op: ir.OpView) -> Choice:
+        """The decision of that name, which has to be the same one."""
         known = self.found.setdefault(choice.name, choice)
         if (known.kind, known.options) != (choice.kind, choice.options):
             raise refuse(
@@ -282,9 +295,15 @@ class _Reader:
         if known.selected is not None and choice.selected not in (None, known.selected):
             raise refuse(UnsupportedError, f"{choice.name!r} is selected in two ways", op)
         known.selected = choice.selected if known.selected is None else known.selected
-        if guard not in known.guards:
-            known.guards.append(guard)
-        if len(known.guards) > _MOST_GUARDS:
+        return known
+
+    def _allow(self, choice: Choice, guard: Guard, op: ir.OpView) -> None:
+        """Have a decision count under these choices too; fewer of them say more."""
+        if any(set(known) <= set(guard) for known in choice.guards):
+            return
+        choice.guards = [known for known in choice.guards if not set(guard) <= set(known)]
+        choice.guards.append(guard)
+        if len(choice.guards) > _MOST_GUARDS:
             raise refuse(UnsupportedError, f"{choice.name!r} stands in too many places", op)
 
 

@@ -27,17 +27,25 @@ class IREEBackend:
         return versions()
 
     def space(self, workload: Workload, target: Target) -> SearchSpace:
+        from costmodel.backends.iree.script_space import ScriptSpace
         from costmodel.backends.iree.space import IREESpace
         from costmodel.ir import check_tunable
 
         check_tunable(workload)
+        if workload.script is not None:
+            return ScriptSpace(workload, workload.script, target)
         return IREESpace(workload, target)
 
     def build(self, workload: Workload, schedule: Schedule, target: Target, library: Path) -> None:
         from costmodel.backends.iree.compiler import compile_text
         from costmodel.backends.iree.roots import annotated
         from costmodel.backends.iree.schedules import parse_schedule
+        from costmodel.backends.iree.script_schedules import is_script, parse_script
+        from costmodel.backends.iree.scripted import transformed
 
+        if is_script(schedule):
+            compile_text(transformed(parse_script(schedule)), library)
+            return
         settings = parse_schedule(schedule)
         compile_text(annotated(workload.text, settings), library, flags=settings.arguments)
 
@@ -52,18 +60,26 @@ class IREEBackend:
     def companions(
         self, workload: Workload, schedule: Schedule, target: Target
     ) -> Mapping[str, tuple[str, str]]:
-        """The snippet, and the flags with which the program is compiled to the same module."""
+        """The snippet, and the flags with which the program is compiled to the same module.
+
+        Beside them, of a script, the file that it came from with every decision made.
+        """
         from costmodel.backends.iree.compiler import COMPILE_FLAGS
         from costmodel.backends.iree.schedules import parse_schedule
+        from costmodel.backends.iree.script_schedules import is_script, parse_script
         from costmodel.backends.iree.snippet import iree_snippet
 
         module = self.file_names(schedule)["library"]
         text = iree_snippet(workload.function, module, workload.inputs, target.threads)
-        flags = [*COMPILE_FLAGS, *parse_schedule(schedule).arguments]
-        return {
-            "snippet": ("run_kernel.py", text),
-            "flags": ("flags.txt", "".join(f"{flag}\n" for flag in flags)),
-        }
+        flags, files = list(COMPILE_FLAGS), {"snippet": ("run_kernel.py", text)}
+        if is_script(schedule):
+            from costmodel.ir.tune_fill import filled
+
+            settings = parse_script(schedule)
+            files["script"] = ("script.mlir", filled(settings.script, settings.choices))
+        else:
+            flags += parse_schedule(schedule).arguments
+        return files | {"flags": ("flags.txt", "".join(f"{flag}\n" for flag in flags))}
 
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
         """The program with the tilings on its operations, as plain ``iree-compile`` takes it.
@@ -72,5 +88,10 @@ class IREEBackend:
         """
         from costmodel.backends.iree.roots import annotated
         from costmodel.backends.iree.schedules import parse_schedule
+        from costmodel.backends.iree.script_schedules import is_script, parse_script
+        from costmodel.backends.iree.scripted import transformed
 
+        if is_script(schedule):
+            settings = parse_script(schedule)
+            return transformed(settings, function=workload.function, timeout_s=60.0)
         return annotated(workload.text, parse_schedule(schedule), function=workload.function)
