@@ -47,6 +47,8 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
         if error.location is not None:
             error.message = rewritten.message(error.message, error.location)
             error.location = rewritten.place(error.location)
+        if "'transform.with_named_sequence'" in error.message and error.hint is None:
+            error.hint = "begin the file with: module attributes {transform.with_named_sequence} {"
         return {"error": _error(error)}
     place = parse.place(chosen.location)
     place = None if place is None else rewritten.place(place)
