@@ -67,7 +67,7 @@ def _decide(module: ir.Module, numbers: Mapping[str, int]) -> None:
     for outer, loops in list(regions.items())[::-1]:
         _keep_region(outer.opview, loops[_selected(outer.opview, numbers, len(loops))])
     for op in scripts.knobs_in(module.operation):
-        values = scripts.values_of(op)
+        values = scripts.values_of(op) or (scripts.fields_of(op)["options"],)  # in no use
         op.attributes["value"] = values[numbers.get(scripts.name_of(op), 0)]
         del op.attributes[MARK]
 

@@ -33,6 +33,8 @@ __all__ = [
 LIMIT_CHARACTERS = 256 << 10
 #: More choices under which one decision counts are refused.
 _MOST_GUARDS = 64
+#: Sequences that are run under more sets of choices, all taken together, are refused.
+_MOST_PLACES = 1024
 
 #: ``(name of a decision, number of an option)``, all of which have to be chosen.
 Guard = tuple[tuple[str, int], ...]
@@ -107,7 +109,10 @@ def decisions(main: ir.OpView) -> tuple[Decision, ...]:
     to choose from, a choice cannot be known, or an operation may not be used.
     """
     reader = _Reader(main)
-    reader.sequence(main, ())
+    try:
+        reader.sequence(main, ())
+    except RecursionError:
+        raise refuse(UnsupportedError, "the script is nested too deeply", main) from None
     reader.count_uses()
     return tuple(choice.decision() for choice in reader.found.values())
 
@@ -183,7 +188,7 @@ class _Reader:
             if op.operation.name == "transform.named_sequence"
         }
         self._open: list[str] = []
-        self._places: list[tuple[str, Guard]] = []
+        self._places: set[tuple[str, Guard]] = set()
         self._guards: dict[ir.Operation, list[Guard]] = {}
         self._knobs: list[tuple[Choice, ir.OpView]] = []
 
@@ -193,7 +198,9 @@ class _Reader:
             raise refuse(UnsupportedError, f"the sequence @{name} includes itself", op)
         if (name, guard) in self._places or not op.regions[0].blocks:
             return
-        self._places.append((name, guard))
+        self._places.add((name, guard))
+        if len(self._places) > _MOST_PLACES:
+            raise refuse(UnsupportedError, "the sequences are included in too many ways", op)
         self._open.append(name)
         self._block(op, guard)
         self._open.pop()

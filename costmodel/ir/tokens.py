@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Token", "attribute_end", "closing", "normal_form", "tokens_of"]
 
@@ -19,8 +19,7 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _OPENING, _CLOSING = "([{", ")]}"
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A piece of text without white space; ``start`` and ``end`` are offsets in characters."""
 
     text: str

@@ -55,7 +55,8 @@ def _alternatives(tokens: list[Token], place: int, choices: Mapping[str, str]) -
         return
     number, bracket = choice.partition(" ")[0], tokens[place + 3]
     if tokens[place + 4].text == "selected_region":
-        yield tokens[place + 6].start, tokens[place + 6].end, number
+        if not tokens[place + 6].text.startswith("%"):
+            yield tokens[place + 6].start, tokens[place + 6].end, number
     else:
         yield bracket.end, bracket.end, f" selected_region = {number}"
 

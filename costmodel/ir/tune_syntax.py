@@ -20,6 +20,8 @@ __all__ = ["MARK", "rewrite"]
 
 MARK = "costmodel_tune"
 _KNOB, _ALTERNATIVES = "transform.tune.knob", "transform.tune.alternatives"
+#: MLIR's verifier takes several times as long for each level of loops in loops.
+LIMIT_NESTING = 6
 _ANY = "!transform.any_param"
 #: MLIR names these in its messages where the user wrote the other.
 _STAND_INS = {_KNOB: "transform.param.constant", _ALTERNATIVES: "transform.foreach"}
@@ -34,10 +36,7 @@ def rewrite(source: str) -> Rewritten:
     if _KNOB not in source and _ALTERNATIVES not in source:
         return Rewritten(source, [Piece(source, 0, None)], {})
     writer = _Writer(source)
-    try:
-        writer.copy_until(len(writer.tokens))
-    except RecursionError:
-        raise ParseError("alternatives are nested too deeply") from None
+    writer.copy_until(len(writer.tokens))
     writer.copy(writer.position, len(source))
     return Rewritten(source, writer.pieces, _STAND_INS)
 
@@ -53,7 +52,7 @@ class _Writer:
         self._next = 0  # token that comes next
         self._operation = ""
         self._start = 0
-        self._count = 0
+        self._count = self._depth = 0
         self._prefix = "costmodel"
         while f"%{self._prefix}" in source:  # names of our own
             self._prefix += "_"
@@ -205,6 +204,9 @@ class _Writer:
     ) -> None:
         """A loop for each region over one constant, in a loop over the parameter, if any."""
         self._count += 1
+        self._depth += 1
+        if self._depth > LIMIT_NESTING:
+            self._fail(f"more than {LIMIT_NESTING} alternatives are nested, which is too deep")
         own = f"%{self._prefix}{self._count}"
         count = len(_split(types))
         argument = f"^bb0({own}p: {param_type}): " if param else ""
@@ -222,6 +224,7 @@ class _Writer:
         values = ", ".join(f"{own}r{len(regions) - 1}#{i}" for i in range(count))
         self.write(f"transform.yield {values}{' : ' + types if count else ''} }}) {{{MARK}}} : ")
         self.write(f"({param_type}) -> ({types})")
+        self._depth -= 1
         if regions:
             self._next, self.position = regions[-1][1] + 1, self.tokens[regions[-1][1]].end
 

@@ -58,7 +58,12 @@ def outcome(path: Path, lines: list[str]) -> list[str]:
     limits = [kind.index_limit for kind in workload.inputs]
     if any(limits):
         found.append(f"index_limits = {limits}")
-    return found + decisions(workload) + figures(workload) + ["canonical:", *workload.text.splitlines()]
+    return (
+        found
+        + decisions(workload)
+        + figures(workload)
+        + ["canonical:", *workload.text.splitlines()]
+    )
 
 
 def decisions(workload) -> list[str]:
