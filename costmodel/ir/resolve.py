@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from iree.compiler import ir
 
 from costmodel.errors import UsageError
-from costmodel.ir import checks, isolate, parse, scripts, source
+from costmodel.ir import checks, isolate, parse, scripts, source, stand_ins
 from costmodel.ir.guards import active
 from costmodel.ir.tune_syntax import MARK, rewrite
 from costmodel.records import Decision
@@ -62,26 +62,26 @@ def _numbers(decisions: tuple[Decision, ...], choices: Mapping[str, str]) -> dic
 def _decide(module: ir.Module, numbers: Mapping[str, int]) -> None:
     """Replace every knob and all alternatives; those that nothing reaches by anything."""
     regions = {
-        op.operation: scripts.regions_of(op) for op in scripts.alternatives_in(module.operation)
+        op.operation: stand_ins.regions_of(op) for op in stand_ins.alternatives_in(module.operation)
     }
     for outer, loops in list(regions.items())[::-1]:
         _keep_region(outer.opview, loops[_selected(outer.opview, numbers, len(loops))])
-    for op in scripts.knobs_in(module.operation):
-        values = scripts.values_of(op) or (scripts.fields_of(op)["options"],)  # in no use
-        op.attributes["value"] = values[numbers.get(scripts.name_of(op), 0)]
+    for op in stand_ins.knobs_in(module.operation):
+        values = stand_ins.values_of(op) or (stand_ins.fields_of(op)["options"],)  # in no use
+        op.attributes["value"] = values[numbers.get(stand_ins.name_of(op), 0)]
         del op.attributes[MARK]
 
 
 def _selected(op: ir.OpView, numbers: Mapping[str, int], count: int) -> int:
     if not len(op.operands):
-        return numbers.get(scripts.name_of(op), 0)
+        return numbers.get(stand_ins.name_of(op), 0)
     made = op.operands[0].owner
     if isinstance(made, ir.Block):
         return 0  # in a sequence that is never run
     value = made.attributes["value"]
-    if MARK in made.attributes:
+    if stand_ins.is_knob(made):
         knob = made.opview
-        value = scripts.values_of(knob)[numbers.get(scripts.name_of(knob), 0)]
+        value = stand_ins.values_of(knob)[numbers.get(stand_ins.name_of(knob), 0)]
     return int(value.value) if 0 <= value.value < count else 0
 
 

@@ -6,28 +6,27 @@ in two places takes one value, and its options have to be the same in both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from iree.compiler import ir
 
-from costmodel.errors import InputError, ParseError, UnsupportedError
+from costmodel.errors import ParseError, UnsupportedError
 from costmodel.ir import parse, script_checks, walk
+from costmodel.ir.includes import copy_by_arguments, sequences_beside
+from costmodel.ir.stand_ins import (
+    fields_of,
+    is_alternatives,
+    is_knob,
+    name_of,
+    refuse,
+    regions_of,
+    selected_of,
+    values_of,
+)
 from costmodel.ir.tokens import normal_form
-from costmodel.ir.tune_syntax import MARK
 from costmodel.records import Decision, Script
 
-__all__ = [
-    "alternatives_in",
-    "decisions",
-    "fields_of",
-    "knobs_in",
-    "main_sequence",
-    "name_of",
-    "read_script",
-    "regions_of",
-    "values_of",
-]
+__all__ = ["decisions", "main_sequence", "read_script"]
 
 #: A schedule carries the script's whole file.
 LIMIT_CHARACTERS = 256 << 10
@@ -103,13 +102,14 @@ def main_sequence(module: ir.Module) -> ir.OpView | None:
 
 
 def decisions(main: ir.OpView) -> tuple[Decision, ...]:
-    """All that is left open, in the order of the text.
+    """All that is left open, in the order of the text; ``includes`` may copy sequences first.
 
     Raises ParseError where upstream MLIR would refuse, UnsupportedError where there is nothing
     to choose from, a choice cannot be known, or an operation may not be used.
     """
-    reader = _Reader(main)
     try:
+        copy_by_arguments(main)
+        reader = _Reader(main)
         reader.sequence(main, ())
     except RecursionError:
         raise refuse(UnsupportedError, "the script is nested too deeply", main) from None
@@ -117,76 +117,12 @@ def decisions(main: ir.OpView) -> tuple[Decision, ...]:
     return tuple(choice.decision() for choice in reader.found.values())
 
 
-def knobs_in(root: ir.OpView | ir.Operation) -> list[ir.OpView]:
-    """Every rewritten knob inside ``root``."""
-    return [op for op in _marked(root) if op.operation.name == "transform.param.constant"]
-
-
-def alternatives_in(root: ir.OpView | ir.Operation) -> list[ir.OpView]:
-    """Every rewritten ``alternatives`` inside ``root``, outer ones first."""
-    return [op for op in _marked(root) if op.operation.name == "transform.foreach"]
-
-
-def _marked(root: ir.OpView | ir.Operation) -> Iterator[ir.OpView]:
-    return (op for op in walk.operations(root) if MARK in op.attributes)
-
-
-def regions_of(op: ir.OpView) -> list[ir.OpView]:
-    """The loops of rewritten ``alternatives``, one for each region."""
-    return list(op.regions[0].blocks[0].operations)[1:-1]
-
-
-def name_of(op: ir.OpView) -> str:
-    """The name in a rewritten operation. Raises ParseError where it has none."""
-    fields = fields_of(op)
-    if "name" not in fields or not isinstance(fields["name"], ir.StringAttr):
-        raise refuse(ParseError, "it has no name", op)
-    return str(fields["name"].value)
-
-
-def fields_of(op: ir.OpView) -> ir.DictAttr:
-    """Name, options and selection of a rewritten operation."""
-    if op.operation.name == "transform.foreach":
-        op = op.regions[0].blocks[0].operations[0]
-    value = op.attributes["value"]
-    if not isinstance(value, ir.DictAttr):
-        raise refuse(ParseError, "it has no name and no options", op)
-    return value
-
-
-def selected_of(op: ir.OpView) -> ir.Attribute | None:
-    """What the file itself selects of a rewritten knob."""
-    fields = fields_of(op)
-    return fields["selected"] if "selected" in fields else None  # noqa: SIM401 (no dictionary)
-
-
-def values_of(op: ir.OpView) -> tuple[ir.Attribute, ...]:
-    """The options of a rewritten knob, each once.
-
-    Where they are no list, as upstream allows beside a selection, the selected one alone.
-    """
-    options, selected = fields_of(op)["options"], selected_of(op)
-    if isinstance(options, ir.ArrayAttr):
-        return tuple(dict.fromkeys(options))
-    return () if selected is None else (selected,)
-
-
-def refuse(
-    kind: type[InputError], message: str, op: ir.OpView, hint: str | None = None
-) -> InputError:
-    return kind(message, location=parse.place(op.location), hint=hint)
-
-
 class _Reader:
     """Follows the script from its main sequence through what that includes."""
 
     def __init__(self, main: ir.OpView) -> None:
         self.found: dict[str, Choice] = {}
-        self._sequences = {
-            op.attributes["sym_name"].value: op
-            for op in main.operation.parent.regions[0].blocks[0].operations
-            if op.operation.name == "transform.named_sequence"
-        }
+        self._sequences = sequences_beside(main)
         self._open: list[str] = []
         self._places: set[tuple[str, Guard]] = set()
         self._guards: dict[ir.Operation, list[Guard]] = {}
@@ -221,10 +157,9 @@ class _Reader:
     def _operation(self, op: ir.OpView, guard: Guard) -> None:
         script_checks.check_operation(op)
         self._guards.setdefault(op.operation, []).append(guard)
-        marked = MARK in op.attributes
-        if marked and op.operation.name == "transform.param.constant":
+        if is_knob(op):
             self._knobs.append((self._enter(self._knob(op), op), op))
-        elif marked and op.operation.name == "transform.foreach":
+        elif is_alternatives(op):
             self._alternatives(op, guard)
         else:
             for name in script_checks.included(op):
@@ -279,9 +214,9 @@ class _Reader:
             raise refuse(
                 UnsupportedError,
                 f"what selects the region of {name!r} is neither a knob nor a constant", op,
-                "select by a knob or transform.param.constant in the same sequence",
+                "select by a knob or a transform.param.constant, also as an argument of a sequence",
             )  # fmt: skip
-        knob = MARK in made.attributes
+        knob = is_knob(made)
         options = self._knob(made.opview).options if knob else (made.attributes["value"],)
         by_region: list[list[Guard]] = [[] for _ in range(count)]
         for number, option in enumerate(options):

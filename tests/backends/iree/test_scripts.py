@@ -293,3 +293,16 @@ def test_features_tell_options_apart_and_scripts_do_not_mix(target: Target) -> N
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert space.features([]) == []
+
+
+def test_an_argument_selects_a_region_anew_each_time(target: Target) -> None:
+    """Upstream's test with two includes of one sequence, for which IREE is not needed."""
+    workload = read_workload(ROOT / "tests/golden/ir/script_selects_by_arguments.mlir")
+    space = space_of(workload, target)
+    drawn = space.sample(9, random.Random(0))
+    assert len(drawn) == 4
+    for schedule in drawn:
+        text = IREEBackend().describe(workload, schedule, target)
+        within = text[text.index("scf.forall (") + 1 :]
+        assert ("scf.for " in within) == (knobs(schedule)["inner"] == 0)
+        assert ("scf.forall (" in within) == (knobs(schedule)["inner"] == 1)
