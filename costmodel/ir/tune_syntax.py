@@ -104,7 +104,13 @@ class _Writer(Cursor):
         if self.text_at(self.next) == "{":
             self.next = self.close(self.next) + 1
         self.expect("->")
-        self.position = self.tokens[self.next].start if self.next < len(self.tokens) else 0
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """The source from the next token on is copied again."""
+        if self.next >= len(self.tokens):
+            self.fail(f"{self.operation} is not complete: expected a type")
+        self.position = self.tokens[self.next].start
 
     def _field(self, name: str, ends: Callable[[int], bool], expected: str) -> None:
         self.write(f", {name} = ")
@@ -131,7 +137,7 @@ class _Writer(Cursor):
             self.expect(">")
         if self.text_at(self.next) == "{":
             self.next = self.close(self.next) + 1
-        self.position = self.tokens[self.next].start if self.next < len(self.tokens) else 0
+        self._go_on()
 
     def _alternatives(self) -> None:
         """Name, ``selected_region = NUMBER or %param``, types, and then the regions."""

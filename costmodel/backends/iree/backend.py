@@ -17,7 +17,7 @@ class IREEBackend:
 
     name = "iree"
     #: Imported once, before build and measuring workers are forked; the runtime starts threads.
-    worker_modules = ("costmodel.backends.iree.roots",)
+    worker_modules = ("costmodel.backends.iree.roots", "costmodel.backends.iree.scripted")
 
     @property
     def parts(self) -> tuple[Backend, ...]:
@@ -44,7 +44,8 @@ class IREEBackend:
         from costmodel.backends.iree.scripted import transformed
 
         if is_script(schedule):
-            compile_text(transformed(parse_script(schedule)), library)
+            program = transformed(parse_script(schedule), folder=library.parent)
+            compile_text(program, library)
             return
         settings = parse_schedule(schedule)
         compile_text(annotated(workload.text, settings), library, flags=settings.arguments)

@@ -27,14 +27,20 @@ _SIZE = re.compile(rf"({'|'.join(LEVELS)})_(\d+)")
 
 
 def transformed(
-    settings: ScriptSettings, *, function: str = "main", timeout_s: float | None = None
+    settings: ScriptSettings,
+    *,
+    function: str = "main",
+    folder: Path | None = None,
+    timeout_s: float | None = None,
 ) -> str:
     """The script's function as the script leaves it, under the name ``function``.
 
-    Raises InputError where the script cannot be read or has no such knobs, BackendError, with
-    the interpreter's message, where it fails.
+    What the interpreter reads and writes is for that time in ``folder``; for ``timeout_s`` see
+    ``compile_text``. Raises InputError where the script cannot be read or has no such knobs,
+    BackendError, with the interpreter's message, where it fails.
     """
-    text = _interpreted(resolved(settings.script, settings.function, settings.choices), timeout_s)
+    script = resolved(settings.script, settings.function, settings.choices)
+    text = _interpreted(script, folder, timeout_s)
     module = parse.parse_vetted(text, parse.new_context())
     chosen = isolate.choose(module, settings.function)
     for op in list(module.body.operations):
@@ -48,8 +54,8 @@ def transformed(
     return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))
 
 
-def _interpreted(text: str, timeout_s: float | None) -> str:
-    with tempfile.TemporaryDirectory(prefix="costmodel-script-") as scratch:
+def _interpreted(text: str, folder: Path | None, timeout_s: float | None) -> str:
+    with tempfile.TemporaryDirectory(prefix=".costmodel-script-", dir=folder) as scratch:
         source, result = Path(scratch, "script.mlir"), Path(scratch, "output.mlir")
         source.write_text(text, encoding="utf-8")
         try:
