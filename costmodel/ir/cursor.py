@@ -90,7 +90,10 @@ class Cursor:
 
     def fail(self, message: str, place: int | None = None) -> NoReturn:
         place = self.next if place is None else place
-        offset = self.tokens[place].start if place < len(self.tokens) else len(self.source)
+        if place < len(self.tokens):
+            offset = self.tokens[place].start
+        else:  # the text is over
+            offset = self.tokens[-1].end if self.tokens else 0
         raise ParseError(
             message,
             location=place_of(self.source, offset),

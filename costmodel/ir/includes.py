@@ -35,6 +35,7 @@ def copy_by_arguments(main: ir.OpView) -> None:
     Raises UnsupportedError where that takes too many copies.
     """
     sequences, pending, count = sequences_beside(main), [main], 0
+    selectors: dict[str, set[int]] = {}
     while pending:
         for include in list(_includes(pending.pop())):
             callee = sequences.get(_target(include))
@@ -42,7 +43,7 @@ def copy_by_arguments(main: ir.OpView) -> None:
                 continue
             known = {
                 place: made
-                for place in _selectors(callee, sequences)
+                for place in _selectors(callee, sequences, selectors)
                 if (made := _constant(include.operands[place])) is not None
             }
             if not known:
@@ -73,17 +74,24 @@ def _copy(callee: ir.OpView, name: str, known: dict[int, ir.Operation]) -> ir.Op
     return copied.opview
 
 
-def _selectors(sequence: ir.OpView, sequences: dict[str, ir.OpView]) -> set[int]:
-    """Places of the arguments that select a region, here or in what is included."""
-    if not sequence.regions[0].blocks:
-        return set()
+def _selectors(
+    sequence: ir.OpView, sequences: dict[str, ir.OpView], found: dict[str, set[int]]
+) -> set[int]:
+    """Places of the arguments that select a region, here or in what is included.
+
+    They are kept in ``found`` by name.
+    """
+    name = sequence.attributes["sym_name"].value
+    if name in found or not sequence.regions[0].blocks:
+        return found.setdefault(name, set())
     arguments = list(sequence.regions[0].blocks[0].arguments)
     selecting = [op.operands[0] for op in alternatives_in(sequence) if len(op.operands)]
     for include in _includes(sequence):
         callee = sequences.get(_target(include))
         if callee is not None:  # no sequence includes itself: MLIR has seen to that
-            selecting += [include.operands[n] for n in _selectors(callee, sequences)]
-    return {place for place, argument in enumerate(arguments) if argument in selecting}
+            selecting += [include.operands[n] for n in _selectors(callee, sequences, found)]
+    places = {place for place, argument in enumerate(arguments) if argument in selecting}
+    return found.setdefault(name, places)
 
 
 def _includes(sequence: ir.OpView) -> Iterator[ir.OpView]:
@@ -91,7 +99,7 @@ def _includes(sequence: ir.OpView) -> Iterator[ir.OpView]:
 
 
 def _target(include: ir.OpView) -> str:
-    return str(ir.FlatSymbolRefAttr(include.attributes["target"]).value)
+    return str(include.attributes["target"]).removeprefix("@").strip('"')
 
 
 def _constant(value: ir.Value) -> ir.Operation | None:

@@ -194,7 +194,10 @@ class _Reader:
             by_region = self._by_param(name, op, len(regions))
         else:
             spelled = next((f for f in ("selected", "selected_region_attr") if f in fields), None)
-            chosen = None if spelled is None else int(fields[spelled].value)
+            number = None if spelled is None else fields[spelled]
+            if not isinstance(number, ir.IntegerAttr | None):
+                raise refuse(ParseError, f"{number} is no number of a region of {name!r}", op)
+            chosen = None if number is None else number.value
             script_checks.check_region(name, chosen, len(regions), op)
             with op.operation.context:
                 index = ir.IntegerType.get_signless(64)
