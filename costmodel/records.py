@@ -19,11 +19,13 @@ from typing import Any
 __all__ = [
     "DTYPE_BYTES",
     "Candidate",
+    "Decision",
     "Environment",
     "Measurement",
     "Outcome",
     "Prediction",
     "Schedule",
+    "Script",
     "SourceLocation",
     "Target",
     "TensorType",
@@ -87,16 +89,46 @@ class TensorType:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What a transform script leaves open: a knob, or which of several regions runs.
+
+    ``options`` are MLIR attributes as text, of alternatives the numbers of the regions.
+    ``selected`` is the option that the file itself names, if it does. The decision counts where
+    every choice of one of ``guards`` is made, each ``(name of a decision, number of an option)``.
+    """
+
+    name: str
+    options: tuple[str, ...]
+    selected: int | None
+    guards: tuple[tuple[tuple[str, int], ...], ...]
+
+
+@dataclass(frozen=True)
+class Script:
+    """The transform script that a file carries for its function.
+
+    ``text`` is the whole file in a normal form, without comments and as upstream MLIR writes it;
+    ``function`` is the one that the script runs on.
+    """
+
+    text: str
+    function: str
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True)
 class Workload:
     """One tunable function: its canonical MLIR text (a module holding only ``@main``).
 
-    ``function`` is the name that it had in the input; it is no part of the hash.
+    ``function`` is the name that it had in the input; it is no part of the hash. Neither is
+    ``script``: with or without one the same is computed.
     """
 
     text: str
     function: str
     inputs: tuple[TensorType, ...]
     outputs: tuple[TensorType, ...]
+    script: Script | None = field(default=None, compare=False)
 
     @cached_property
     def hash(self) -> str:

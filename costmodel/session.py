@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from costmodel.backends.base import Backend, Features, SearchSpace
+from costmodel.backends.base import Backend, Features, SearchSpace, sets_aside
 from costmodel.ir import Analysis, analyze, read_located
 from costmodel.models.base import Example, Query
 from costmodel.records import (
@@ -67,15 +67,18 @@ class Session:
         """Measurements of this workload under this key, by schedule hash.
 
         Those of schedules that the space does not accept are left out, with a warning: stores are
-        shared, and what others put in may be damaged.
+        shared, and what others put in may be damaged. There is no warning for those of another
+        space of this workload: with a transform script, with another one, or without.
         """
         found: dict[str, list[Measurement]] = defaultdict(list)
         for measurement in self._measurements(store, self.workload.hash):
             found[measurement.schedule.hash].append(measurement)
         good = {key: ms for key, ms in found.items() if self.space.accepts(ms[0].schedule)}
-        if len(good) < len(found):
+        left_out = [ms[0].schedule for key, ms in found.items() if key not in good]
+        bad = [schedule for schedule in left_out if not sets_aside(self.space, schedule)]
+        if bad:
             warnings.warn(
-                f"{len(found) - len(good)} of {len(found)} stored schedules of "
+                f"{len(bad)} of {len(found)} stored schedules of "
                 f"{self.workload.function} cannot be replayed and are left out",
                 stacklevel=2,
             )

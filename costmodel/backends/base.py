@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from costmodel.errors import BackendError
 from costmodel.records import Schedule, Target, Workload
 
-__all__ = ["Backend", "Features", "Groups", "LoadedKernel", "SearchSpace", "part_of"]
+__all__ = [
+    "Backend",
+    "Features",
+    "Groups",
+    "LoadedKernel",
+    "SearchSpace",
+    "part_of",
+    "sets_aside",
+]
 
 #: One row per buffer store of the scheduled program; float32, shape (stores, width).
 Features = NDArray[np.float32]
@@ -136,6 +144,15 @@ class LoadedKernel(Protocol):
     def results(self) -> list[NDArray[Any]]:
         """Copies of the output buffers."""
         ...
+
+
+def sets_aside(space: SearchSpace, schedule: Schedule) -> bool:
+    """Whether a schedule that ``space`` does not accept is a good one of the same workload.
+
+    Spaces that know of such, since the workload has several spaces, have a method of this name.
+    """
+    knows = getattr(space, "sets_aside", None)
+    return knows is not None and bool(knows(schedule))
 
 
 def part_of(backend: Backend, schedule: Schedule) -> Backend:

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from costmodel.backends.base import Backend, Features, Groups, LoadedKernel, SearchSpace, part_of
+from costmodel.backends.base import (
+    Backend,
+    Features,
+    Groups,
+    LoadedKernel,
+    SearchSpace,
+    part_of,
+    sets_aside,
+)
 from costmodel.errors import BackendError, UnsupportedError
 from costmodel.records import Schedule, Target, Workload
 
@@ -118,6 +126,11 @@ class JointSpace:
         if schedule.backend not in self.parts:
             raise BackendError(f"no part of this backend is called {schedule.backend!r}")
         return self.parts[schedule.backend].groups(schedule)
+
+    def sets_aside(self, schedule: Schedule) -> bool:
+        """Also schedules of a part that cannot schedule this workload, or not with its script."""
+        space = self.parts.get(schedule.backend)
+        return space is None or sets_aside(space, schedule)
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         """Each by its own space, hence of that one's width."""

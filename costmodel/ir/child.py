@@ -12,13 +12,14 @@ import os
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from iree.compiler import ir
 
 from costmodel.errors import InputError
-from costmodel.ir import canonical, checks, isolate, parse
+from costmodel.ir import canonical, checks, isolate, parse, scripts
+from costmodel.ir.tune_syntax import rewrite
 
 __all__ = ["answer", "main"]
 
@@ -30,26 +31,40 @@ _CONTEXT_BYTES = 1 << 20
 
 def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
     """Read one workload; an InputError becomes ``error`` with its class, message and place."""
+    text = request["text"]
     try:
-        module = parse.parse_vetted(request["text"], context)
+        rewritten = rewrite(text)
+    except InputError as error:
+        return {"error": _error(error)}
+    try:
+        module = parse.parse_vetted(rewritten.text, context)
         chosen = isolate.choose(module, request["function"])
+        script = scripts.read_script(module, text, chosen)
         if request.get("tunable"):
             checks.check_level(chosen)
         workload = canonical.read_module(module, request["function"])
     except InputError as error:
-        place = error.location
-        return {
-            "error": {
-                "class": type(error).__name__,
-                "message": error.message,
-                "hint": error.hint,
-                "line": place.line if place else 0,
-                "column": place.column if place else 0,
-            }
-        }
+        if error.location is not None:
+            error.message = rewritten.message(error.message, error.location)
+            error.location = rewritten.place(error.location)
+        if "'transform.with_named_sequence'" in error.message and error.hint is None:
+            error.hint = "begin the file with: module attributes {transform.with_named_sequence} {"
+        return {"error": _error(error)}
     place = parse.place(chosen.location)
+    place = None if place is None else rewritten.place(place)
     return {
-        "workload": asdict(workload),
+        "workload": asdict(replace(workload, script=script)),
+        "line": place.line if place else 0,
+        "column": place.column if place else 0,
+    }
+
+
+def _error(error: InputError) -> dict[str, Any]:
+    place = error.location
+    return {
+        "class": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
         "line": place.line if place else 0,
         "column": place.column if place else 0,
     }

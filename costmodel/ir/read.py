@@ -8,7 +8,7 @@ from typing import Any
 
 from costmodel import errors
 from costmodel.ir import source
-from costmodel.records import SourceLocation, TensorType, Workload
+from costmodel.records import Decision, Script, SourceLocation, TensorType, Workload
 
 __all__ = ["read_located", "read_text", "read_workload"]
 
@@ -79,8 +79,24 @@ def _workload(fields: Mapping[str, Any]) -> Workload:
         return tuple(TensorType(tuple(r["shape"]), r["dtype"], r["index_limit"]) for r in rows)
 
     return Workload(
+        script=_script(fields["script"]),
         text=fields["text"],
         function=fields["function"],
         inputs=types(fields["inputs"]),
         outputs=types(fields["outputs"]),
     )
+
+
+def _script(fields: Mapping[str, Any] | None) -> Script | None:
+    if fields is None:
+        return None
+    decisions = tuple(
+        Decision(
+            name=row["name"],
+            options=tuple(row["options"]),
+            selected=row["selected"],
+            guards=tuple(tuple((name, n) for name, n in guard) for guard in row["guards"]),
+        )
+        for row in fields["decisions"]
+    )
+    return Script(fields["text"], fields["function"], decisions)

@@ -130,6 +130,64 @@ class TestIREE(Compiles):
         return [*(Schedule("iree", text) for text in texts), other]
 
 
+SCRIPT = """
+  transform.named_sequence @__transform_main(%m: !transform.any_op {transform.readonly}) {
+    %product = transform.structured.match ops{["linalg.matmul"]} in %m
+        : (!transform.any_op) -> !transform.any_op
+    transform.tune.alternatives<"way"> {
+      %rows = transform.tune.knob<"rows"> = 16 from options = [4, 8, 16, 32] -> !transform.any_param
+      %columns = transform.tune.knob<"columns"> options = [8, 16, 48] -> !transform.any_param
+      %lanes = transform.tune.knob<"lanes"> options = [4, 8] -> !transform.param<i64>
+      transform.annotate %product "distribution_0" = %rows : !transform.any_op, !transform.any_param
+      transform.annotate %product "distribution_1" = %columns
+          : !transform.any_op, !transform.any_param
+      transform.annotate %product "vector_common_parallel_1" = %lanes
+          : !transform.any_op, !transform.param<i64>
+    }, {
+      %nest = transform.structured.generalize %product : (!transform.any_op) -> !transform.any_op
+    }
+    transform.yield
+  }
+"""
+
+
+class TestIREEWithAScript(Compiles):
+    """The transform script in the file is the space."""
+
+    @pytest.fixture
+    def backend(self):
+        return IREEBackend()
+
+    @pytest.fixture
+    def workload(self):
+        return read_text(f"module attributes {{transform.with_named_sequence}} {{{DENSE}{SCRIPT}}}")
+
+    @pytest.fixture
+    def refused(self, space):
+        (guess,) = space.guesses()
+        data = json.loads(guess.text)
+        assert data["knobs"] == {"way": 0, "rows": 16, "columns": 8, "lanes": 4}
+        others = (
+            {"knobs": data["knobs"] | {"rows": 5}},
+            {"knobs": data["knobs"] | {"nothing": 5}},
+            {"knobs": data["knobs"] | {"way": 1}},
+            {"knobs": data["knobs"] | {"rows": 16.0}},
+            {"knobs": data["knobs"] | {"rows": True}},
+            {"knobs": {"way": 0}},
+            {"knobs": []},
+            {"script": 1},
+            {"script": "module {"},
+            {"function": "nothing"},
+            {"more": 1},
+        )
+        texts = ["not JSON", '{"kind": "script"}', *(json.dumps(data | other) for other in others)]
+        return [*(Schedule("iree", text) for text in texts), Schedule("tvm", guess.text)]
+
+    @pytest.fixture
+    def schedule(self, space):
+        return space.guesses()[0]
+
+
 class TestAuto(Compiles):
     """Both compilers behind one space."""
 

@@ -7,6 +7,8 @@ Comments at the end of the file say what is expected of all that stands above th
     // refused: TEXT           reading works, check_tunable refuses with a message that starts so
     // FIELD = VALUE           the analysis: flops, bytes, element_types, flops_by_dtype
     // op NAME LOOPS FLOPS BYTES DTYPE    one line for each of the analysis' operations
+    // decision NAME: OPTIONS  what a transform script leaves open, the selected one in brackets
+    //     if DECISION = OPTION, ...    and where it counts, unless everywhere; one line a way
     // canonical:              every further line is a line of the canonical text
 
 ``pytest tests/ir --update-golden`` writes the expectations anew; read the difference first.
@@ -24,7 +26,7 @@ from costmodel.ir import analyze, check_tunable, read_workload
 
 FILES = sorted((Path(__file__).parents[1] / "golden" / "ir").glob("*.mlir"))
 EXPECTATION = re.compile(
-    r"^// (error:|refused:|canonical:|op |flops|bytes|element_types|index_limits)"
+    r"^// (error:|refused:|canonical:|decision |op |flops|bytes|element_types|index_limits)"
 )
 
 
@@ -56,7 +58,28 @@ def outcome(path: Path, lines: list[str]) -> list[str]:
     limits = [kind.index_limit for kind in workload.inputs]
     if any(limits):
         found.append(f"index_limits = {limits}")
-    return found + figures(workload) + ["canonical:", *workload.text.splitlines()]
+    return (
+        found
+        + decisions(workload)
+        + figures(workload)
+        + ["canonical:", *workload.text.splitlines()]
+    )
+
+
+def decisions(workload) -> list[str]:
+    lines = []
+    made = workload.script.decisions if workload.script else ()
+    options = {each.name: each.options for each in made}
+    for each in made:
+        texts = [f"[{o}]" if n == each.selected else o for n, o in enumerate(each.options)]
+        lines.append(f"decision {each.name}: {' | '.join(texts)}")
+        for guard in each.guards:
+            if guard:
+                ways = ", ".join(f"{name} = {options[name][number]}" for name, number in guard)
+                lines.append(f"    if {ways}")
+        if not each.guards:
+            lines.append("    never")
+    return lines
 
 
 def figures(workload) -> list[str]:

@@ -16,7 +16,8 @@ from costmodel.measure.inputs import random_inputs
 KERNELS = Path(__file__).parents[2] / "kernels"
 TENSOR_KERNELS = sorted(KERNELS.glob("*.mlir"))
 LOOP_KERNELS = sorted(KERNELS.glob("loops/*.mlir"))
-ALL = TENSOR_KERNELS + LOOP_KERNELS
+SCRIPT_KERNELS = sorted(KERNELS.glob("scripts/*.mlir"))
+ALL = TENSOR_KERNELS + LOOP_KERNELS + SCRIPT_KERNELS
 
 
 def stem(path):
@@ -26,6 +27,7 @@ def stem(path):
 def test_there_are_enough_kernels():
     assert len(TENSOR_KERNELS) >= 32
     assert len(LOOP_KERNELS) >= 3
+    assert len(SCRIPT_KERNELS) >= 2
 
 
 @pytest.mark.parametrize("path", ALL, ids=stem)
@@ -42,6 +44,15 @@ def test_a_loop_kernel_is_read_and_refused_for_tuning(path):
     assert analyze(workload).flops > 0
     with pytest.raises(UnsupportedError):
         check_tunable(workload)
+
+
+@pytest.mark.parametrize("path", SCRIPT_KERNELS, ids=stem)
+def test_a_kernel_with_a_script_leaves_something_to_decide(path):
+    workload = read_workload(path)
+    check_tunable(workload)
+    assert workload.script is not None
+    assert len(workload.script.decisions) > 1
+    assert analyze(workload).flops < 2e9
 
 
 @pytest.mark.parametrize("path", TENSOR_KERNELS, ids=stem)

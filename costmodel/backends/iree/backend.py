@@ -17,7 +17,7 @@ class IREEBackend:
 
     name = "iree"
     #: Imported once, before build and measuring workers are forked; the runtime starts threads.
-    worker_modules = ("costmodel.backends.iree.roots",)
+    worker_modules = ("costmodel.backends.iree.roots", "costmodel.backends.iree.scripted")
 
     @property
     def parts(self) -> tuple[Backend, ...]:
@@ -27,10 +27,13 @@ class IREEBackend:
         return versions()
 
     def space(self, workload: Workload, target: Target) -> SearchSpace:
+        from costmodel.backends.iree.script_space import ScriptSpace
         from costmodel.backends.iree.space import IREESpace
         from costmodel.ir import check_tunable
 
         check_tunable(workload)
+        if workload.script is not None:
+            return ScriptSpace(workload, workload.script, target)
         return IREESpace(workload, target)
 
     def build(self, workload: Workload, schedule: Schedule, target: Target, library: Path) -> None:
@@ -38,7 +41,13 @@ class IREEBackend:
         from costmodel.backends.iree.matching import tuning_spec
         from costmodel.backends.iree.roots import annotated
         from costmodel.backends.iree.schedules import parse_schedule
+        from costmodel.backends.iree.script_schedules import is_script, parse_script
+        from costmodel.backends.iree.scripted import transformed
 
+        if is_script(schedule):
+            program = transformed(parse_script(schedule), folder=library.parent)
+            compile_text(program, library)
+            return
         settings = parse_schedule(schedule)
         text, spec = annotated(workload.text, settings), tuning_spec(settings.matched)
         compile_text(text, library, flags=settings.arguments, spec=spec)
@@ -57,22 +66,30 @@ class IREEBackend:
         """The snippet, and what the program is compiled with to the same module.
 
         That is the flags and, where tilings are for what IREE makes of operations, a tuning spec,
-        which the flags name as a file of the directory that the compiler is run in.
+        which the flags name as a file of the directory that the compiler is run in. Beside them, of
+        a script, the file that it came from with every decision made.
         """
         from costmodel.backends.iree.compiler import COMPILE_FLAGS, SPEC_FLAG
         from costmodel.backends.iree.matching import SPEC, tuning_spec
         from costmodel.backends.iree.schedules import parse_schedule
+        from costmodel.backends.iree.script_schedules import is_script, parse_script
         from costmodel.backends.iree.snippet import iree_snippet
 
         module = self.file_names(schedule)["library"]
         text = iree_snippet(workload.function, module, workload.inputs, target.threads)
-        settings = parse_schedule(schedule)
-        flags, spec = [*COMPILE_FLAGS, *settings.arguments], tuning_spec(settings.matched)
-        written = {"snippet": ("run_kernel.py", text)}
-        if spec:
-            flags.append(f"{SPEC_FLAG}={SPEC}")
-            written["spec"] = (SPEC, spec)
-        return {**written, "flags": ("flags.txt", "".join(f"{flag}\n" for flag in flags))}
+        flags, files = list(COMPILE_FLAGS), {"snippet": ("run_kernel.py", text)}
+        if is_script(schedule):
+            from costmodel.ir.tune_fill import filled
+
+            script = parse_script(schedule)
+            files["script"] = ("script.mlir", filled(script.script, script.choices))
+        else:
+            settings = parse_schedule(schedule)
+            flags += settings.arguments
+            if spec := tuning_spec(settings.matched):
+                flags.append(f"{SPEC_FLAG}={SPEC}")
+                files["spec"] = (SPEC, spec)
+        return files | {"flags": ("flags.txt", "".join(f"{flag}\n" for flag in flags))}
 
     def describe(self, workload: Workload, schedule: Schedule, target: Target) -> str:
         """The program with the tilings on its operations, as plain ``iree-compile`` takes it.
@@ -81,5 +98,10 @@ class IREEBackend:
         """
         from costmodel.backends.iree.roots import annotated
         from costmodel.backends.iree.schedules import parse_schedule
+        from costmodel.backends.iree.script_schedules import is_script, parse_script
+        from costmodel.backends.iree.scripted import transformed
 
+        if is_script(schedule):
+            settings = parse_script(schedule)
+            return transformed(settings, function=workload.function, timeout_s=60.0)
         return annotated(workload.text, parse_schedule(schedule), function=workload.function)

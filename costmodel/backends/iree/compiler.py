@@ -15,7 +15,15 @@ from pathlib import Path
 from costmodel.errors import BackendError
 from costmodel.records import Workload
 
-__all__ = ["COMPILE_FLAGS", "SPEC_FLAG", "compile_text", "compile_workload", "configured_text"]
+__all__ = [
+    "COMPILE_FLAGS",
+    "SPEC_FLAG",
+    "binary",
+    "compile_text",
+    "compile_workload",
+    "configured_text",
+    "run_tool",
+]
 
 #: What a user of IREE would pass for this machine. Doubles stay doubles: by default IREE
 #: computes f64 in f32, which would make it a reference for something else.
@@ -59,7 +67,8 @@ def compile_text(
         if spec:
             Path(scratch, "spec.mlir").write_text(spec, encoding="utf-8")
             arguments.append(f"{SPEC_FLAG}={scratch}/spec.mlir")
-        _run([*arguments, str(source), "-o", str(result)], timeout_s)
+        arguments += [str(source), "-o", str(result)]
+        run_tool(_compiler(), arguments, timeout_s=timeout_s)
         result.replace(output)
 
 
@@ -77,9 +86,19 @@ def configured_text(
         return output.read_text(encoding="utf-8")
 
 
-def _run(arguments: Sequence[str], timeout_s: float | None) -> None:
+def run_tool(
+    binary: str,
+    arguments: Sequence[str],
+    *,
+    timeout_s: float | None,
+    failure: str = "IREE did not compile the function",
+) -> None:
+    """Run one of IREE's programs; see ``compile_text`` for the time-out.
+
+    Raises BackendError with what the program said, after the words ``failure``.
+    """
     process = subprocess.Popen(
-        [_compiler(), *arguments],
+        [binary, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -90,15 +109,16 @@ def _run(arguments: Sequence[str], timeout_s: float | None) -> None:
     try:
         _, diagnostics = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        raise BackendError(f"IREE did not compile the function in {timeout_s:g} s") from None
+        raise BackendError(f"{failure} in {timeout_s:g} s") from None
     finally:
         _end(process, group=timeout_s is not None)
     if process.returncode == 0:
         return
     if process.returncode < 0:
         name = signal.Signals(-process.returncode).name
-        raise BackendError(f"IREE's compiler crashed ({name})\n{_shortened(diagnostics)}".rstrip())
-    raise BackendError(f"IREE did not compile the function:\n{_shortened(diagnostics)}")
+        what = f"{failure}: IREE's compiler crashed ({name})"
+        raise BackendError(f"{what}\n{_shortened(diagnostics)}".rstrip())
+    raise BackendError(f"{failure}:\n{_shortened(diagnostics)}")
 
 
 def _end(process: subprocess.Popen[str], *, group: bool) -> None:
@@ -116,12 +136,16 @@ def _shortened(diagnostics: str, lines: int = 12) -> str:
     return "\n".join(kept[:lines] + (["..."] if len(kept) > lines else []))
 
 
-@cache
 def _compiler() -> str:
-    """The compiler's binary: its console script would outlive a killed parent."""
+    return binary("iree-compile")
+
+
+@cache
+def binary(name: str) -> str:
+    """One of IREE's programs itself: its console script would outlive a killed parent."""
     spec = importlib.util.find_spec("iree.compiler")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
-        binary = Path(folder, "_mlir_libs", "iree-compile")
-        if binary.is_file():
-            return str(binary)
+        path = Path(folder, "_mlir_libs", name)
+        if path.is_file():
+            return str(path)
     raise BackendError("IREE's compiler was not found", hint="pip install iree-base-compiler")

@@ -13,6 +13,7 @@ from costmodel.backends.iree.flags import flag_options, presets, roots_stay
 from costmodel.backends.iree.groups import find_groups
 from costmodel.backends.iree.roots import Root, find_cuts, find_roots
 from costmodel.backends.iree.schedules import Settings, Tiling, default_schedule, parse_schedule
+from costmodel.backends.iree.script_schedules import is_script, parse_script
 from costmodel.backends.iree.tilings import (
     guessed_tilings,
     mutated_tiling,
@@ -138,6 +139,13 @@ class IREESpace:
         if key not in self._groups:
             self._groups[key] = find_groups(self._workload.text, settings.tiled({}))
         return self._groups[key]
+
+    def sets_aside(self, schedule: Schedule) -> bool:
+        """Transform scripts for the same workload are good schedules, of other spaces."""
+        try:
+            return is_script(schedule) and bool(parse_script(schedule))
+        except UsageError:
+            return False
 
     def features(self, schedules: Sequence[Schedule]) -> list[Features]:
         analysis = self._analysis

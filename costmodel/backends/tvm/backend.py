@@ -9,7 +9,7 @@ from typing import Any
 
 from costmodel.backends.base import Backend, LoadedKernel, SearchSpace
 from costmodel.backends.tvm.versions import versions
-from costmodel.errors import BackendError
+from costmodel.errors import BackendError, UnsupportedError
 from costmodel.records import Schedule, Target, Workload
 from costmodel.toolchain import INSTALL_HINT, find_compiler
 
@@ -38,6 +38,11 @@ class TVMBackend:
         from costmodel.ir import check_tunable
 
         check_tunable(workload)
+        if workload.script is not None:
+            raise UnsupportedError(
+                "the file has a transform script, and TVM runs none",
+                hint="use --backend iree, or take the script out of the file",
+            )
         _import_tvm()
         from costmodel.backends.tvm.space import TVMSpace
 
