@@ -7,6 +7,7 @@ module of a workload's text to whoever lowers it.
 from __future__ import annotations
 
 from costmodel.ir.analysis import Analysis, Loop, OpSummary
+from costmodel.ir.origin import Origin
 from costmodel.ir.read import read_located, read_text, read_workload
 from costmodel.records import Workload
 
@@ -14,6 +15,7 @@ __all__ = [
     "Analysis",
     "Loop",
     "OpSummary",
+    "Origin",
     "analyze",
     "check_tunable",
     "read_located",

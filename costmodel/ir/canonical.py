@@ -14,10 +14,10 @@ from iree.compiler import ir, passmanager
 from iree.compiler.dialects import tensor
 
 from costmodel.errors import UnsupportedError
-from costmodel.ir import checks, gather, isolate, parse, walk
+from costmodel.ir import checks, gather, isolate, parse, provenance, walk
 from costmodel.records import Workload
 
-__all__ = ["read_module"]
+__all__ = ["read_module", "read_tagged"]
 
 _PIPELINE = "builtin.module(func.func(convert-elementwise-to-linalg),canonicalize,cse,canonicalize)"
 _TIDY = "builtin.module(cse,canonicalize)"
@@ -32,7 +32,24 @@ def read_module(module: ir.Module, function: str | None) -> Workload:
     Raises UsageError where ``function`` does not name one, UnsupportedError where there is none
     or it cannot be read; locations are in bytes, in an unnamed file.
     """
+    return _read(module, isolate.choose(module, function))[0]
+
+
+def read_tagged(
+    module: ir.Module, function: str | None
+) -> tuple[Workload, dict[int, tuple[int, ...]]]:
+    """As ``read_module``, and the positions that each operation comes from.
+
+    The module's operations get locations that name their positions.
+    """
     chosen = isolate.choose(module, function)
+    provenance.tag(module)
+    workload, canonical = _read(module, chosen)
+    return workload, provenance.find_sources(canonical, provenance.find_twins(module, chosen))
+
+
+def _read(module: ir.Module, chosen: ir.OpView) -> tuple[Workload, ir.Module]:
+    """The workload of a function, and its text as a module."""
     inputs, outputs = checks.signature(chosen)
     checks.check_sizes(chosen)
     checks.check_dialects(chosen)
@@ -52,7 +69,7 @@ def read_module(module: ir.Module, function: str | None) -> Workload:
     else:
         _order_constants(main)
     limits = gather.index_limits(main)
-    return Workload(
+    workload = Workload(
         text=isolated.operation.get_asm(use_local_scope=True, large_elements_limit=None),
         function=chosen.name.value,
         inputs=tuple(
@@ -60,6 +77,7 @@ def read_module(module: ir.Module, function: str | None) -> Workload:
         ),
         outputs=outputs,
     )
+    return workload, isolated
 
 
 def _drop_attributes(main: ir.OpView) -> None:

@@ -1,8 +1,8 @@
 """The process that parses what nobody has vetted; ``costmodel.ir.sandbox`` starts it.
 
 One JSON object a line on standard input, ``{"text", "function", "tunable"}``, is answered by one
-on standard output: ``{"workload": {...}, "line", "column"}``, the place of the function, or
-``{"error": {...}}``. Input that kills MLIR kills this process alone.
+on standard output: ``{"workload": {...}, "sources": {...}, "line", "column"}``, with the place of
+the function and the operations that those of the workload come from, or ``{"error": {...}}``. Input that kills MLIR kills this process alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
         chosen = isolate.choose(module, request["function"])
         if request.get("tunable"):
             checks.check_level(chosen)
-        workload = canonical.read_module(module, request["function"])
+        workload, sources = canonical.read_tagged(module, request["function"])
     except InputError as error:
         place = error.location
         return {
@@ -50,6 +50,7 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
     place = parse.place(chosen.location)
     return {
         "workload": asdict(workload),
+        "sources": sources,
         "line": place.line if place else 0,
         "column": place.column if place else 0,
     }
