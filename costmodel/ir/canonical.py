@@ -14,16 +14,13 @@ from iree.compiler import ir, passmanager
 from iree.compiler.dialects import tensor
 
 from costmodel.errors import UnsupportedError
-from costmodel.ir import checks, gather, isolate, parse, provenance, walk
+from costmodel.ir import attributes, checks, gather, isolate, parse, provenance, walk
 from costmodel.records import Workload
 
 __all__ = ["read_module", "read_tagged"]
 
 _PIPELINE = "builtin.module(func.func(convert-elementwise-to-linalg),canonicalize,cse,canonicalize)"
 _TIDY = "builtin.module(cse,canonicalize)"
-
-#: Attributes that are part of an operation's definition and still say nothing about it.
-_IDLE_ATTRIBUTES = frozenset({"doc", "library_call"})
 
 
 def read_module(module: ir.Module, function: str | None) -> Workload:
@@ -81,27 +78,9 @@ def _read(module: ir.Module, chosen: ir.OpView) -> tuple[Workload, ir.Module]:
 
 
 def _drop_attributes(main: ir.OpView) -> None:
-    """Delete the attributes that the operations' definitions do not know, and the idle ones."""
     for op in walk.operations(main):
-        if type(op) is ir.OpView:
-            continue  # the bindings do not know this operation's definition: keep everything
-        for name in list(op.attributes):
-            if name in _IDLE_ATTRIBUTES or not _is_defined(type(op), name):
-                del op.attributes[name]
-
-
-def _is_defined(definition: type, name: str) -> bool:
-    """Whether ``name`` is an attribute of an operation's definition.
-
-    The generated class of an operation has one property for each operand, result and attribute;
-    those of attributes read ``attributes``. Segment sizes have none, and belong to it.
-    """
-    if name.endswith("SegmentSizes"):
-        return True
-    accessor = getattr(definition, name, None)
-    if not isinstance(accessor, property) or accessor.fget is None:
-        return False
-    return "attributes" in accessor.fget.__code__.co_names
+        for name in attributes.idle(op):
+            del op.attributes[name]
 
 
 def _drop_unused_inits(main: ir.OpView) -> None:

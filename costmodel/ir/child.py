@@ -1,8 +1,9 @@
 """The process that parses what nobody has vetted; ``costmodel.ir.sandbox`` starts it.
 
 One JSON object a line on standard input, ``{"text", "function", "tunable"}``, is answered by one
-on standard output: ``{"workload": {...}, "sources": {...}, "line", "column"}``, with the place of
-the function and the operations that those of the workload come from, or ``{"error": {...}}``. Input that kills MLIR kills this process alone.
+on standard output: ``{"workload": {...}, "sources": {...}, "line", "column"}``, with the operations
+of the text that those of the workload come from and the place of the function, or
+``{"error": {...}}``. Input that kills MLIR kills this process alone.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping
 
 from iree.compiler import ir
 
-from costmodel.ir import walk
+from costmodel.ir import attributes, walk
 
 __all__ = ["find_sources", "find_twins", "tag"]
 
@@ -45,7 +45,8 @@ def find_sources(
 def find_twins(module: ir.Module, function: ir.OpView) -> dict[int, tuple[int, ...]]:
     """Operations in a function's body that compute the same, by position in the module.
 
-    Two do if they are of one kind and their operands, attributes, types and regions are the same.
+    Two do if they are of one kind with the same operands, types and regions, and with the same
+    attributes, as far as those matter.
     """
     body = function.regions[0].blocks[0]
     positions = {op.operation: n for n, op in enumerate(walk.operations(module.operation))}
@@ -64,7 +65,7 @@ def find_twins(module: ir.Module, function: ir.OpView) -> dict[int, tuple[int, .
 def _key(op: ir.OpView, numbers: Mapping[ir.Value, Hashable], depth: int) -> Hashable:
     """What an operation computes, with its operands by number and its regions the same way."""
     inside = dict(numbers)
-    regions = []
+    regions: list[Hashable] = []
     for region in op.regions:
         for block in region.blocks:
             inside.update(
@@ -75,10 +76,10 @@ def _key(op: ir.OpView, numbers: Mapping[ir.Value, Hashable], depth: int) -> Has
                 inside.update({
                     value: ("inner", depth, place, n) for n, value in enumerate(inner.results)
                 })  # fmt: skip
-    attributes = tuple((name, str(op.attributes[name])) for name in sorted(op.attributes))
+    said = sorted(set(op.attributes) - set(attributes.idle(op)))
     return (
         op.operation.name,
-        attributes,
+        tuple((name, str(op.attributes[name])) for name in said),
         tuple(str(result.type) for result in op.results),
         tuple(inside.get(value, ("unknown", id(op))) for value in op.operands),
         tuple(regions),

@@ -159,10 +159,14 @@ class Measurer:
 
         Raises BackendError if it cannot be built, does not survive or is wrong.
         """
+        self.verify_library(self.library(schedule))
+
+    def verify_library(self, library: Path) -> None:
+        """As ``verify``, for a library that was built elsewhere."""
         self.prepare_reference()
         stage = Stage("loading", tasks.LOAD_S)
         try:
-            self._team.call(tasks.verify, (self.library(schedule),), stage)
+            self._team.call(tasks.verify, (library,), stage)
         except TaskError as error:
             raise BackendError(f"{error.outcome}: {error.message}") from error
 

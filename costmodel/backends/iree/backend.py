@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from costmodel.backends.base import Backend, LoadedKernel, SearchSpace
+from costmodel.backends.base import Backend, LoadedKernel, Release, SearchSpace
 from costmodel.backends.iree.versions import versions
+from costmodel.ir.origin import Origin
 from costmodel.records import Schedule, Target, Workload
 
 __all__ = ["IREEBackend"]
@@ -45,6 +46,21 @@ class IREEBackend:
         from costmodel.backends.iree.kernel import IREEKernel
 
         return IREEKernel(library, workload, threads=target.threads)
+
+    def release(
+        self,
+        workload: Workload,
+        schedule: Schedule,
+        *,
+        origin: Origin | None,
+        library: Path,
+        check: Callable[[Path], None],
+    ) -> Release:
+        from costmodel.backends.iree.release import release
+        from costmodel.backends.iree.schedules import parse_schedule
+
+        settings = parse_schedule(schedule)
+        return release(workload, settings, origin=origin, library=library, check=check)
 
     def file_names(self, schedule: Schedule) -> Mapping[str, str]:
         return {"library": "kernel.vmfb", "ir": "kernel.mlir"}

@@ -8,7 +8,7 @@ operation counts only if a tiling set on it is obeyed: some are rewritten on the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -21,7 +21,7 @@ from costmodel.ir import parse, walk
 from costmodel.ir.analysis import Loop
 from costmodel.ir.structured import is_structured, iteration_space
 
-__all__ = ["Root", "annotated", "find_cuts", "find_roots"]
+__all__ = ["Root", "annotate", "annotated", "configured_tilings", "find_cuts", "find_roots"]
 
 _PLACE = re.compile(r'"costmodel:(\d+)"')
 _LEVEL = re.compile(r"(\w+) = \[([^\]]*)\]")
@@ -65,30 +65,45 @@ def annotated(text: str, settings: Settings, *, function: str = "main") -> str:
     where no structured operation stands.
     """
     module = parse.parse_trusted(text)
-    _annotate(module, settings)
-    _cut(module, settings.cuts)
+    annotate(module, settings)
     with module.context:
         parse.main_function(module).attributes["sym_name"] = ir.StringAttr.get(function)
     return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))
 
 
-def _tagged(text: str, settings: Settings) -> str:
-    """As ``annotated``, every operation at a location that names its position."""
-    module = parse.parse_trusted(text)
-    _annotate(module, settings)
-    with module.context:
-        for place, op in enumerate(walk.operations(module.operation)):
-            op.operation.location = ir.Location.name(f"costmodel:{place}")
-    return str(module.operation.get_asm(enable_debug_info=True, large_elements_limit=None))
-
-
-def _annotate(module: ir.Module, settings: Settings) -> None:
-    ops = list(walk.operations(module.operation)) if settings.roots else []
-    with module.context:
+def annotate(module: ir.Module, settings: Settings) -> None:
+    """As ``annotated``, for a parsed module."""
+    ops = list(walk.operations(module.operation)) if settings.roots or settings.cuts else []
+    with module.context, ir.Location.unknown():
         for place, tiling in settings.roots.items():
             if place >= len(ops) or not is_structured(ops[place]):
                 raise BackendError(f"operation {place} is none that can be tiled")
             ops[place].attributes["compilation_info"] = ir.Attribute.parse(tiling.attribute())
+        for place in settings.cuts:
+            if place >= len(ops) or not is_structured(ops[place]):
+                raise BackendError(f"operation {place} is none that a kernel can end with")
+            _put_barrier(ops[place])
+
+
+def configured_tilings(
+    text: str, settings: Settings, *, timeout_s: float = 60.0
+) -> dict[int, Tiling]:
+    """The tiling of each dispatch's root, by position, in a program under the settings.
+
+    Runs the compiler's first phases, with the settings' flags. Raises BackendError where they
+    refuse the program.
+    """
+    return _configured(_tagged(text, settings), settings.arguments, timeout_s)
+
+
+def _tagged(text: str, settings: Settings) -> str:
+    """As ``annotated``, every operation at a location that names its position."""
+    module = parse.parse_trusted(text)
+    with module.context:
+        for place, op in enumerate(walk.operations(module.operation)):
+            op.operation.location = ir.Location.name(f"costmodel:{place}")
+    annotate(module, settings)
+    return str(module.operation.get_asm(enable_debug_info=True, large_elements_limit=None))
 
 
 def find_cuts(text: str) -> dict[int, int]:
@@ -104,15 +119,6 @@ def find_cuts(text: str) -> dict[int, int]:
     return found
 
 
-def _cut(module: ir.Module, cuts: frozenset[int]) -> None:
-    ops = list(walk.operations(module.operation)) if cuts else []
-    with module.context, ir.Location.unknown():
-        for place in cuts:
-            if place >= len(ops) or not is_structured(ops[place]):
-                raise BackendError(f"operation {place} is none that a kernel can end with")
-            _put_barrier(ops[place])
-
-
 def _put_barrier(op: ir.OpView) -> None:
     result = op.operation.results[0]
     later = list(op.operation.block.operations)
@@ -126,10 +132,12 @@ def _put_barrier(op: ir.OpView) -> None:
             use.owner.operation.operands[use.operand_number] = barrier.results[0]
 
 
-def _configured(tagged: str) -> dict[int, Tiling]:
+def _configured(
+    tagged: str, flags: Sequence[str] = (), timeout_s: float = 60.0
+) -> dict[int, Tiling]:
     """The tiling of each dispatch's root, by position."""
     found: dict[int, Tiling] = {}
-    module = parse.parse_trusted(configured_text(tagged))
+    module = parse.parse_trusted(configured_text(tagged, flags=flags, timeout_s=timeout_s))
     pipeline = ""
     for op in walk.operations(module.operation):
         if "translation_info" in op.attributes:
