@@ -3,7 +3,7 @@
 One JSON object a line on standard input, ``{"text", "function", "tunable"}``, is answered by one
 on standard output: ``{"workload": {...}, "sources": {...}, "line", "column"}``, with the operations
 of the text that those of the workload come from and the place of the function, or
-``{"error": {...}}``. Input that kills MLIR kills this process alone.
+``{"error": {...}}``. StableHLO is turned into linalg first, which is given back as ``"text"``. Input that kills MLIR kills this process alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from iree.compiler import ir
 
 from costmodel.errors import InputError
-from costmodel.ir import canonical, checks, isolate, parse
+from costmodel.ir import canonical, checks, isolate, parse, stablehlo
 
 __all__ = ["answer", "main"]
 
@@ -34,26 +34,34 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
     try:
         module = parse.parse_vetted(request["text"], context)
         chosen = isolate.choose(module, request["function"])
+        place = parse.place(chosen.location)
         if request.get("tunable"):
             checks.check_level(chosen)
+        lowered = stablehlo.lower(module) if stablehlo.is_stablehlo(module) else None
+        if lowered is not None:
+            module = parse.parse_vetted(lowered, context)
         workload, sources = canonical.read_tagged(module, request["function"])
     except InputError as error:
-        place = error.location
-        return {
-            "error": {
-                "class": type(error).__name__,
-                "message": error.message,
-                "hint": error.hint,
-                "line": place.line if place else 0,
-                "column": place.column if place else 0,
-            }
-        }
-    place = parse.place(chosen.location)
+        return _refusal(error)
     return {
         "workload": asdict(workload),
         "sources": sources,
+        "text": lowered,
         "line": place.line if place else 0,
         "column": place.column if place else 0,
+    }
+
+
+def _refusal(error: InputError) -> dict[str, Any]:
+    place = error.location
+    return {
+        "error": {
+            "class": type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+            "line": place.line if place else 0,
+            "column": place.column if place else 0,
+        }
     }
 
 

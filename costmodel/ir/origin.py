@@ -18,10 +18,12 @@ class Origin:
     the child process has parsed. Operations are numbered from 0 in textual order, those inside
     others included. ``sources`` gives, for an operation of the canonical text, the operations of
     ``text`` that it stands for: several where the input computes one thing several times, none
-    for an operation that simplification made from nothing.
+    for an operation that simplification made from nothing. Where the input was ``stablehlo``,
+    ``text`` is what it became as linalg on tensors.
     """
 
     place: SourceLocation
     text: str
     function: str
     sources: Mapping[int, tuple[int, ...]]
+    stablehlo: bool = False

@@ -57,7 +57,10 @@ def _read(
     place = _place(text, file_name, answer["line"], answer["column"])
     workload = _workload(answer["workload"])
     sources = {int(key): tuple(places) for key, places in answer["sources"].items()}
-    return workload, Origin(place, text, workload.function, sources)
+    lowered = answer["text"]
+    return workload, Origin(
+        place, lowered or text, workload.function, sources, stablehlo=lowered is not None
+    )
 
 
 def _error(fields: Mapping[str, Any], text: str, file_name: str) -> errors.InputError:
