@@ -65,7 +65,7 @@ def layer_shapes() -> Weights:
     for name in ("query", "key", "value", "out"):
         shapes |= {name: square, name + "_bias": vector}
     shapes |= {"up": (WIDTH, INNER), "up_bias": (INNER,), "down": (INNER, WIDTH)}
-    shapes |= {name: vector for name in ("down_bias", "scale0", "shift0", "scale1", "shift1")}
+    shapes |= dict.fromkeys(("down_bias", "scale0", "shift0", "scale1", "shift1"), vector)
     return {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
 
 

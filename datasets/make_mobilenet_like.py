@@ -46,9 +46,7 @@ class Builder:
         """An uninitialized tensor, and one of zeros."""
         empty = self.put(f"tensor.empty() : {tensor(*shape)}")
         kind = tensor(*shape)
-        return empty, self.put(
-            f"linalg.fill ins(%zero : f32) outs({empty} : {kind}) -> {kind}"
-        )
+        return empty, self.put(f"linalg.fill ins(%zero : f32) outs({empty} : {kind}) -> {kind}")
 
     def padded(self, x: str, size: int, channels: int) -> str:
         """``x`` with a border of zeros of width one."""

@@ -1,9 +1,10 @@
 """The process that parses what nobody has vetted; ``costmodel.ir.sandbox`` starts it.
 
 One JSON object a line on standard input, ``{"text", "function", "tunable"}``, is answered by one
-on standard output: ``{"workload": {...}, "sources": {...}, "line", "column"}``, with the operations
-of the text that those of the workload come from and the place of the function, or
-``{"error": {...}}``. StableHLO is turned into linalg first, which is given back as ``"text"``. Input that kills MLIR kills this process alone.
+on standard output: ``{"workload": {...}, "sources": {...}, "text", "line", "column"}``, or
+``{"error": {...}}``. ``sources`` are the operations of the text that those of the workload come
+from; line and column are the function's place. StableHLO is turned into linalg, which is given
+back as ``text``. Input that kills MLIR kills this process alone.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 from costmodel.errors import BackendError
 from costmodel.records import Workload
 
-__all__ = ["COMPILE_FLAGS", "compile_text", "compile_workload", "configured_text"]
+__all__ = ["COMPILE_FLAGS", "compile_text", "compile_workload", "configured_text", "staged_text"]
 
 #: What a user of IREE would pass for this machine. Doubles stay doubles: by default IREE
 #: computes f64 in f32, which would make it a reference for something else.
@@ -56,10 +56,20 @@ def configured_text(text: str, *, flags: Sequence[str] = (), timeout_s: float = 
 
     Raises BackendError with the compiler's message.
     """
-    phase = ["--compile-to=executable-configurations", "--mlir-print-debuginfo"]
+    return staged_text(text, "executable-configurations", flags, timeout_s=timeout_s)
+
+
+def staged_text(
+    text: str, phase: str, flags: Sequence[str] = (), *, timeout_s: float = 60.0
+) -> str:
+    """The program as it is after a phase of the compiler, with locations.
+
+    Raises BackendError with the compiler's message.
+    """
+    stop = [f"--compile-to={phase}", "--mlir-print-debuginfo"]
     with tempfile.TemporaryDirectory(prefix="costmodel-iree-") as scratch:
-        output = Path(scratch, "configured.mlir")
-        compile_text(text, output, flags=[*flags, *phase], timeout_s=timeout_s)
+        output = Path(scratch, "staged.mlir")
+        compile_text(text, output, flags=[*flags, *stop], timeout_s=timeout_s)
         return output.read_text(encoding="utf-8")
 
 

@@ -15,13 +15,22 @@ from math import prod
 from iree.compiler import ir
 
 from costmodel.backends.iree.compiler import configured_text
+from costmodel.backends.iree.pointwise import as_matmul, is_pointwise, matmul_loops
 from costmodel.backends.iree.schedules import LEVELS, PIPELINES, Settings, Tiling
 from costmodel.errors import BackendError
 from costmodel.ir import parse, walk
 from costmodel.ir.analysis import Loop
 from costmodel.ir.structured import is_structured, iteration_space
 
-__all__ = ["Root", "annotate", "annotated", "configured_tilings", "find_cuts", "find_roots"]
+__all__ = [
+    "Root",
+    "annotate",
+    "annotated",
+    "configured_tilings",
+    "find_cuts",
+    "find_roots",
+    "tagged",
+]
 
 _PLACE = re.compile(r'"costmodel:(\d+)"')
 _LEVEL = re.compile(r"(\w+) = \[([^\]]*)\]")
@@ -45,13 +54,13 @@ def find_roots(text: str) -> tuple[Root, ...]:
 
     Runs the compiler's first phases twice. Raises BackendError where they refuse the program.
     """
-    chosen = _configured(_tagged(text, Settings()))
+    chosen = _configured(tagged(text, Settings()))
     found = [root for root in _structured(text, chosen) if _fits(root)]
     if not found:
         return ()
     changed = {root.place: _halved(root.tiling) for root in found}
     try:
-        obeyed = _configured(_tagged(text, Settings(roots=changed)))
+        obeyed = _configured(tagged(text, Settings(roots=changed)))
     except BackendError:
         return tuple(root for root in found if _is_obeyed(text, root))
     return tuple(root for root in found if obeyed.get(root.place) == changed[root.place])
@@ -60,8 +69,9 @@ def find_roots(text: str) -> tuple[Root, ...]:
 def annotated(text: str, settings: Settings, *, function: str = "main") -> str:
     """The program with ``compilation_info`` on the operations that the settings tile, and cut.
 
-    A cut is a barrier behind an operation: IREE forms no dispatch across it. The function, called
-    ``main`` in canonical text, is given the name ``function``. Raises BackendError for a position
+    A convolution of one point becomes the matrix product that it is, which keeps what is said of
+    it. A cut is a barrier behind an operation: IREE forms no dispatch across it. The function,
+    called ``main`` in canonical text, is given the name ``function``. Raises BackendError for a position
     where no structured operation stands.
     """
     module = parse.parse_trusted(text)
@@ -78,7 +88,9 @@ def annotate(module: ir.Module, settings: Settings) -> None:
         for place, tiling in settings.roots.items():
             if place >= len(ops) or not is_structured(ops[place]):
                 raise BackendError(f"operation {place} is none that can be tiled")
-            ops[place].attributes["compilation_info"] = ir.Attribute.parse(tiling.attribute())
+            tiled = as_matmul(ops[place]) if is_pointwise(ops[place]) else ops[place]
+            tiled.attributes["compilation_info"] = ir.Attribute.parse(tiling.attribute())
+            ops[place] = tiled
         for place in settings.cuts:
             if place >= len(ops) or not is_structured(ops[place]):
                 raise BackendError(f"operation {place} is none that a kernel can end with")
@@ -93,10 +105,10 @@ def configured_tilings(
     Runs the compiler's first phases, with the settings' flags. Raises BackendError where they
     refuse the program.
     """
-    return _configured(_tagged(text, settings), settings.arguments, timeout_s)
+    return _configured(tagged(text, settings), settings.arguments, timeout_s)
 
 
-def _tagged(text: str, settings: Settings) -> str:
+def tagged(text: str, settings: Settings) -> str:
     """As ``annotated``, every operation at a location that names its position."""
     module = parse.parse_trusted(text)
     with module.context:
@@ -166,7 +178,7 @@ def _structured(text: str, chosen: Mapping[int, Tiling]) -> Iterator[Root]:
     for place, op in enumerate(walk.operations(module.operation)):
         if place in chosen and is_structured(op) and len(op.results) == 1:
             size = _element_bytes(op.results[0].type)
-            loops = iteration_space(op)
+            loops = matmul_loops(op) if is_pointwise(op) else iteration_space(op)
             yield Root(place, op.operation.name, loops, chosen[place], size)
 
 
@@ -194,7 +206,7 @@ def _halved(tiling: Tiling) -> Tiling:
 def _is_obeyed(text: str, root: Root) -> bool:
     changed = _halved(root.tiling)
     try:
-        found = _configured(_tagged(text, Settings(roots={root.place: changed})))
+        found = _configured(tagged(text, Settings(roots={root.place: changed})))
     except BackendError:
         return False
     return found.get(root.place) == changed

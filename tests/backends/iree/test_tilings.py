@@ -47,6 +47,9 @@ def target() -> Target:
         ("matmul_bias_relu", ["linalg.matmul"]),
         ("bert_layernorm", ["linalg.generic", "linalg.generic"]),
         ("gpt2_attention", ["linalg.batch_matmul", "linalg.batch_matmul"]),
+        # Of one point, written as matrix products.
+        ("mobilenetv2_project_nhwc", ["linalg.conv_2d_nhwc_hwcf"]),
+        ("resnet50_conv1x1_nchw", ["linalg.conv_2d_nchw_fchw"]),
         # Rewritten before it is tiled: what is said of the operation is lost.
         ("mobilenetv2_depthwise_nchw", []),
     ],
