@@ -66,15 +66,19 @@ class Final:
         return fastest
 
 
-def hold_final(run: Run, measurer: Measurer) -> Final | None:
+def hold_final(
+    run: Run, measurer: Measurer, among: Sequence[Schedule] | None = None
+) -> Final | None:
     """Time the finalists and keep the samples; None if there is nothing correct to time.
+
+    They are the fastest of all, or ``among`` some, in each case with the untuned default.
 
     The untuned default takes part unless it is far slower. A finalist that fails now, though it
     ran before, is out, and its failure is kept; where all do, the next fastest take their places.
     """
     failures: list[Measurement] = []
     final = None
-    while final is None and (entries := _finalists(run)):
+    while final is None and (entries := _finalists(run, among)):
         comparison = measurer.compare(entries, rounds=_rounds(run, entries))
         failures += _rule_out(run, measurer, entries, comparison.failed)
         if comparison.samples_us:
@@ -86,9 +90,10 @@ def hold_final(run: Run, measurer: Measurer) -> Final | None:
     return final
 
 
-def _finalists(run: Run) -> list[Schedule]:
+def _finalists(run: Run, among: Sequence[Schedule] | None) -> list[Schedule]:
     limit = _HOPELESS * (run.tally.best_us or math.inf)
-    entries = [schedule for schedule, us in run.tally.ranked()[:_FINALISTS] if us < limit]
+    ranked = [one for one in run.tally.ranked() if among is None or one[0] in among]
+    entries = [schedule for schedule, us in ranked[:_FINALISTS] if us < limit]
     if run.default not in entries and run.tally.latency_us(run.default) < limit:
         entries.append(run.default)
     return entries

@@ -71,8 +71,8 @@ def annotated(text: str, settings: Settings, *, function: str = "main") -> str:
 
     A convolution of one point becomes the matrix product that it is, which keeps what is said of
     it. A cut is a barrier behind an operation: IREE forms no dispatch across it. The function,
-    called ``main`` in canonical text, is given the name ``function``. Raises BackendError for a position
-    where no structured operation stands.
+    called ``main`` in canonical text, is given the name ``function``. Raises BackendError for a
+    position where no structured operation stands.
     """
     module = parse.parse_trusted(text)
     annotate(module, settings)
