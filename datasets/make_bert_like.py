@@ -1,6 +1,7 @@
 """Write ``kernels/models/bert_like.mlir``: a small BERT-like encoder as JAX exports it, StableHLO.
 
-Two layers of width 256 with four heads over 128 tokens; the weights are arguments. JAX is no
+Two layers of width 256 with four heads over 77 tokens, the length of CLIP's text encoder: real
+inputs are seldom as long as a power of two. The weights are arguments. JAX is no
 dependency of this project, and its pins are others: run this in an environment of its own.
 
     python -m venv /tmp/jax && /tmp/jax/bin/pip install "jax[cpu]"
@@ -16,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-VOCABULARY, TOKENS, WIDTH, HEADS, INNER = 1000, 128, 256, 4, 1024
+VOCABULARY, WIDTH, HEADS, INNER = 1000, 256, 4, 1024
 
 Weights = dict[str, Any]
 
@@ -33,12 +34,12 @@ def attend(x: Any, weights: Weights) -> Any:
 
     def heads(name: str) -> Any:
         projected = x @ weights[name] + weights[name + "_bias"]
-        return projected.reshape(TOKENS, HEADS, WIDTH // HEADS).transpose(1, 0, 2)
+        return projected.reshape(-1, HEADS, WIDTH // HEADS).transpose(1, 0, 2)
 
     query, key, value = heads("query"), heads("key"), heads("value")
     scores = jnp.einsum("hqd,hkd->hqk", query, key) * (WIDTH // HEADS) ** -0.5
     mixed = jnp.einsum("hqk,hkd->hqd", jax.nn.softmax(scores, -1), value)
-    joined = mixed.transpose(1, 0, 2).reshape(TOKENS, WIDTH)
+    joined = mixed.transpose(1, 0, 2).reshape(-1, WIDTH)
     return joined @ weights["out"] + weights["out_bias"]
 
 
@@ -74,16 +75,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--tokens", type=int, default=77)
     arguments = parser.parse_args()
     lowered = jax.jit(bert_like).lower(
-        jax.ShapeDtypeStruct((TOKENS,), jnp.int32),
+        jax.ShapeDtypeStruct((arguments.tokens,), jnp.int32),
         jax.ShapeDtypeStruct((VOCABULARY, WIDTH), jnp.float32),
-        jax.ShapeDtypeStruct((TOKENS, WIDTH), jnp.float32),
+        jax.ShapeDtypeStruct((arguments.tokens, WIDTH), jnp.float32),
         [layer_shapes() for _ in range(arguments.layers)],
     )
     head = (
         f"// A BERT-like encoder: {arguments.layers} layers, width {WIDTH}, {HEADS} heads, "
-        f"{TOKENS} tokens; exported by\n// JAX {jax.__version__} "
+        f"{arguments.tokens} tokens; exported by\n// JAX {jax.__version__} "
         "(datasets/make_bert_like.py). Weights are arguments.\n"
     )
     arguments.path.write_text(head + lowered.as_text("stablehlo"), encoding="utf-8")

@@ -1,7 +1,7 @@
 """Write ``kernels/models/mobilenet_like.mlir``: a small MobileNet-v2, linalg on tensors.
 
 Batch normalization is folded into the convolutions' weights and biases, which are arguments;
-layout is NHWC. No library is needed.
+the layout is NCHW, as PyTorch exports it. No library is needed.
 
     python datasets/make_mobilenet_like.py kernels/models/mobilenet_like.mlir
 """
@@ -51,18 +51,18 @@ class Builder:
     def padded(self, x: str, size: int, channels: int) -> str:
         """``x`` with a border of zeros of width one."""
         return self.put(
-            f"tensor.pad {x} low[0, 1, 1, 0] high[0, 1, 1, 0] {{\n"
+            f"tensor.pad {x} low[0, 0, 1, 1] high[0, 0, 1, 1] {{\n"
             "    ^bb0(%i0: index, %i1: index, %i2: index, %i3: index):\n"
-            f"      tensor.yield %zero : f32\n  }} : {tensor(1, size, size, channels)} to "
-            f"{tensor(1, size + 2, size + 2, channels)}"
+            f"      tensor.yield %zero : f32\n  }} : {tensor(1, channels, size, size)} to "
+            f"{tensor(1, channels, size + 2, size + 2)}"
         )
 
     def convolve(self, name: str, x: str, kind: str, shape: tuple[int, ...], stride: int,
                  out: tuple[int, int], relu: bool) -> str:  # fmt: skip
         """A convolution with bias, and perhaps ReLU6; ``out`` is its size and channels."""
         size, channels = out
-        empty, init = self.zeros(1, size, size, channels)
-        result = tensor(1, size, size, channels)
+        empty, init = self.zeros(1, channels, size, size)
+        result = tensor(1, channels, size, size)
         filters, bias = self.weight(*shape), self.weight(channels)
         y = self.put(
             f"linalg.{name} {{dilations = dense<1> : tensor<2xi64>, "
@@ -85,7 +85,7 @@ class Builder:
     def dense(self, x: str, size: int, ins: int, outs: int, relu: bool) -> str:
         """A convolution of one point."""
         return self.convolve(
-            "conv_2d_nhwc_hwcf", x, tensor(1, size, size, ins), (1, 1, ins, outs), 1,
+            "conv_2d_nchw_fchw", x, tensor(1, ins, size, size), (outs, ins, 1, 1), 1,
             (size, outs), relu,
         )  # fmt: skip
 
@@ -97,13 +97,13 @@ class Builder:
         y = self.padded(y, size, inner)
         small = size // stride
         y = self.convolve(
-            "depthwise_conv_2d_nhwc_hwc", y, tensor(1, size + 2, size + 2, inner),
-            (3, 3, inner), stride, (small, inner), True,
+            "depthwise_conv_2d_nchw_chw", y, tensor(1, inner, size + 2, size + 2),
+            (inner, 3, 3), stride, (small, inner), True,
         )  # fmt: skip
         y = self.dense(y, small, inner, outs, False)
         if stride > 1 or ins != outs:
             return y
-        kind = tensor(1, size, size, outs)
+        kind = tensor(1, outs, size, size)
         empty = self.put(f"tensor.empty() : {kind}")
         return self.put(
             "linalg.generic {indexing_maps = [#all, #all, #all], iterator_types = "
@@ -118,8 +118,8 @@ class Builder:
         _, init = self.zeros(1, HEAD)
         total = self.put(
             "linalg.generic {indexing_maps = [#all, #kept], iterator_types = "
-            '["parallel", "reduction", "reduction", "parallel"]}\n'
-            f"      ins({x} : {tensor(1, size, size, HEAD)}) outs({init} : {tensor(1, HEAD)}) {{\n"
+            '["parallel", "parallel", "reduction", "reduction"]}\n'
+            f"      ins({x} : {tensor(1, HEAD, size, size)}) outs({init} : {tensor(1, HEAD)}) {{\n"
             "    ^bb0(%a: f32, %o: f32):\n      %s = arith.addf %a, %o : f32\n"
             f"      linalg.yield %s : f32\n  }} -> {tensor(1, HEAD)}"
         )
@@ -137,7 +137,7 @@ def mobilenet_like(size: int, stages: tuple[tuple[int, int, int, int], ...] = ST
     x = builder.padded("%image", size, 3)
     side, channels = size // 2, STEM
     x = builder.convolve(
-        "conv_2d_nhwc_hwcf", x, tensor(1, size + 2, size + 2, 3), (3, 3, 3, STEM), 2,
+        "conv_2d_nchw_fchw", x, tensor(1, 3, size + 2, size + 2), (STEM, 3, 3, 3), 2,
         (side, STEM), True,
     )  # fmt: skip
     for expansion, outs, repetitions, stride in stages:
@@ -146,14 +146,14 @@ def mobilenet_like(size: int, stages: tuple[tuple[int, int, int, int], ...] = ST
             side, channels = side // step, outs
     x = builder.dense(x, side, channels, HEAD, True)
     x = builder.classify(x, side)
-    arguments = ",\n    ".join([f"%image: {tensor(1, size, size, 3)}", *builder.arguments])
+    arguments = ",\n    ".join([f"%image: {tensor(1, 3, size, size)}", *builder.arguments])
     body = "\n".join(builder.lines)
     return f"""\
-// A MobileNet-v2-like network for {size}x{size} images, NHWC; written by
+// A MobileNet-v2-like network for {size}x{size} images, NCHW; written by
 // datasets/make_mobilenet_like.py. Weights are arguments.
-#all = affine_map<(b, h, w, c) -> (b, h, w, c)>
-#channel = affine_map<(b, h, w, c) -> (c)>
-#kept = affine_map<(b, h, w, c) -> (b, c)>
+#all = affine_map<(b, c, h, w) -> (b, c, h, w)>
+#channel = affine_map<(b, c, h, w) -> (c)>
+#kept = affine_map<(b, c, h, w) -> (b, c)>
 func.func @mobilenet_like(
     {arguments}) -> {tensor(1, CLASSES)} {{
   %zero = arith.constant 0.0 : f32

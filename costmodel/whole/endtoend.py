@@ -58,6 +58,10 @@ def choose_flags(run: Run, measurer: Measurer, budget: Budget) -> Flags:
         if budget.over:
             break
         measure(run, measurer, [guess], "guess")
+    for joined in _joined(run, guesses):
+        if not budget.over:
+            measure(run, measurer, [joined], "guess")
+            guesses.append(joined)
     final = hold_final(run, measurer, [run.default, *guesses])
     if final is None:
         return Flags({}, {})
@@ -66,6 +70,15 @@ def choose_flags(run: Run, measurer: Measurer, budget: Budget) -> Flags:
     best = parse_schedule(final.winner(run.default)).flags
     base = parse_schedule(kept.winner(run.default)).flags if staying else {}
     return Flags(best, base)
+
+
+def _joined(run: Run, guesses: Sequence[Schedule]) -> list[Schedule]:
+    """The best sets together: the first with the second, and with the third."""
+    limit = run.tally.latency_us(run.default)
+    ranked = [one for one, us in run.tally.ranked() if one in guesses and us < limit]
+    sets = [parse_schedule(one).flags for one in ranked[:3]]
+    joined = [Settings({**other, **sets[0]}).schedule() for other in sets[1:]]
+    return [one for one in dict.fromkeys(joined) if one not in guesses]
 
 
 def obeyed(run: Run, flags: Mapping[str, str], won: Sequence[tuple[Part, Settings]]) -> list[bool]:
