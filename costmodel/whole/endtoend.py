@@ -27,6 +27,8 @@ _DOUBTED = 6
 #: Of what the tilings won alone; with less end to end, some of them lose.
 _EXPECTED = 0.5
 _ROUNDS, _NOISE = 15, 0.03
+#: Seconds that a final takes: a model runs longer than a kernel, and its noise is averaged out.
+_FINAL_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def choose_flags(run: Run, measurer: Measurer, budget: Budget) -> Flags:
         if not budget.over:
             measure(run, measurer, [joined], "guess")
             guesses.append(joined)
-    final = hold_final(run, measurer, [run.default, *guesses])
+    final = hold_final(run, measurer, [run.default, *guesses], seconds=_FINAL_S)
     if final is None:
         return Flags({}, {})
     staying = [one for one in final.samples_us if roots_stay(parse_schedule(one).flags)]
@@ -120,7 +122,7 @@ def assemble(
         after = run.tally.latency_us(combined(flags.base, won).schedule())
         if before - after < _EXPECTED * gain_us:
             made.append(_without_losers(run, measurer, flags.base, list(won), budget))
-    return hold_final(run, measurer, [*plain, *made])
+    return hold_final(run, measurer, [*plain, *made], seconds=_FINAL_S)
 
 
 def _without_losers(

@@ -221,6 +221,8 @@ def _record(one: Dispatch, winner: Settings) -> DispatchRecord:
         asked = one.part.in_model(one.settings.roots).keys() & winner.roots.keys()
         if not obeyed_:
             reason = "the compiler does not obey its tiling in the model"
+        elif not winner.roots:
+            reason = "with tilings the model is not faster by more than noise"
         elif not asked:
             reason = "the model is faster without its tiling"
     return DispatchRecord(
