@@ -20,7 +20,7 @@ from typing import Any
 from iree.compiler import ir
 
 from costmodel.errors import InputError
-from costmodel.ir import canonical, checks, isolate, parse, stablehlo
+from costmodel.ir import canonical, checks, isolate, parse, resources, stablehlo
 
 __all__ = ["answer", "main"]
 
@@ -41,6 +41,7 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
         lowered = stablehlo.lower(module) if stablehlo.is_stablehlo(module) else None
         if lowered is not None:
             module = parse.parse_vetted(lowered, context)
+        resources.inline(module)
         workload, sources = canonical.read_tagged(module, request["function"])
     except InputError as error:
         return _refusal(error)
