@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -110,9 +111,11 @@ def assemble(
     """Time default, flags, tilings and both in turns.
 
     ``won`` are the dispatches' tilings, those with the least gain first, and ``gain_us`` is what
-    they should win together. Where much of it is missing, those that lose in the model are left
-    out one by one.
+    they should win together. Those with which the model is wrong (IREE compiles some tilings
+    rightly alone and wrongly beside others) are left out; where much of the gain is missing, also
+    those that lose in the model, one by one.
     """
+    won = _sound(run, measurer, flags.base, list(won), budget)
     plain = [run.default, Settings(flags.best).schedule(), Settings(flags.base).schedule()]
     measure(run, measurer, plain, "guess")
     made = [combined({}, won).schedule(), combined(flags.base, won).schedule()] if won else []
@@ -123,6 +126,31 @@ def assemble(
         if before - after < _EXPECTED * gain_us:
             made.append(_without_losers(run, measurer, flags.base, list(won), budget))
     return hold_final(run, measurer, [*plain, *made], seconds=_FINAL_S)
+
+
+def _sound(
+    run: Run,
+    measurer: Measurer,
+    flags: Mapping[str, str],
+    won: list[tuple[Part, Settings]],
+    budget: Budget,
+) -> list[tuple[Part, Settings]]:
+    """Those with which the model compiles and is right, found by halving."""
+    if not won or budget.over:
+        return []
+    schedule = combined(flags, won).schedule()
+    measure(run, measurer, [schedule], "model")
+    if math.isfinite(run.tally.latency_us(schedule)):
+        return won
+    if len(won) == 1:
+        return []
+    middle = len(won) // 2
+    halves = [_sound(run, measurer, flags, half, budget) for half in (won[:middle], won[middle:])]
+    together = halves[0] + halves[1]
+    schedule = combined(flags, together).schedule()
+    measure(run, measurer, [schedule], "model")
+    right = math.isfinite(run.tally.latency_us(schedule))
+    return together if right else max(halves, key=len)
 
 
 def _without_losers(

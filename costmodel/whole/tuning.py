@@ -224,7 +224,7 @@ def _record(one: Dispatch, winner: Settings) -> DispatchRecord:
         elif not winner.roots:
             reason = "with tilings the model is not faster by more than noise"
         elif not asked:
-            reason = "the model is faster without its tiling"
+            reason = "with its tiling the model is wrong or no faster"
     return DispatchRecord(
         workload=one.part.workload.hash,
         name=one.part.workload.function,
