@@ -23,6 +23,7 @@ from costmodel.errors import (
     UnsupportedError,
     UsageError,
 )
+from costmodel.model_results import DispatchRecord, ModelResult
 from costmodel.results import (
     PredictResult,
     ProgressListener,
@@ -37,12 +38,15 @@ if TYPE_CHECKING:
     from costmodel.asking import predict, rank
     from costmodel.export import rebuild
     from costmodel.tuning import tune
+    from costmodel.whole.tuning import tune_model
 
 __all__ = [
     "BackendError",
     "CostModelError",
+    "DispatchRecord",
     "InputError",
     "MeasureError",
+    "ModelResult",
     "ParseError",
     "PredictResult",
     "ProgressListener",
@@ -59,6 +63,7 @@ __all__ = [
     "rank",
     "rebuild",
     "tune",
+    "tune_model",
 ]
 
 __version__ = "0.1.0"
@@ -70,6 +75,7 @@ _LAZY = {
     "rank": "costmodel.asking",
     "rebuild": "costmodel.export",
     "tune": "costmodel.tuning",
+    "tune_model": "costmodel.whole.tuning",
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from costmodel.backends.base import Releases, part_of
 from costmodel.errors import BackendError, CostModelError
 from costmodel.export import export_winner
 from costmodel.final import Final
@@ -149,7 +150,8 @@ def _export(
     """
     try:
         built, winner, library = _build_winner(run, measurer, figures)
-        artifacts, problems = export_winner(run.session, winner, library, out)
+        library, program = _released(run, measurer, winner, library)
+        artifacts, problems = export_winner(run.session, winner, library, out, program=program)
     except (CostModelError, OSError) as error:
         run.problems.append(f"the winner could not be exported: {error}")
         return figures, {}
@@ -175,6 +177,24 @@ def _build_winner(run: Run, measurer: Measurer, figures: Figures) -> tuple[Figur
             run.tally.rule_out(figures.winner)
             figures = find_figures(run, None)
     raise failures[0]
+
+
+def _released(
+    run: Run, measurer: Measurer, winner: Schedule, library: Path
+) -> tuple[Path, str | None]:
+    """The library to give away and its program; compiled anew where that is the user's module."""
+    session = run.session
+    backend = part_of(session.backend, winner)
+    if not isinstance(backend, Releases):
+        return library, None
+    released = backend.release(
+        session.workload, winner,
+        origin=session.origin,
+        library=library.with_name("released"),
+        check=measurer.verify_library,
+    )  # fmt: skip
+    run.notes += released.notes
+    return released.library, released.program
 
 
 def _beaten(figures: Figures) -> list[str]:

@@ -30,9 +30,12 @@ SCHEDULE = "schedule.json"
 
 
 def export_winner(
-    session: Session, schedule: Schedule, library: Path, out: Path
+    session: Session, schedule: Schedule, library: Path, out: Path, *, program: str | None = None
 ) -> tuple[dict[str, str | None], list[str]]:
-    """Write the winner's files into ``out``; their paths by artifact name, and what went wrong."""
+    """Write the winner's files into ``out``; their paths by artifact name, and what went wrong.
+
+    ``program`` is its text, if it is not the one that the backend describes.
+    """
     artifacts: dict[str, str | None] = {}
     problems: list[str] = []
 
@@ -52,7 +55,8 @@ def export_winner(
     write("library", out / names["library"], library.read_bytes())
     write("schedule", out / SCHEDULE, json.dumps(_schedule_file(session, schedule), indent=1))
     try:
-        write("ir", out / names["ir"], backend.describe(workload, schedule, target))
+        program = program or backend.describe(workload, schedule, target)
+        write("ir", out / names["ir"], program)
         for artifact, (name, text) in backend.companions(workload, schedule, target).items():
             write(artifact, out / name, text)
     except CostModelError as error:  # the library is what counts, and it is there

@@ -66,16 +66,25 @@ class Final:
         return fastest
 
 
-def hold_final(run: Run, measurer: Measurer) -> Final | None:
+def hold_final(
+    run: Run,
+    measurer: Measurer,
+    among: Sequence[Schedule] | None = None,
+    *,
+    seconds: float | None = None,
+) -> Final | None:
     """Time the finalists and keep the samples; None if there is nothing correct to time.
+
+    They are the fastest of all, or ``among`` some, in each case with the untuned default. About
+    ``seconds`` are spent, by default a few.
 
     The untuned default takes part unless it is far slower. A finalist that fails now, though it
     ran before, is out, and its failure is kept; where all do, the next fastest take their places.
     """
     failures: list[Measurement] = []
     final = None
-    while final is None and (entries := _finalists(run)):
-        comparison = measurer.compare(entries, rounds=_rounds(run, entries))
+    while final is None and (entries := _finalists(run, among)):
+        comparison = measurer.compare(entries, rounds=_rounds(run, entries, seconds or _SECONDS))
         failures += _rule_out(run, measurer, entries, comparison.failed)
         if comparison.samples_us:
             final = _final(comparison, entries)
@@ -86,10 +95,14 @@ def hold_final(run: Run, measurer: Measurer) -> Final | None:
     return final
 
 
-def _finalists(run: Run) -> list[Schedule]:
+def _finalists(run: Run, among: Sequence[Schedule] | None) -> list[Schedule]:
     """The fastest, the fastest of each further backend, and the untuned default."""
     limit = _HOPELESS * (run.tally.best_us or math.inf)
-    ranked = [schedule for schedule, us in run.tally.ranked() if us < limit]
+    ranked = [
+        schedule
+        for schedule, us in run.tally.ranked()
+        if us < limit and (among is None or schedule in among)
+    ]
     entries = ranked[:_FINALISTS]
     for part in run.session.backend.parts:
         own = (schedule for schedule in ranked if schedule.backend == part.name)
@@ -100,11 +113,11 @@ def _finalists(run: Run) -> list[Schedule]:
     return entries
 
 
-def _rounds(run: Run, entries: Sequence[Schedule]) -> int:
+def _rounds(run: Run, entries: Sequence[Schedule], limit: float) -> int:
     """As many as fit the time, with a second copy of the first and the reference in each."""
     runs = [run.tally.latency_us(schedule) * 1e-6 for schedule in entries]
     seconds = [_TURN_S + one + max(one, _SAMPLE_S) for one in [*runs, runs[0], runs[0]]]
-    return max(_LEAST_ROUNDS, min(_MOST_ROUNDS, int(_SECONDS / sum(seconds))))
+    return max(_LEAST_ROUNDS, min(_MOST_ROUNDS, int(limit / sum(seconds))))
 
 
 def _rule_out(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costmodel.backends.base import Backend, Features, SearchSpace, sets_aside
-from costmodel.ir import Analysis, analyze, read_located
+from costmodel.ir import Analysis, Origin, analyze, read_located
 from costmodel.models.base import Example, Query
 from costmodel.records import (
     Candidate,
@@ -38,7 +38,10 @@ _EXAMPLES_EACH = 48
 
 @dataclass(frozen=True)
 class Session:
-    """One workload on one target with one backend; ``place`` is where its function begins."""
+    """One workload on one target with one backend; ``place`` is where its function begins.
+
+    ``origin`` is the input that it was read from, if it was read from one.
+    """
 
     place: SourceLocation
     workload: Workload
@@ -46,6 +49,7 @@ class Session:
     target: Target
     backend: Backend
     policy: TimingPolicy
+    origin: Origin | None = None
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -183,7 +187,9 @@ def open_session(
     from costmodel.backends.registry import load
     from costmodel.target import parse_target
 
-    workload, place = read_located(source, function=function, tunable=tunable)
+    workload, origin = read_located(source, function=function, tunable=tunable)
     chosen = load(backend)
     device = parse_target(target, threads=threads, measure=measure)
-    return Session(place, workload, analyze(workload), device, chosen, policy or TimingPolicy())
+    return Session(
+        origin.place, workload, analyze(workload), device, chosen, policy or TimingPolicy(), origin
+    )

@@ -29,13 +29,13 @@ from costmodel.search.evolutionary import EvolutionarySearch
 from costmodel.session import Session, open_session, store_path
 from costmodel.store import default_path, open_store
 
-__all__ = ["tune"]
+__all__ = ["Budget", "Silent", "make_budget", "measuring", "search_and_confirm", "tune"]
 
 #: Candidates asked, built and measured together.
 _BATCH = 16
 
 
-class _Silent:
+class Silent:
     """A listener for callers that want none."""
 
     def on_phase(self, name: str) -> None: ...
@@ -45,7 +45,7 @@ class _Silent:
 
 
 @dataclass(frozen=True)
-class _Budget:
+class Budget:
     """``trials`` measurements, none begun after ``ends`` (by ``time.monotonic``)."""
 
     trials: int
@@ -86,9 +86,9 @@ def tune(
     BackendError if neither another compiler nor the untuned default gives a result to compare
     with, MeasureError if nothing could be measured. Later failures are the result's ``problems``.
     """
-    listener: ProgressListener = progress if progress is not None else _Silent()
+    listener: ProgressListener = progress if progress is not None else Silent()
     started = time.monotonic()
-    budget = _budget(trials, seconds, started)
+    budget = make_budget(trials, seconds, started)
     listener.on_phase("reading")
     session = open_session(
         source, function=function, target=target, backend=backend, threads=threads
@@ -107,10 +107,10 @@ def tune(
         to_export = where is not None and run.tally.best_us is not None
         measurer, model, final = None, "", recall_final(run.stored())
         if trials > 0 or to_export:
-            measurer = stack.enter_context(_measuring(session, seed))
+            measurer = stack.enter_context(measuring(session, seed))
         if trials > 0 and measurer is not None:
             learned = session.model(opened, seed)
-            final = _measure(run, learned, measurer, budget, seed, interrupts)
+            final = search_and_confirm(run, learned, measurer, budget, seed, interrupts)
             model = learned.ranked_by(session.workload.hash)
             run.notes += learned.reports(session.workload.hash)
         if not run.interrupted:
@@ -127,18 +127,19 @@ def tune(
     return result
 
 
-def _budget(trials: int, seconds: float | None, started: float) -> _Budget:
+def make_budget(trials: int, seconds: float | None, started: float) -> Budget:
+    """Of a run that began at ``started``. Raises UsageError for what is no budget."""
     if trials < 0:
         raise UsageError(f"the number of trials cannot be negative: {trials}")
     if seconds is None:
-        return _Budget(trials, None)
+        return Budget(trials, None)
     if not (seconds > 0 and math.isfinite(seconds)):
         raise UsageError(f"{seconds} is not a number of seconds to tune for")
-    return _Budget(trials, started + seconds)
+    return Budget(trials, started + seconds)
 
 
 @contextmanager
-def _measuring(session: Session, seed: int) -> Iterator[Measurer]:
+def measuring(session: Session, seed: int) -> Iterator[Measurer]:
     """The worker processes, and a directory for what they build."""
     with (
         tempfile.TemporaryDirectory(prefix="costmodel-", ignore_cleanup_errors=True) as directory,
@@ -157,11 +158,11 @@ def _measuring(session: Session, seed: int) -> Iterator[Measurer]:
         yield measurer
 
 
-def _measure(
+def search_and_confirm(
     run: Run,
     model: ByBackend,
     measurer: Measurer,
-    budget: _Budget,
+    budget: Budget,
     seed: int,
     interrupts: Interrupts,
 ) -> Final | None:
@@ -190,7 +191,7 @@ def _measure(
     return None
 
 
-def _search(run: Run, search: EvolutionarySearch, measurer: Measurer, budget: _Budget) -> None:
+def _search(run: Run, search: EvolutionarySearch, measurer: Measurer, budget: Budget) -> None:
     """Ask, measure, keep and tell until a budget ends or nothing better is expected."""
     run.listener.on_phase("tuning")
     info = measurer.prepare_reference()
@@ -217,7 +218,7 @@ def _measure_batch(
     search: EvolutionarySearch,
     measurer: Measurer,
     batch: Sequence[Schedule],
-    budget: _Budget,
+    budget: Budget,
 ) -> None:
     """What is still under way when the time is over is dropped."""
     for measurement in measurer.measure(batch):

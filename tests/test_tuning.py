@@ -275,7 +275,7 @@ def test_what_was_measured_when_the_time_ended_is_kept(
 
     over: list[bool] = []
     monkeypatch.setattr(Pipeline, "_take_turn", at_once)
-    monkeypatch.setattr("costmodel.tuning._Budget.over", property(lambda self: bool(over)))
+    monkeypatch.setattr("costmodel.tuning.Budget.over", property(lambda self: bool(over)))
     monkeypatch.setattr("costmodel.measure.pipeline._TURN", 16)
     result = tune(trials=40, progress=scripted.Listener({"trial:0": lambda: over.append(True)}))
     kept = {m.schedule.hash for m in stored()}

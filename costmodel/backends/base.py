@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.errors import BackendError
+from costmodel.ir.origin import Origin
 from costmodel.records import Schedule, Target, Workload
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "Features",
     "Groups",
     "LoadedKernel",
+    "Release",
+    "Releases",
     "SearchSpace",
     "part_of",
     "sets_aside",
@@ -153,6 +157,38 @@ def sets_aside(space: SearchSpace, schedule: Schedule) -> bool:
     """
     knows = getattr(space, "sets_aside", None)
     return knows is not None and bool(knows(schedule))
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a user is given: the program as text, the library compiled from it, and remarks."""
+
+    program: str
+    library: Path
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Releases(Protocol):
+    """A backend whose programs are MLIR, so that a schedule can go into the user's own module."""
+
+    def release(
+        self,
+        workload: Workload,
+        schedule: Schedule,
+        *,
+        origin: Origin | None,
+        library: Path,
+        check: Callable[[Path], None],
+    ) -> Release:
+        """Write the schedule into the input's own text, and compile that to ``library``.
+
+        Where the input cannot carry it, or there is none, the canonical form is taken and a note
+        says why. ``check`` raises BackendError for a library that is wrong.
+
+        Raises BackendError where the canonical form cannot be compiled either.
+        """
+        ...
 
 
 def part_of(backend: Backend, schedule: Schedule) -> Backend:

@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
 def command_group(debug: bool) -> None:
     """Tell what a kernel costs on this machine, and tune it until it costs less.
 
-    FILE is MLIR text: linalg on tensors, with static shapes.
+    FILE is MLIR text: linalg on tensors or StableHLO, with static shapes.
     """
 
 

@@ -26,6 +26,8 @@ LINE_INTERVAL = 10.0
 PHASES = {
     "reading": "reading the kernel",
     "space": "building the search space",
+    "flags": "measuring sets of flags",
+    "splitting": "splitting the model into dispatches",
     "tuning": "measuring",
     "confirming": "measuring the winner again, beside the default",
     "exporting": "writing the result",

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from costmodel.cli.output import duration, latency, number, quantity
+from costmodel.model_results import DispatchRecord, ModelResult
 from costmodel.results import BackendResult, PredictResult, RankResult, TuneResult
 
-__all__ = ["print_predict", "print_rank", "print_tune", "summarize_failures"]
+__all__ = ["print_model", "print_predict", "print_rank", "print_tune", "summarize_failures"]
 
 Rows = Iterable[tuple[str, str]]
 
@@ -39,6 +40,48 @@ def print_tune(result: TuneResult) -> None:
     _print_rows(console, files)
     for note in result.notes:
         console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
+
+
+def print_model(result: ModelResult) -> None:
+    """Latency end to end before and after, the dispatches, and where the files are."""
+    console, whole = _console(), result.whole
+    _print_heading(console, whole)
+    rows = [
+        ("before", latency(result.before_us)),
+        ("after", latency(result.after_us)),
+        ("noise", f"± {latency(whole.noise_us)}"),
+        ("speed-up", f"{number(result.speedup)} x"),
+        ("flags", " ".join(result.flags) or "none"),
+        ("trials", _counts(result)),
+    ]
+    _print_rows(console, rows)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("dispatch", "runs", "share", "default", "tuned"):
+        table.add_column(heading, justify="left" if heading == "dispatch" else "right")
+    table.add_column("remarks")
+    for one in sorted(result.dispatches, key=lambda one: -one.share):
+        table.add_row(*_dispatch(one))
+    if result.dispatches:
+        console.print(table)
+    _print_rows(console, [(k, path) for k, path in result.artifacts.items() if path is not None])
+    for note in whole.notes:
+        console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _dispatch(one: DispatchRecord) -> tuple[str, ...]:
+    times = latency(one.default_us), latency(one.tuned_us)
+    return (one.name, str(one.count), f"{one.share:.1%}", *times, one.reason)
+
+
+def _counts(result: ModelResult) -> str:
+    parts = [f"{result.measured} measured in {duration(result.whole.seconds)}"]
+    if result.cached:
+        parts.append(f"{result.cached} from the store")
+    if any(result.failed.values()):
+        parts.append(f"failed: {summarize_failures(result.failed.items())}")
+    if result.whole.interrupted:
+        parts.append("interrupted")
+    return "; ".join(parts)
 
 
 def _untuned(result: TuneResult) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+import click.core
 
 from costmodel.cli.failures import COULD_NOT, INTERRUPTED, Failure
 from costmodel.cli.options import (
@@ -15,6 +17,7 @@ from costmodel.cli.options import (
     seed_option,
 )
 from costmodel.cli.output import print_json
+from costmodel.model_results import ModelResult
 from costmodel.results import TuneResult
 
 __all__ = ["tune"]
@@ -52,6 +55,13 @@ def default_out(file: Path, function: str | None) -> Path:
     help="Where the tuned library, its schedule and the report go; "
     "by default costmodel-out/ and the name of FILE.",
 )
+@click.option(
+    "--whole-model/--kernel",
+    "whole_model",
+    default=None,
+    help="Split FILE into dispatches and tune each, or tune it as one kernel; by default a model "
+    "is what IREE makes more than 8 dispatches of (of StableHLO: more than 1).",
+)
 @quiet_option
 @json_option
 def tune(
@@ -65,10 +75,14 @@ def tune(
     seconds: float | None,
     seed: int,
     out: Path | None,
+    whole_model: bool | None,
     quiet: bool,
     as_json: bool,
 ) -> int:
     """Tune the kernel in FILE: measure promising schedules, check them, export the fastest.
+
+    A whole model is split into its dispatches, each distinct one is tuned once, and all is put
+    together again, by IREE whatever the backend.
 
     The store keeps every measurement, so that a second run goes on where the first one stopped.
     An interrupt (Ctrl-C) ends the run early: what was measured is kept and the best is written;
@@ -77,27 +91,61 @@ def tune(
     import costmodel
     from costmodel.cli.progress import make_listener
 
-    with make_listener(silent=quiet or as_json) as listener:
-        result = costmodel.tune(
-            file,
-            trials=trials,
-            seconds=seconds,
-            seed=seed,
-            store=store,
-            out=default_out(file, function) if out is None else out,
-            target=target,
-            backend=backend,
-            function=function,
-            threads=threads,
-            progress=listener,
-        )
+    silent = quiet or as_json
+    common: dict[str, Any] = {
+        "trials": trials, "seconds": seconds, "seed": seed, "store": store, "target": target,
+        "function": function, "threads": threads,
+        "out": default_out(file, function) if out is None else out,
+    }  # fmt: skip
+    if _is_model(file, function, whole_model, silent=silent):
+        with make_listener(silent=silent) as listener:
+            model = costmodel.tune_model(file, progress=listener, **common)
+        return _show_model(model, as_json=as_json)
+    with make_listener(silent=silent) as listener:
+        result = costmodel.tune(file, backend=backend, progress=listener, **common)
+    return _show(result, as_json=as_json)
+
+
+def _is_model(file: Path, function: str | None, asked: bool | None, *, silent: bool) -> bool:
+    """What was asked for; else what the file is, unless a backend that takes no models is named."""
+    if asked is not None:
+        return asked
+    context = click.get_current_context()
+    named = context.get_parameter_source("backend") is not click.core.ParameterSource.DEFAULT
+    if named and context.params["backend"] == "tvm":
+        return False
+    from costmodel.whole.tuning import is_model
+
+    found = is_model(file, function=function)
+    if found and not silent:
+        click.echo("costmodel: this is a whole model; --kernel tunes it as one kernel", err=True)
+    return found
+
+
+def _show(result: TuneResult, *, as_json: bool) -> int:
+    """Print a result; the exit status."""
+    from costmodel.cli.tables import print_tune
+
     failure = _failure(result)
     if as_json:
         print_json({**result.to_json(), **(failure.to_json() if failure else {})})
     else:
-        from costmodel.cli.tables import print_tune
-
         print_tune(result)
+    return _end(result, failure)
+
+
+def _show_model(result: ModelResult, *, as_json: bool) -> int:
+    from costmodel.cli.tables import print_model
+
+    failure = _failure(result.whole)
+    if as_json:
+        print_json({**result.to_json(), **(failure.to_json() if failure else {})})
+    else:
+        print_model(result)
+    return _end(result.whole, failure)
+
+
+def _end(result: TuneResult, failure: Failure | None) -> int:
     for problem in result.problems:
         click.echo(f"error: {problem}", err=True)
     return failure.exit_status if failure else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from costmodel.ir.analysis import Analysis, Loop, OpSummary
 from costmodel.ir.guards import active
+from costmodel.ir.origin import Origin
 from costmodel.ir.read import read_located, read_text, read_workload
 from costmodel.records import Workload
 
@@ -15,6 +16,7 @@ __all__ = [
     "Analysis",
     "Loop",
     "OpSummary",
+    "Origin",
     "active",
     "analyze",
     "check_tunable",

@@ -14,16 +14,13 @@ from iree.compiler import ir, passmanager
 from iree.compiler.dialects import tensor
 
 from costmodel.errors import UnsupportedError
-from costmodel.ir import checks, gather, isolate, parse, walk
+from costmodel.ir import attributes, checks, gather, isolate, parse, provenance, walk
 from costmodel.records import Workload
 
-__all__ = ["read_module"]
+__all__ = ["read_module", "read_tagged"]
 
 _PIPELINE = "builtin.module(func.func(convert-elementwise-to-linalg),canonicalize,cse,canonicalize)"
 _TIDY = "builtin.module(cse,canonicalize)"
-
-#: Attributes that are part of an operation's definition and still say nothing about it.
-_IDLE_ATTRIBUTES = frozenset({"doc", "library_call"})
 
 
 def read_module(module: ir.Module, function: str | None) -> Workload:
@@ -32,7 +29,24 @@ def read_module(module: ir.Module, function: str | None) -> Workload:
     Raises UsageError where ``function`` does not name one, UnsupportedError where there is none
     or it cannot be read; locations are in bytes, in an unnamed file.
     """
+    return _read(module, isolate.choose(module, function))[0]
+
+
+def read_tagged(
+    module: ir.Module, function: str | None
+) -> tuple[Workload, dict[int, tuple[int, ...]]]:
+    """As ``read_module``, and the positions that each operation comes from.
+
+    The module's operations get locations that name their positions.
+    """
     chosen = isolate.choose(module, function)
+    provenance.tag(module)
+    workload, canonical = _read(module, chosen)
+    return workload, provenance.find_sources(canonical, provenance.find_twins(module, chosen))
+
+
+def _read(module: ir.Module, chosen: ir.OpView) -> tuple[Workload, ir.Module]:
+    """The workload of a function, and its text as a module."""
     inputs, outputs = checks.signature(chosen)
     checks.check_sizes(chosen)
     checks.check_dialects(chosen)
@@ -52,7 +66,7 @@ def read_module(module: ir.Module, function: str | None) -> Workload:
     else:
         _order_constants(main)
     limits = gather.index_limits(main)
-    return Workload(
+    workload = Workload(
         text=isolated.operation.get_asm(use_local_scope=True, large_elements_limit=None),
         function=chosen.name.value,
         inputs=tuple(
@@ -60,30 +74,13 @@ def read_module(module: ir.Module, function: str | None) -> Workload:
         ),
         outputs=outputs,
     )
+    return workload, isolated
 
 
 def _drop_attributes(main: ir.OpView) -> None:
-    """Delete the attributes that the operations' definitions do not know, and the idle ones."""
     for op in walk.operations(main):
-        if type(op) is ir.OpView:
-            continue  # the bindings do not know this operation's definition: keep everything
-        for name in list(op.attributes):
-            if name in _IDLE_ATTRIBUTES or not _is_defined(type(op), name):
-                del op.attributes[name]
-
-
-def _is_defined(definition: type, name: str) -> bool:
-    """Whether ``name`` is an attribute of an operation's definition.
-
-    The generated class of an operation has one property for each operand, result and attribute;
-    those of attributes read ``attributes``. Segment sizes have none, and belong to it.
-    """
-    if name.endswith("SegmentSizes"):
-        return True
-    accessor = getattr(definition, name, None)
-    if not isinstance(accessor, property) or accessor.fget is None:
-        return False
-    return "attributes" in accessor.fget.__code__.co_names
+        for name in attributes.idle(op):
+            del op.attributes[name]
 
 
 def _drop_unused_inits(main: ir.OpView) -> None:

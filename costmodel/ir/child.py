@@ -1,8 +1,10 @@
 """The process that parses what nobody has vetted; ``costmodel.ir.sandbox`` starts it.
 
 One JSON object a line on standard input, ``{"text", "function", "tunable"}``, is answered by one
-on standard output: ``{"workload": {...}, "line", "column"}``, the place of the function, or
-``{"error": {...}}``. Input that kills MLIR kills this process alone.
+on standard output: ``{"workload": {...}, "sources": {...}, "text", "line", "column"}``, or
+``{"error": {...}}``. ``sources`` are the operations of the text that those of the workload come
+from; line and column are the function's place. StableHLO is turned into linalg, which is given
+back as ``text``. Input that kills MLIR kills this process alone.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 from iree.compiler import ir
 
 from costmodel.errors import InputError
-from costmodel.ir import canonical, checks, isolate, parse, scripts
+from costmodel.ir import canonical, checks, isolate, parse, resources, scripts, stablehlo
 from costmodel.ir.tune_syntax import rewrite
 
 __all__ = ["answer", "main"]
@@ -35,38 +37,46 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
     try:
         rewritten = rewrite(text)
     except InputError as error:
-        return {"error": _error(error)}
+        return _refusal(error)
     try:
         module = parse.parse_vetted(rewritten.text, context)
         chosen = isolate.choose(module, request["function"])
         script = scripts.read_script(module, text, chosen)
+        place = parse.place(chosen.location)
         if request.get("tunable"):
             checks.check_level(chosen)
-        workload = canonical.read_module(module, request["function"])
+        lowered = stablehlo.lower(module) if stablehlo.is_stablehlo(module) else None
+        if lowered is not None:
+            module = parse.parse_vetted(lowered, context)
+        resources.inline(module)
+        workload, sources = canonical.read_tagged(module, request["function"])
     except InputError as error:
         if error.location is not None:
             error.message = rewritten.message(error.message, error.location)
             error.location = rewritten.place(error.location)
         if "'transform.with_named_sequence'" in error.message and error.hint is None:
             error.hint = "begin the file with: module attributes {transform.with_named_sequence} {"
-        return {"error": _error(error)}
-    place = parse.place(chosen.location)
+        return _refusal(error)
     place = None if place is None else rewritten.place(place)
     return {
         "workload": asdict(replace(workload, script=script)),
+        "sources": sources,
+        "text": lowered,
         "line": place.line if place else 0,
         "column": place.column if place else 0,
     }
 
 
-def _error(error: InputError) -> dict[str, Any]:
+def _refusal(error: InputError) -> dict[str, Any]:
     place = error.location
     return {
-        "class": type(error).__name__,
-        "message": error.message,
-        "hint": error.hint,
-        "line": place.line if place else 0,
-        "column": place.column if place else 0,
+        "error": {
+            "class": type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+            "line": place.line if place else 0,
+            "column": place.column if place else 0,
+        }
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from costmodel import errors
 from costmodel.ir import source
+from costmodel.ir.origin import Origin
 from costmodel.records import Decision, Script, SourceLocation, TensorType, Workload
 
 __all__ = ["read_located", "read_text", "read_workload"]
@@ -25,8 +26,8 @@ def read_workload(src: str | os.PathLike[str], *, function: str | None = None) -
 
 def read_located(
     src: str | os.PathLike[str], *, function: str | None = None, tunable: bool = False
-) -> tuple[Workload, SourceLocation]:
-    """As ``read_workload``, and where the function begins.
+) -> tuple[Workload, Origin]:
+    """As ``read_workload``, and the input that it comes from.
 
     With ``tunable``, raises UnsupportedError for a function that can only be read and analysed.
     """
@@ -42,7 +43,7 @@ def read_text(text: str, *, file_name: str = "<text>", function: str | None = No
 
 def _read(
     text: str, file_name: str, function: str | None, tunable: bool
-) -> tuple[Workload, SourceLocation]:
+) -> tuple[Workload, Origin]:
     from costmodel.ir import sandbox
 
     source.check_text(text, file_name)
@@ -54,7 +55,12 @@ def _read(
     if "error" in answer:
         raise _error(answer["error"], text, file_name)
     place = _place(text, file_name, answer["line"], answer["column"])
-    return _workload(answer["workload"]), place
+    workload = _workload(answer["workload"])
+    sources = {int(key): tuple(places) for key, places in answer["sources"].items()}
+    lowered = answer["text"]
+    return workload, Origin(
+        place, lowered or text, workload.function, sources, stablehlo=lowered is not None
+    )
 
 
 def _error(fields: Mapping[str, Any], text: str, file_name: str) -> errors.InputError:

@@ -34,6 +34,8 @@ __all__ = ["Measurer", "ReferenceInfo"]
 _KEPT_LIBRARIES = 64
 #: A candidate that takes so many times what the best takes is not worth more than one sample.
 _GIVE_UP_FACTOR = 3.0
+#: Samples that a profile takes of each library.
+_PROFILE_SAMPLES = 5
 #: Stands among the hashes of a comparison's schedules.
 _REFERENCE = "reference"
 
@@ -159,12 +161,31 @@ class Measurer:
 
         Raises BackendError if it cannot be built, does not survive or is wrong.
         """
+        self.verify_library(self.library(schedule))
+
+    def verify_library(self, library: Path) -> None:
+        """As ``verify``, for a library that was built elsewhere."""
         self.prepare_reference()
         stage = Stage("loading", tasks.LOAD_S)
         try:
-            self._team.call(tasks.verify, (self.library(schedule),), stage)
+            self._team.call(tasks.verify, (library,), stage)
         except TaskError as error:
             raise BackendError(f"{error.outcome}: {error.message}") from error
+
+    def profile(self, kernels: Sequence[tuple[Path, Workload]]) -> list[float]:
+        """Microseconds a run of other workloads' libraries; infinite for one that cannot be run.
+
+        A rough figure: a few samples, in one process. Raises BackendError where a library ends
+        that process.
+        """
+        self._team.measurer.stop()
+        stage = Stage("loading", tasks.LOAD_S, 0)
+        try:
+            return list(self._team.call(tasks.profile, (kernels, _PROFILE_SAMPLES), stage))
+        except TaskError as error:
+            raise BackendError(f"{error.outcome}: {error.message}") from error
+        finally:
+            self._team.measurer.stop()
 
     def compare(self, schedules: Sequence[Schedule], *, rounds: int) -> Comparison:
         """Check schedules and time them in turns in one process; the first is timed as two.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.backends.base import Backend, LoadedKernel
+from costmodel.errors import BackendError
 from costmodel.measure.check import CheckResult, WrongResultError, compare
 from costmodel.measure.inputs import poisoned_outputs, random_inputs
 from costmodel.measure.timing import calibrate, time_kernel
@@ -31,6 +34,7 @@ __all__ = [
     "default_schedule",
     "interleave",
     "measure",
+    "profile",
     "save_expected",
     "verify",
 ]
@@ -229,6 +233,31 @@ def interleave(
             kernels[index].run(1)  # its data and its threads, after another kernel had the cores
             samples[index].append(kernels[index].run(numbers[index]) * 1e6 / numbers[index])
     return samples
+
+
+def profile(
+    context: Context, report: Report, kernels: Sequence[tuple[Path, Workload]], samples: int
+) -> list[float]:
+    """Microseconds a run of each of other workloads' libraries, on random inputs, unchecked.
+
+    Infinite for one that cannot be loaded or run.
+    """
+    policy, found = context.policy, []
+    for index, (library, workload) in enumerate(kernels):
+        report(Stage("loading", LOAD_S, index))
+        try:
+            kernel = context.backend.load(library, workload, context.target)
+            kernel.prepare(
+                random_inputs(workload.inputs, context.seed), poisoned_outputs(workload.outputs)
+            )
+            report(Stage("timing", policy.run_timeout_s + policy.budget_s, index))
+            kernel.run(1)
+            number, first_us = calibrate(kernel.run, policy.min_sample_us)
+            more = [kernel.run(number) * 1e6 / number for _ in range(samples - 1)]
+            found.append(median([first_us, *more]))
+        except BackendError:
+            found.append(math.inf)
+    return found
 
 
 def _load(context: Context, contestant: Contestant) -> LoadedKernel:

@@ -77,7 +77,7 @@ def test_the_place_of_the_function_is_the_users() -> None:
         "transform.with_named_sequence",
     )
     text = f"module attributes {{{attribute}}} {{ {main} }}\n"
-    _, place = read_located(text)
+    place = read_located(text)[1].place
     assert (place.line, place.column) == (1, text.index("func.func") + 1)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from costmodel.backends.base import Backend, LoadedKernel, SearchSpace
+from costmodel.backends.base import Backend, LoadedKernel, Release, SearchSpace
 from costmodel.backends.iree.versions import versions
+from costmodel.ir.origin import Origin
 from costmodel.records import Schedule, Target, Workload
 
 __all__ = ["IREEBackend"]
@@ -56,6 +57,26 @@ class IREEBackend:
         from costmodel.backends.iree.kernel import IREEKernel
 
         return IREEKernel(library, workload, threads=target.threads)
+
+    def release(
+        self,
+        workload: Workload,
+        schedule: Schedule,
+        *,
+        origin: Origin | None,
+        library: Path,
+        check: Callable[[Path], None],
+    ) -> Release:
+        """A file with a transform script is not written into: the function it makes is given."""
+        from costmodel.backends.iree.release import release, release_script
+        from costmodel.backends.iree.schedules import parse_schedule
+        from costmodel.backends.iree.script_schedules import is_script, parse_script
+
+        if is_script(schedule):
+            return release_script(workload, parse_script(schedule), library=library, check=check)
+        settings = parse_schedule(schedule)
+        own = None if workload.script is not None else origin
+        return release(workload, settings, origin=own, library=library, check=check)
 
     def file_names(self, schedule: Schedule) -> Mapping[str, str]:
         return {"library": "kernel.vmfb", "ir": "kernel.mlir"}

@@ -23,6 +23,7 @@ __all__ = [
     "compile_workload",
     "configured_text",
     "run_tool",
+    "staged_text",
 ]
 
 #: What a user of IREE would pass for this machine. Doubles stay doubles: by default IREE
@@ -79,10 +80,21 @@ def configured_text(
 
     Raises BackendError with the compiler's message.
     """
-    phase = ["--compile-to=executable-configurations", "--mlir-print-debuginfo"]
+    phase = "executable-configurations"
+    return staged_text(text, phase, flags, spec=spec, timeout_s=timeout_s)
+
+
+def staged_text(
+    text: str, phase: str, flags: Sequence[str] = (), *, spec: str = "", timeout_s: float = 60.0
+) -> str:
+    """The program as it is after a phase of the compiler, with locations.
+
+    Raises BackendError with the compiler's message.
+    """
+    stop = [f"--compile-to={phase}", "--mlir-print-debuginfo"]
     with tempfile.TemporaryDirectory(prefix="costmodel-iree-") as scratch:
-        output = Path(scratch, "configured.mlir")
-        compile_text(text, output, flags=[*flags, *phase], spec=spec, timeout_s=timeout_s)
+        output = Path(scratch, "staged.mlir")
+        compile_text(text, output, flags=[*flags, *stop], spec=spec, timeout_s=timeout_s)
         return output.read_text(encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ __all__ = ["IREEKernel"]
 
 
 class IREEKernel:
-    """A module that ``compile_workload`` wrote, ready to run: a LoadedKernel.
+    """A module that ``compile_text`` wrote, ready to run: a LoadedKernel.
 
     IREE allocates its results anew for every call, as for any of its users, so ``outputs`` of
     ``prepare`` is not used. Timing covers the call into the virtual machine until the results
@@ -27,9 +27,7 @@ class IREEKernel:
     runtime refuses.
     """
 
-    def __init__(
-        self, vmfb: Path, workload: Workload, *, threads: int, function: str = "main"
-    ) -> None:
+    def __init__(self, vmfb: Path, workload: Workload, *, threads: int) -> None:
         import iree.runtime as rt
 
         # Results may point into the module (constants), so they must be dropped before it:
@@ -44,11 +42,11 @@ class IREEKernel:
             module = rt.VmModule.copy_buffer(instance, vmfb.read_bytes())
             hal = rt.create_hal_module(instance, self._device)
             self._context = rt.VmContext(instance, [hal, module])
-            self._function = module.lookup_function(function)
+            self._function = _function(module, workload.function)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise BackendError(f"IREE could not load {vmfb.name}: {error}") from error
         if self._function is None:
-            raise BackendError(f"{vmfb.name} has no function {function}")
+            raise BackendError(f"{vmfb.name} has no function {workload.function}")
         arguments, results = _abi(self._function.reflection["iree.abi.declaration"])
         if len(arguments) != len(self._input_types) or len(results) != len(self._types):
             raise BackendError(f"{vmfb.name} was compiled from another workload")
@@ -133,6 +131,21 @@ class IREEKernel:
         view = self._results.get_as_object(place, rt.HalBufferView)
         host = rt.DeviceArray(self._device, view).to_host()
         return np.array(host, copy=True).astype(dtype, copy=False).reshape(type_.shape)
+
+
+def _function(module: Any, name: str) -> Any:
+    """The function of that name, as in the input's own module, or ``main``, as in canonical form.
+
+    None where there is neither.
+    """
+    return next((found for one in (name, "main") if (found := _lookup(module, one))), None)
+
+
+def _lookup(module: Any, name: str) -> Any:
+    try:
+        return module.lookup_function(name)
+    except (ValueError, KeyError):
+        return None
 
 
 def _abi(declaration: str) -> tuple[list[bool], list[bool]]:

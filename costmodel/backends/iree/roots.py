@@ -17,13 +17,22 @@ from iree.compiler import ir
 
 from costmodel.backends.iree.compiler import configured_text
 from costmodel.backends.iree.matching import matcher_of, tuning_spec
+from costmodel.backends.iree.pointwise import as_matmul, is_pointwise, matmul_loops
 from costmodel.backends.iree.schedules import LEVELS, PIPELINES, Settings, Tiling
 from costmodel.errors import BackendError
 from costmodel.ir import parse, walk
 from costmodel.ir.analysis import Loop
 from costmodel.ir.structured import is_structured, iteration_space
 
-__all__ = ["Root", "annotated", "find_cuts", "find_roots", "tagged"]
+__all__ = [
+    "Root",
+    "annotate",
+    "annotated",
+    "configured_tilings",
+    "find_cuts",
+    "find_roots",
+    "tagged",
+]
 
 _PLACE = re.compile(r'"costmodel:(\d+)"')
 _LEVEL = re.compile(r"(\w+) = \[([^\]]*)\]")
@@ -61,7 +70,7 @@ def find_roots(text: str) -> tuple[Root, ...]:
     Runs the compiler's first phases a few times. Raises BackendError where they refuse the
     program.
     """
-    dispatched = _configured(text, Settings())
+    dispatched = _configured(text, Settings(), 60.0)
     chosen = {one.place: one.tiling for one in dispatched if one.place is not None}
     standing = _obeyed(text, [root for root in _structured(text, chosen) if _fits(root)])
     places = {root.key for root in standing}
@@ -77,16 +86,53 @@ def _obeyed(text: str, roots: Sequence[Root]) -> tuple[Root, ...]:
     """Those on which another tiling than IREE's own shows in the configured program."""
     changed = {root.key: _halved(root.tiling) for root in roots}
     try:
-        found = _tilings(text, Settings().tiled(changed)) if roots else {}
+        found = configured_tilings(text, Settings().tiled(changed)) if roots else {}
     except BackendError:
         return tuple(root for root in roots if len(roots) > 1 and _obeyed(text, [root]))
     return tuple(root for root in roots if found.get(root.key) == changed[root.key])
 
 
-def _tilings(text: str, settings: Settings) -> dict[int | str, Tiling]:
-    """Tilings of the configured program, by position and by matcher."""
+def annotated(text: str, settings: Settings, *, function: str = "main") -> str:
+    """The program with ``compilation_info`` on the operations that the settings tile, and cut.
+
+    A convolution of one point becomes the matrix product that it is, which keeps what is said of
+    it. A cut is a barrier behind an operation: IREE forms no dispatch across it. The function,
+    called ``main`` in canonical text, is given the name ``function``. Raises BackendError for a
+    position where no structured operation stands.
+    """
+    module = parse.parse_trusted(text)
+    annotate(module, settings)
+    with module.context:
+        parse.main_function(module).attributes["sym_name"] = ir.StringAttr.get(function)
+    return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))
+
+
+def annotate(module: ir.Module, settings: Settings) -> None:
+    """As ``annotated``, for a parsed module."""
+    ops = list(walk.operations(module.operation)) if settings.roots or settings.cuts else []
+    with module.context, ir.Location.unknown():
+        for place, tiling in settings.roots.items():
+            if place >= len(ops) or not is_structured(ops[place]):
+                raise BackendError(f"operation {place} is none that can be tiled")
+            tiled = as_matmul(ops[place]) if is_pointwise(ops[place]) else ops[place]
+            tiled.attributes["compilation_info"] = ir.Attribute.parse(tiling.attribute())
+            ops[place] = tiled
+        for place in settings.cuts:
+            if place >= len(ops) or not is_structured(ops[place]):
+                raise BackendError(f"operation {place} is none that a kernel can end with")
+            _put_barrier(ops[place])
+
+
+def configured_tilings(
+    text: str, settings: Settings, *, timeout_s: float = 60.0
+) -> dict[int | str, Tiling]:
+    """The tiling of each dispatch's root in a program under the settings, flags included.
+
+    Each is listed by its position and by its matcher, where it has them. Runs the compiler's
+    first phases. Raises BackendError where they refuse the program.
+    """
     found: dict[int | str, Tiling] = {}
-    for one in _configured(text, settings):
+    for one in _configured(text, settings, timeout_s):
         if one.place is not None:
             found[one.place] = one.tiling
         if one.matched is not None:
@@ -94,39 +140,14 @@ def _tilings(text: str, settings: Settings) -> dict[int | str, Tiling]:
     return found
 
 
-def annotated(text: str, settings: Settings, *, function: str = "main") -> str:
-    """The program with ``compilation_info`` on the operations that the settings tile, and cut.
-
-    A cut is a barrier behind an operation: IREE forms no dispatch across it. The function, called
-    ``main`` in canonical text, is given the name ``function``. Raises BackendError for a position
-    where no structured operation stands.
-    """
-    module = parse.parse_trusted(text)
-    _annotate(module, settings)
-    _cut(module, settings.cuts)
-    with module.context:
-        parse.main_function(module).attributes["sym_name"] = ir.StringAttr.get(function)
-    return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))
-
-
 def tagged(text: str, settings: Settings) -> str:
-    """As ``annotated``, every operation of the text at a location that names its position."""
+    """As ``annotated``, every operation at a location that names its position."""
     module = parse.parse_trusted(text)
-    _annotate(module, settings)
     with module.context:
         for place, op in enumerate(walk.operations(module.operation)):
             op.operation.location = ir.Location.name(f"costmodel:{place}")
-    _cut(module, settings.cuts)
+    annotate(module, settings)
     return str(module.operation.get_asm(enable_debug_info=True, large_elements_limit=None))
-
-
-def _annotate(module: ir.Module, settings: Settings) -> None:
-    ops = list(walk.operations(module.operation)) if settings.roots else []
-    with module.context:
-        for place, tiling in settings.roots.items():
-            if place >= len(ops) or not is_structured(ops[place]):
-                raise BackendError(f"operation {place} is none that can be tiled")
-            ops[place].attributes["compilation_info"] = ir.Attribute.parse(tiling.attribute())
 
 
 def find_cuts(text: str) -> dict[int, int]:
@@ -142,15 +163,6 @@ def find_cuts(text: str) -> dict[int, int]:
     return found
 
 
-def _cut(module: ir.Module, cuts: frozenset[int]) -> None:
-    ops = list(walk.operations(module.operation)) if cuts else []
-    with module.context, ir.Location.unknown():
-        for place in cuts:
-            if place >= len(ops) or not is_structured(ops[place]):
-                raise BackendError(f"operation {place} is none that a kernel can end with")
-            _put_barrier(ops[place])
-
-
 def _put_barrier(op: ir.OpView) -> None:
     result = op.operation.results[0]
     later = list(op.operation.block.operations)
@@ -164,9 +176,14 @@ def _put_barrier(op: ir.OpView) -> None:
             use.owner.operation.operands[use.operand_number] = barrier.results[0]
 
 
-def _configured(text: str, settings: Settings) -> list[_Dispatched]:
+def _configured(text: str, settings: Settings, timeout_s: float) -> list[_Dispatched]:
     """Each dispatch's root, as the program is configured under the settings."""
-    configured = configured_text(tagged(text, settings), spec=tuning_spec(settings.matched))
+    configured = configured_text(
+        tagged(text, settings),
+        flags=settings.arguments,
+        spec=tuning_spec(settings.matched),
+        timeout_s=timeout_s,
+    )
     module = parse.parse_trusted(configured)
     found: list[_Dispatched] = []
     pipeline = ""
@@ -209,7 +226,7 @@ def _structured(text: str, chosen: Mapping[int, Tiling]) -> Iterator[Root]:
     for place, op in enumerate(walk.operations(module.operation)):
         if place in chosen and is_structured(op) and len(op.results) == 1:
             size = _element_bytes(op.results[0].type)
-            loops = iteration_space(op)
+            loops = matmul_loops(op) if is_pointwise(op) else iteration_space(op)
             yield Root(place, op.operation.name, loops, chosen[place], size)
 
 

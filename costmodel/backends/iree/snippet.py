@@ -16,7 +16,7 @@ from pathlib import Path
 
 rt.flags.parse_flags("--task_topology_group_count={threads}")
 module = Path(__file__).resolve().with_name({module!r})
-kernel = rt.load_vm_flatbuffer_file(str(module), driver="local-task")["main"]
+kernel = rt.load_vm_flatbuffer_file(str(module), driver="local-task")[{symbol!r}]
 
 rng = np.random.default_rng(0)
 inputs = [{inputs}]
@@ -33,6 +33,7 @@ def iree_snippet(function: str, module: str, inputs: tuple[TensorType, ...], thr
     half = any(tensor.dtype == "bf16" for tensor in inputs)
     return TEMPLATE.format(
         function=harmless(function),
+        symbol=function,
         needs="NumPy, ml_dtypes and iree-base-runtime" if half else "NumPy and iree-base-runtime",
         imports="\n".join(
             ["import iree.runtime as rt"]

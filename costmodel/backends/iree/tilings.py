@@ -54,7 +54,10 @@ def valid_tiling(root: Root, tiling: Tiling, vector_bytes: int) -> bool:
 
 
 def guessed_tilings(root: Root, vector_bytes: int) -> list[Tiling]:
-    """IREE's own with wider vectors, longer and shorter reduction steps, and larger tiles."""
+    """IREE's own with wider vectors, longer and shorter reduction steps, and larger tiles.
+
+    Of a convolution first its own as it is: tiled at all, it is written as a matrix product.
+    """
     lanes = max(1, vector_bytes // root.element_bytes)
     parallel = [place for place, loop in enumerate(root.loops) if loop.kind == "parallel"]
     own = dict(root.tiling.levels)
@@ -72,6 +75,8 @@ def guessed_tilings(root: Root, vector_bytes: int) -> list[Tiling]:
         if "vector_reduction" in own:
             sizes = [min(size, step) for size in own["vector_reduction"]]
             guesses += [guess | {"vector_reduction": tuple(sizes)} for guess in [own, *guesses[:2]]]
+    if root.name.startswith("linalg.conv"):
+        guesses.insert(0, own)
     found = [Tiling(root.tiling.pipeline, _repaired(root, dict(guess))) for guess in guesses]
     return [tiling for tiling in found if valid_tiling(root, tiling, vector_bytes)]
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from costmodel.backends.iree.compiler import compile_workload
+from costmodel.backends.iree.compiler import compile_text
+from costmodel.backends.iree.roots import annotated
+from costmodel.backends.iree.schedules import Settings
 from costmodel.backends.iree.snippet import iree_snippet
 from costmodel.ir import read_text
 from costmodel.records import TensorType
@@ -26,9 +28,10 @@ TWO = """func.func @two(%x: tensor<5x3xf32>, %i: tensor<4xi32>)
 @pytest.mark.parametrize("text", [TWO, TWO.replace("f32", "bf16")], ids=["f32", "bf16"])
 def test_runs_and_prints_every_output(tmp_path: Path, text: str) -> None:
     workload = read_text(text)
-    compile_workload(workload, tmp_path / "kernel.vmfb")
+    program = annotated(workload.text, Settings(), function=workload.function)
+    compile_text(program, tmp_path / "kernel.vmfb")
     script = tmp_path / "run_kernel.py"
-    script.write_text(iree_snippet("two", "kernel.vmfb", workload.inputs, 2))
+    script.write_text(iree_snippet(workload.function, "kernel.vmfb", workload.inputs, 2))
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, cwd="/", check=False
     )

@@ -1,0 +1,54 @@
+"""Which operations of a program IREE compiles together, one kernel each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from costmodel.backends.iree.compiler import staged_text
+from costmodel.backends.iree.roots import tagged
+from costmodel.backends.iree.schedules import Settings
+from costmodel.ir import parse, walk
+from costmodel.ir.structured import is_structured
+
+__all__ = ["find_dispatches", "structured_count"]
+
+_PLACES = re.compile(r'"costmodel:(\d+)"')
+#: Made for whoever needs one, in the place of that operation.
+_FILL = "linalg.fill"
+_DISPATCH = "flow.dispatch.workgroups"
+
+
+def structured_count(text: str) -> int:
+    """Structured operations of a program, fills left out: the most dispatches that it can make."""
+    module = parse.parse_trusted(text)
+    return sum(
+        is_structured(op) and op.operation.name != _FILL for op in walk.operations(module.operation)
+    )
+
+
+def find_dispatches(text: str, *, flags: Sequence[str] = ()) -> list[frozenset[int]]:
+    """For each dispatch, in their order, the structured operations in it by position in ``text``.
+
+    An operation may be in several: IREE repeats cheap ones rather than keep their results. Runs
+    the compiler up to where it has formed dispatches, before it merges equal ones. Raises
+    BackendError where it refuses the program.
+    """
+    module = parse.parse_trusted(text)
+    structured = {
+        place for place, op in enumerate(walk.operations(module.operation)) if is_structured(op)
+    }
+    formed = parse.parse_trusted(staged_text(tagged(text, Settings()), "dispatch-creation", flags))
+    found = []
+    for op in walk.operations(formed.operation):
+        if op.operation.name != _DISPATCH:
+            continue
+        places = {
+            int(place)
+            for inner in walk.operations(op)
+            if is_structured(inner) and inner.operation.name != _FILL
+            for place in _PLACES.findall(str(inner.operation.location))
+        }
+        if group := frozenset(places & structured):
+            found.append(group)
+    return found

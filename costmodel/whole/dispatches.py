@@ -1,0 +1,164 @@
+"""Tuning the dispatches of a model: how much each weighs, and what a search of each finds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from costmodel.backends.iree.compiler import compile_text
+from costmodel.backends.iree.model import DispatchBackend, DispatchSpace
+from costmodel.backends.iree.schedules import Settings, parse_schedule
+from costmodel.errors import BackendError, MeasureError, UnsupportedError
+from costmodel.interrupts import Interrupts
+from costmodel.ir import analyze
+from costmodel.measure.cores import usable_cores
+from costmodel.measure.measurer import Measurer
+from costmodel.records import TimingPolicy
+from costmodel.run import Run
+from costmodel.session import Session
+from costmodel.tuning import Budget, measuring, search_and_confirm
+from costmodel.whole.split import Part
+
+__all__ = ["Dispatch", "examine", "share_out", "tune_dispatch"]
+
+#: Dispatches below this part of the total time are not worth a search.
+_LEAST_SHARE = 0.01
+#: A search that is given fewer trials does not get beyond its guesses.
+_LEAST_TRIALS = 4
+_COMPILE_S = 60.0
+
+
+@dataclass
+class Dispatch:
+    """A distinct dispatch and what is found out about it; ``reason`` says why it is not tuned."""
+
+    part: Part
+    default_us: float = math.inf
+    share: float = 0.0
+    session: Session | None = None
+    run: Run | None = None
+    settings: Settings | None = None
+    tuned_us: float | None = None
+    obeyed: bool | None = None
+    reason: str = ""
+    trials: int = field(default=0)
+
+    @property
+    def gain_us(self) -> float:
+        """Microseconds that a run of the model should take less, by all instances."""
+        if self.tuned_us is None or self.settings is None:
+            return 0.0
+        return self.part.count * (self.default_us - self.tuned_us)
+
+
+def examine(
+    parts: Sequence[Part],
+    model: Session,
+    measurer: Measurer,
+    flags: Mapping[str, str],
+    folder: Path,
+) -> list[Dispatch]:
+    """Time each dispatch once by default under the flags; find those that can be tuned.
+
+    ``folder`` takes what is compiled.
+    """
+    found = [Dispatch(part) for part in parts]
+    arguments = Settings(flags).arguments
+    paths = [folder / f"{part.workload.hash}.vmfb" for part in parts]
+    with ThreadPoolExecutor(max(1, len(usable_cores()))) as pool:
+        compile_ = partial(_compiled, flags=arguments)
+        good = list(pool.map(compile_, [part.workload.text for part in parts], paths))
+    listed = [one for one, fine in zip(found, good, strict=True) if fine]
+    libraries = [(folder / f"{one.part.workload.hash}.vmfb", one.part.workload) for one in listed]
+    for one, us in zip(listed, measurer.profile(libraries) if libraries else [], strict=True):
+        one.default_us = us
+    total = sum(one.part.count * one.default_us for one in found if one.default_us < math.inf)
+    for one in found:
+        if one.default_us < math.inf:
+            one.share = one.part.count * one.default_us / total
+        _prepare(one, model, flags)
+    return found
+
+
+def _compiled(text: str, library: Path, *, flags: Sequence[str]) -> bool:
+    try:
+        compile_text(text, library, flags=flags, timeout_s=_COMPILE_S)
+    except BackendError:
+        return False
+    return True
+
+
+def _prepare(dispatch: Dispatch, model: Session, flags: Mapping[str, str]) -> None:
+    """Give a dispatch a session, or the reason why it has none."""
+    if dispatch.default_us == math.inf:
+        dispatch.reason = "it cannot be compiled or run alone"
+        return
+    if dispatch.share < _LEAST_SHARE:
+        dispatch.reason = f"it takes less than {_LEAST_SHARE:.0%} of the time"
+        return
+    workload = dispatch.part.workload
+    session = Session(
+        model.place, workload, analyze(workload), model.target, DispatchBackend(flags=flags),
+        TimingPolicy(),
+    )  # fmt: skip
+    try:
+        space = session.space
+        if not isinstance(space, DispatchSpace) or not space.roots:
+            dispatch.reason = "the compiler obeys a tiling of none of its operations"
+            return
+    except (UnsupportedError, BackendError) as error:
+        dispatch.reason = error.message.splitlines()[0]
+        return
+    dispatch.session = session
+
+
+def share_out(dispatches: Sequence[Dispatch], trials: int) -> None:
+    """Divide trials among those that can be tuned, by weight; the heaviest are served first."""
+    worthy = sorted((one for one in dispatches if one.session), key=lambda one: -one.share)
+    worthy, rest = worthy[: trials // _LEAST_TRIALS], worthy[trials // _LEAST_TRIALS :]
+    for one in rest:
+        one.reason = "there were no trials left for it"
+    total = sum(one.share for one in worthy)
+    spare = trials - _LEAST_TRIALS * len(worthy)
+    for one in worthy:
+        one.trials = _LEAST_TRIALS + int(spare * one.share / total)
+
+
+def tune_dispatch(
+    dispatch: Dispatch, model: Run, *, ends: float | None, seed: int, interrupts: Interrupts
+) -> bool:
+    """Search the tilings of a dispatch; whether the run may go on.
+
+    All that is measured goes into the store of ``model``, under the dispatch's own workload.
+    """
+    session, store = dispatch.session, model.store
+    assert session is not None
+    store.add_workload(session.workload)
+    known = session.known(store)
+    default = session.space.default()
+    run = dispatch.run = Run(session, store, model.listener, time.monotonic(), known, default)
+    budget = Budget(dispatch.trials, ends)
+    run.announce(budget.trials, budget.seconds_left)
+    try:
+        with measuring(session, seed) as measurer:
+            final = search_and_confirm(
+                run, session.model(store, seed), measurer, budget, seed, interrupts
+            )
+    except (BackendError, MeasureError) as error:
+        dispatch.reason = error.message.splitlines()[0]
+        return True
+    finally:
+        run.settle()
+    if final is not None:
+        winner = final.winner(default)
+        if math.isfinite(final.latency_us(default)):
+            dispatch.default_us = final.latency_us(default)
+        dispatch.tuned_us = final.latency_us(winner)
+        if winner.hash != default.hash:
+            dispatch.settings = parse_schedule(winner)
+    return not run.interrupted
