@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from costmodel.backends.iree.compiler import compile_text
 from costmodel.backends.iree.kernel import IREEKernel
 from costmodel.ir import analyze, read_located
 from costmodel.measure.check import compare, compute_dtype, reduction_length
+from costmodel.measure.environment import worker_environment
 from costmodel.measure.inputs import random_inputs
 from costmodel.measure.timing import calibrate, noise_floor
 
@@ -58,7 +60,9 @@ def _row(path: Path, args: argparse.Namespace) -> bool:
         )  # fmt: skip
         command = [sys.executable, __file__, str(path), "--compare", str(out / "model.vmfb")]
         command += ["--threads", str(args.threads), "--rounds", str(args.rounds)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        # As the tuner's own workers: without it the runtimes are timed at page faults.
+        environment = {**os.environ, **worker_environment(args.threads)}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     found = json.loads(done.stdout)
     tuned = sum(bool(one.obeyed) and not one.reason for one in result.dispatches)
     flags = " ".join(result.flags) or "none"
