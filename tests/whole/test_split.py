@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ import pytest
 from costmodel.backends.iree.compiler import compile_workload
 from costmodel.backends.iree.dispatches import find_dispatches, structured_count
 from costmodel.backends.iree.kernel import IREEKernel
+from costmodel.backends.iree.model import ModelBackend
 from costmodel.backends.iree.outline import outline
 from costmodel.backends.iree.roots import configured_tilings, find_roots
 from costmodel.backends.iree.schedules import Settings
 from costmodel.ir import parse, read_text, read_workload, walk
 from costmodel.measure.inputs import random_inputs
+from costmodel.target import host_target
 from costmodel.whole.split import combined, split
 from costmodel.whole.tuning import is_model
 
@@ -124,3 +127,23 @@ def test_what_is_filled_is_no_dispatch() -> None:
     text = read_workload(ROOT / "kernels/matmul_bias_relu.mlir").text
     assert structured_count(text) == 2
     assert len(find_dispatches(text)) == 1
+
+
+def test_tilings_of_what_the_compiler_makes_of_operations_go_into_the_model() -> None:
+    """A softmax's reductions, which no attribute reaches; only known matchers are accepted."""
+    model = read_workload(ROOT / "kernels/bert_softmax.mlir")
+    pairs = []
+    for part in split(model):
+        for root in find_roots(part.workload.text):
+            levels = dict(root.tiling.levels)
+            levels["distribution"] = (24, *levels["distribution"][1:])
+            pairs.append((part, Settings().tiled({root.key: replace(root.tiling, levels=levels)})))
+    settings = combined({}, pairs)
+    assert settings.matched
+    found = configured_tilings(model.text, settings)
+    assert {key: found.get(key) for key in settings.matched} == settings.matched
+    space = ModelBackend().space(model, host_target(measure=False))
+    assert space.accepts(settings.schedule())
+    (matcher, tiling), *_ = settings.matched.items()
+    foreign = Settings(matched={matcher.replace("1536", "1537"): tiling})
+    assert not space.accepts(foreign.schedule())
