@@ -158,12 +158,12 @@ def _tuned(
     loaded = {"tuned": winner.load(Path(library), workload, target)}
     default = backend.space(workload, target).default()
     if default.backend != "iree":
-        loaded["untuned"] = built(default, "untuned")
+        loaded["untuned"] = built(default, "untuned.so")
     for reached in result.backends:
         if len(result.backends) > 1 and reached.backend != result.backend:
             schedule = _stored(result.store, workload, reached.schedule_hash)
             if schedule is not None:
-                loaded[f"{reached.backend} tuned"] = built(schedule, f"{reached.backend}.tuned")
+                loaded[f"{reached.backend}-tuned.so"] = built(schedule, f"{reached.backend}.tuned")
     return loaded, {"tune": result.to_json(), "backends": _backends(result)}
 
 
