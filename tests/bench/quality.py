@@ -163,7 +163,7 @@ def _tuned(
         if len(result.backends) > 1 and reached.backend != result.backend:
             schedule = _stored(result.store, workload, reached.schedule_hash)
             if schedule is not None:
-                loaded[f"{reached.backend}-tuned.so"] = built(schedule, f"{reached.backend}.tuned")
+                loaded[f"{reached.backend} tuned"] = built(schedule, f"{reached.backend}.so")
     return loaded, {"tune": result.to_json(), "backends": _backends(result)}
 
 
