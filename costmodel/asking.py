@@ -45,7 +45,7 @@ def predict(
     )  # fmt: skip
     prediction = predict_workload(session.analysis, session.target)
     with open_store(store_path(store), read_only=True) as opened:
-        tally = session.tally(opened)
+        tally = session.stored(opened)
     low, high = prediction.interval()
     return PredictResult(
         workload=session.workload.hash,
@@ -126,6 +126,7 @@ def _ranked(
         ranked.append(
             RankedSchedule(
                 rank=place,
+                backend=schedule.backend,
                 schedule_hash=schedule.hash,
                 predicted_us=prediction.latency_us,
                 low_us=low,

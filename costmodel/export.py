@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from costmodel.backends.base import part_of
+from costmodel.backends.base import Backend, Releases, part_of
 from costmodel.backends.registry import load
 from costmodel.errors import CostModelError, UsageError
 from costmodel.ir import read_text
@@ -72,7 +72,8 @@ def _remove_stale(out: Path, artifacts: Mapping[str, str | None]) -> None:
     """
     try:
         report = json.loads((out / REPORT).read_text(encoding="utf-8"))
-        earlier = [Path(path) for path in report["artifacts"].values() if path]
+        listed = report.get("files", report["artifacts"])
+        earlier = [Path(path) for path in listed.values() if path]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
     kept = {Path(path).name for path in artifacts.values() if path} | {REPORT, PLOT}
@@ -91,6 +92,7 @@ def _schedule_file(session: Session, schedule: Schedule) -> dict[str, Any]:
         "mlir": session.workload.text,
         "target": asdict(session.target),
         "backend": schedule.backend,
+        "whole_model": getattr(session.backend, "takes_models", False),
         "versions": dict(part_of(session.backend, schedule).versions()),
         "schedule": json.loads(schedule.text),
     }
@@ -99,19 +101,20 @@ def _schedule_file(session: Session, schedule: Schedule) -> dict[str, Any]:
 def rebuild(path: str | os.PathLike[str], library: str | os.PathLike[str]) -> None:
     """Build the kernel of a schedule file (``schedule.json``) once more, as ``library``.
 
-    It is built for the target in the file, in this process, and is not checked. Warns where the
-    versions are others than the file's, since the schedule may then stand for another program.
-    Raises UsageError for what is no schedule file, InputError for a kernel that cannot be read,
-    BackendError for one that cannot be built.
+    It is built for the target in the file, in this process, and its results are not checked. Warns
+    where the versions are others than the file's, since the schedule may then stand for another
+    program. Raises UsageError for what is no schedule file or has a schedule that is none of this
+    kernel (files are shared, and what is in them reaches compilers), InputError for a kernel that
+    cannot be read, BackendError for one that cannot be built.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
             raise ValueError(f"its format is {data['format']}, not {FORMAT}")
         target, schedule = _target(data["target"]), json.dumps(data["schedule"])
-        backend, function, text = load(data["backend"]), str(data["function"]), str(data["mlir"])
-        versions = dict(data["versions"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        backend, function, text = _backend(data), str(data["function"]), str(data["mlir"])
+        versions, script = dict(data["versions"]), data["schedule"].get("script")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path} is no schedule file: {type(error).__name__}: {error}",
             hint="take the schedule.json that `costmodel tune` wrote",
@@ -119,7 +122,27 @@ def rebuild(path: str | os.PathLike[str], library: str | os.PathLike[str]) -> No
     if versions != dict(backend.versions()):
         warnings.warn(f"{path} was written by other versions than these", stacklevel=2)
     workload = replace(read_text(text, file_name=os.fspath(path)), function=function)
-    backend.build(workload, Schedule(backend.name, schedule), target, Path(library))
+    if isinstance(script, str):
+        carried = read_text(script, file_name=os.fspath(path), function=function)
+        workload = replace(workload, script=carried.script)
+    chosen = Schedule(backend.name, schedule)
+    if not backend.space(workload, target).accepts(chosen):
+        raise UsageError(f"{path} has a schedule that is none of {function}'s")
+    if isinstance(backend, Releases):
+        backend.release(
+            workload, chosen, origin=None, library=Path(library), check=lambda built: None
+        )
+    else:
+        backend.build(workload, chosen, target, Path(library))
+
+
+def _backend(data: Mapping[str, Any]) -> Backend:
+    """The backend of a schedule file; IREE has one of its own for whole models."""
+    if data.get("whole_model") and data["backend"] == "iree":
+        from costmodel.backends.iree.model import ModelBackend
+
+        return ModelBackend()
+    return load(data["backend"])
 
 
 def _target(facts: Mapping[str, Any]) -> Target:

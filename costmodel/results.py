@@ -143,7 +143,8 @@ class TuneResult:
     the winner is the default. ``roofline_fraction`` is the share of the roofline
     that the winner reaches. ``trials`` were asked for, ``measured`` were run now, ``cached``
     were answered by the store and ``failed`` counts failures by outcome. ``schedule`` is the
-    winner's replayable text as a JSON value. ``artifacts`` has the keys of ``ARTIFACTS``.
+    winner's replayable text as a JSON value. ``artifacts`` has the keys of ``ARTIFACTS``, and those
+    of a backend's own files.
     """
 
     workload: str
@@ -258,6 +259,7 @@ class RankedSchedule:
     """One schedule of a ranking; ``rank`` counts from 1, the interval spans 90%."""
 
     rank: int
+    backend: str
     schedule_hash: str
     predicted_us: float
     low_us: float
@@ -268,6 +270,7 @@ class RankedSchedule:
     def to_json(self) -> dict[str, Any]:
         return {
             "rank": self.rank,
+            "backend": self.backend,
             "schedule_hash": self.schedule_hash,
             "predicted_us": _finite(self.predicted_us),
             "low_us": _finite(self.low_us),

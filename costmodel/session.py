@@ -112,6 +112,10 @@ class Session:
     def query(self, schedule: Schedule, features: Features) -> Query:
         return Query(Candidate(self.workload, schedule, self.target), features)
 
+    def stored(self, store: MeasurementStore) -> Tally:
+        """As ``tally``, without asking a space what it accepts, for which compilers are run."""
+        return Tally(self._measurements(store, self.workload.hash))
+
     def tally(self, store: MeasurementStore) -> Tally:
         """Latencies of this workload's schedules, as far as the store knows them."""
         return Tally(one for measurements in self.known(store).values() for one in measurements)

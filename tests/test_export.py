@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from costmodel.backends.registry import load
-from costmodel.errors import UsageError
+from costmodel.errors import InputError, UsageError
 from costmodel.export import export_winner, rebuild
 from costmodel.ir import analyze, read_text
 from costmodel.measure.inputs import poisoned_outputs, random_inputs
@@ -98,6 +98,25 @@ def test_what_is_no_schedule_file_is_refused(text: str, tmp_path: Path) -> None:
     assert not (tmp_path / "again.so").exists()
 
 
+def test_a_schedule_of_another_kernel_is_refused(
+    session: Session, schedules: dict[str, Schedule], tmp_path: Path
+) -> None:
+    """Schedule files are shared, and what is in them reaches compilers."""
+    _, file = export(session, schedules["default"], tmp_path)
+    data = json.loads(file.read_text())
+    settings = {"kind": "iree", "flags": {}, "roots": {}, "matched": {}, "cuts": []}
+    for foreign in (
+        settings | {"flags": {"o": "/somewhere"}},
+        settings | {"matched": {"} } module {": {"pipeline": "Default", "distribution": [1]}}},
+        {"kind": "script", "script": "module {", "function": "f", "knobs": {}},
+    ):
+        file.write_text(json.dumps(data | {"backend": "iree", "schedule": foreign}))
+        with pytest.raises(InputError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            rebuild(file, tmp_path / "again.vmfb")
+        assert not (tmp_path / "again.vmfb").exists()
+
+
 def test_files_of_an_earlier_export_do_not_stay_beside_this_one(
     session: Session, schedules: dict[str, Schedule], tmp_path: Path
 ) -> None:
@@ -107,11 +126,19 @@ def test_files_of_an_earlier_export_do_not_stay_beside_this_one(
         folder.mkdir()
         for name in ("kernel.vmfb", "kernel.so", "notes.txt", "search.png"):
             (folder / name).write_text("old")
-    earlier = {"library": str(out / "kernel.vmfb"), "plot": str(out / "search.png"), "ir": None}
-    foreign = {"flags": str(elsewhere / "kernel.vmfb"), "schedule": "../elsewhere/notes.txt"}
-    (out / "report.json").write_text(json.dumps({"artifacts": earlier | foreign}))
+    (out / "flags.txt").write_text("old")
+    earlier = {
+        "library": str(out / "kernel.vmfb"),
+        "flags": str(out / "flags.txt"),
+        "plot": str(out / "search.png"),
+        "ir": None,
+    }
+    foreign = {"script": str(elsewhere / "kernel.vmfb"), "schedule": "../elsewhere/notes.txt"}
+    listed = {"artifacts": {"library": earlier["library"]}, "files": earlier | foreign}
+    (out / "report.json").write_text(json.dumps(listed))
     export(session, schedules["default"], out)
     assert not (out / "kernel.vmfb").exists()
+    assert not (out / "flags.txt").exists()
     left = {path.name for path in out.iterdir()}
     assert {"kernel.so", "notes.txt", "search.png", "report.json"} <= left
     assert len(list(elsewhere.iterdir())) == 4

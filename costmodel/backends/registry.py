@@ -10,7 +10,7 @@ from collections.abc import Callable
 from costmodel.backends.base import Backend
 from costmodel.errors import UsageError
 
-__all__ = ["BACKENDS", "load"]
+__all__ = ["BACKENDS", "check", "load"]
 
 
 def _auto() -> Backend:
@@ -38,10 +38,15 @@ def _tvm() -> Backend:
 BACKENDS: dict[str, Callable[[], Backend]] = {"auto": _auto, "iree": _iree, "tvm": _tvm}
 
 
-def load(name: str) -> Backend:
-    """The backend of that name. Raises UsageError for a name that is not registered."""
+def check(name: str) -> None:
+    """Raise UsageError for a name that is not registered."""
     if name not in BACKENDS:
         raise UsageError(
             f"no backend is called {name!r}", hint=f"choose one of: {', '.join(sorted(BACKENDS))}"
         )
+
+
+def load(name: str) -> Backend:
+    """The backend of that name. Raises UsageError for a name that is not registered."""
+    check(name)
     return BACKENDS[name]()

@@ -125,10 +125,11 @@ def print_rank(result: RankResult, top: int) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("rank", "predicted", "90% from", "to", "measured"):
         table.add_column(heading, justify="right")
+    table.add_column("backend")
     table.add_column("schedule")
     for row in result.schedules[:top]:
         bounds = (row.predicted_us, row.low_us, row.high_us, row.measured_us)
-        table.add_row(str(row.rank), *map(latency, bounds), row.schedule_hash[:12])
+        table.add_row(str(row.rank), *map(latency, bounds), row.backend, row.schedule_hash[:12])
     console.print(table)
     console.print("--json gives the schedules themselves", style="dim")
 

@@ -108,6 +108,9 @@ def tune(
 
 def _is_model(file: Path, function: str | None, asked: bool | None, *, silent: bool) -> bool:
     """What was asked for; else what the file is, unless a backend that takes no models is named."""
+    from costmodel.backends import registry
+
+    registry.check(click.get_current_context().params["backend"])
     if asked is not None:
         return asked
     context = click.get_current_context()

@@ -38,6 +38,7 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
         rewritten = rewrite(text)
     except InputError as error:
         return _refusal(error)
+    place = lowered = None
     try:
         module = parse.parse_vetted(rewritten.text, context)
         chosen = isolate.choose(module, request["function"])
@@ -51,6 +52,8 @@ def answer(request: Mapping[str, Any], context: ir.Context) -> dict[str, Any]:
         resources.inline(module)
         workload, sources = canonical.read_tagged(module, request["function"])
     except InputError as error:
+        if lowered is not None:
+            error.location = place  # places in what it became mean nothing to the user
         if error.location is not None:
             error.message = rewritten.message(error.message, error.location)
             error.location = rewritten.place(error.location)

@@ -15,7 +15,7 @@ _GLOBAL_ATTRIBUTES = frozenset({"type", "sym_name", "initial_value", "constant",
 
 
 def choose(module: ir.Module, name: str | None) -> ir.OpView:
-    """The function called ``name``, or the only one that the module defines.
+    """The function called ``name``, or the only one, or only public one, that the module defines.
 
     Raises UsageError where there is a choice or no such function, UnsupportedError where there
     is no function at all.
@@ -29,6 +29,9 @@ def choose(module: ir.Module, name: str | None) -> ir.OpView:
             has = f"it defines {names}" if names else "it defines no function"
             raise UsageError(f"there is no function {name!r} in the file: {has}")
         return chosen[0]
+    public = [op for op in defined if not _is_private(op)]
+    if len(defined) > 1 and len(public) == 1:
+        return public[0]  # exporters put helpers beside the one that is called
     if len(defined) > 1:
         raise UsageError(
             f"there are {len(defined)} functions, {names}",
@@ -38,6 +41,11 @@ def choose(module: ir.Module, name: str | None) -> ir.OpView:
     if not defined:
         raise _nothing(module, functions)
     return defined[0]
+
+
+def _is_private(op: ir.OpView) -> bool:
+    name = "sym_visibility"
+    return name in op.attributes and ir.StringAttr(op.attributes[name]).value == "private"
 
 
 def _nothing(module: ir.Module, declared: list[ir.OpView]) -> UnsupportedError:

@@ -175,17 +175,24 @@ class Measurer:
     def profile(self, kernels: Sequence[tuple[Path, Workload]]) -> list[float]:
         """Microseconds a run of other workloads' libraries; infinite for one that cannot be run.
 
-        A rough figure: a few samples, in one process. Raises BackendError where a library ends
-        that process.
+        A rough figure: a few samples, in one process. One that ends the process is taken out, and
+        the rest is timed again.
         """
-        self._team.measurer.stop()
-        stage = Stage("loading", tasks.LOAD_S, 0)
-        try:
-            return list(self._team.call(tasks.profile, (kernels, _PROFILE_SAMPLES), stage))
-        except TaskError as error:
-            raise BackendError(f"{error.outcome}: {error.message}") from error
-        finally:
+        left = list(range(len(kernels)))
+        while left:
             self._team.measurer.stop()
+            stage = Stage("loading", tasks.LOAD_S, 0)
+            listed = [kernels[place] for place in left]
+            try:
+                times = self._team.call(tasks.profile, (listed, _PROFILE_SAMPLES), stage)
+            except TaskError:
+                del left[self._team.measurer.stage.item or 0]
+                continue
+            finally:
+                self._team.measurer.stop()
+            found = dict(zip(left, times, strict=True))
+            return [found.get(place, math.inf) for place in range(len(kernels))]
+        return [math.inf] * len(kernels)
 
     def compare(self, schedules: Sequence[Schedule], *, rounds: int) -> Comparison:
         """Check schedules and time them in turns in one process; the first is timed as two.

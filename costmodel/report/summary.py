@@ -24,6 +24,7 @@ def report_json(result: TuneResult) -> dict[str, Any]:
         "format": FORMAT,
         **result.to_json(),
         "snippet": result.snippet,
+        "files": dict(result.artifacts),
         "seed": result.seed,
         "interrupted": result.interrupted,
         "model": result.model,

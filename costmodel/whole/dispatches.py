@@ -154,6 +154,8 @@ def tune_dispatch(
         return True
     finally:
         run.settle()
+        model.notes += [f"{session.workload.function}: {note}" for note in run.notes]
+        model.problems += [f"{session.workload.function}: {one}" for one in run.problems]
     if final is not None:
         winner = final.winner(default)
         if math.isfinite(final.latency_us(default)):

@@ -45,7 +45,7 @@ class Part:
         return placed | dict(settings.matched.items())
 
 
-def split(model: Workload, *, flags: Sequence[str] = ()) -> list[Part]:
+def split(model: Workload, *, flags: Mapping[str, str] | None = None) -> list[Part]:
     """The distinct dispatches that IREE forms of a model under flags, in order of appearance.
 
     What cannot be read as a kernel, such as copies, is left out. Raises BackendError where the
@@ -53,7 +53,7 @@ def split(model: Workload, *, flags: Sequence[str] = ()) -> list[Part]:
     """
     workloads: dict[str, Workload] = {}
     instances: dict[str, list[Mapping[int, int]]] = {}
-    for outlined in outline(model.text, find_dispatches(model.text, flags=flags)):
+    for outlined in outline(model.text, find_dispatches(model.text, Settings(flags or {}))):
         found = None if outlined is None else _read(outlined)
         if found is not None:
             workload, places = found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from costmodel.backends.iree.dispatches import find_dispatches, structured_count
 from costmodel.backends.iree.model import ModelBackend
 from costmodel.backends.iree.schedules import Settings, parse_schedule
 from costmodel.conclusion import conclude
-from costmodel.errors import BackendError, CostModelError, MeasureError
+from costmodel.errors import BackendError, CostModelError, MeasureError, UnsupportedError
 from costmodel.final import Final, recall_final
 from costmodel.interrupts import Interrupts
 from costmodel.ir import read_located
@@ -29,7 +30,7 @@ from costmodel.session import open_session, store_path
 from costmodel.store import default_path, open_store
 from costmodel.tuning import Budget, Silent, make_budget, measuring
 from costmodel.whole.dispatches import Dispatch, examine, share_out, tune_dispatch
-from costmodel.whole.endtoend import Flags, assemble, choose_flags, obeyed
+from costmodel.whole.endtoend import Assembly, Flags, choose_flags, obeyed
 from costmodel.whole.split import split
 
 __all__ = ["is_model", "tune_model"]
@@ -45,11 +46,14 @@ _LAST_TRIALS, _LAST_SHARE = 6, 0.25
 def is_model(source: str | os.PathLike[str], *, function: str | None = None) -> bool:
     """Whether a file holds a model to be split, and not one kernel to be tuned as a whole.
 
-    It does if IREE makes more than eight dispatches of it, or of StableHLO more than one. Raises
+    It does if IREE makes more than eight dispatches of it, or of StableHLO more than one, and it
+    carries no transform script. Raises
     InputError for a file that cannot be used.
     """
     workload, origin = read_located(source, function=function, tunable=True)
     most = 1 if origin.stablehlo else _KERNEL_DISPATCHES
+    if workload.script is not None:
+        return False
     if structured_count(workload.text) <= most:
         return False
     try:
@@ -84,6 +88,12 @@ def tune_model(
     session = open_session(
         source, function=function, target=target, backend="iree", threads=threads, policy=_POLICY
     )
+    if session.workload.script is not None:
+        raise UnsupportedError(
+            "the file has a transform script, which is for one kernel",
+            location=session.place,
+            hint="tune it with --kernel, or take the script out of the file",
+        )
     session = replace(session, backend=ModelBackend())
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
@@ -160,9 +170,9 @@ def _tune_dispatches(
     """Whether the run may go on."""
     run.listener.on_phase("splitting")
     session = run.session
-    parts = split(session.workload, flags=Settings(flags.base).arguments)
-    folder = measurer.library(run.default).parent
-    dispatches += examine(parts, session, measurer, flags.base, folder)
+    parts = split(session.workload, flags=flags.base)
+    with tempfile.TemporaryDirectory(prefix="costmodel-dispatches-") as folder:
+        dispatches += examine(parts, session, measurer, flags.base, Path(folder))
     share_out(dispatches, max(0, budget.trials - len(run.trials) - _LAST_TRIALS))
     left = [one for one in dispatches if one.trials]
     for one in sorted(left, key=lambda one: -one.share):
@@ -189,7 +199,8 @@ def _hold_last(
     kept = sorted((one for one, _ in won if one.obeyed), key=lambda one: one.gain_us)
     tilings = [(one.part, one.settings) for one in kept if one.settings is not None]
     gain = sum(one.gain_us for one in kept)
-    return assemble(run, measurer, flags, tilings, gain, budget)
+    spent = sum(len(one.run.trials) for one in dispatches if one.run is not None)
+    return Assembly(run, measurer, flags, budget, budget.trials - spent).final(tilings, gain)
 
 
 def _result(whole: TuneResult, run: Run, dispatches: Sequence[Dispatch]) -> ModelResult:
@@ -219,7 +230,9 @@ def _record(one: Dispatch, winner: Settings) -> DispatchRecord:
         reason = "no tiling beat the compiler's own by more than noise"
     elif one.settings is not None:
         asked = one.part.in_model(one.settings).keys() & winner.tilings.keys()
-        if not obeyed_:
+        if obeyed_ is None:
+            reason = "the run ended before its tiling was tried in the model"
+        elif not obeyed_:
             reason = "the compiler does not obey its tiling in the model"
         elif not winner.tilings:
             reason = "with tilings the model is not faster by more than noise"

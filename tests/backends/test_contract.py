@@ -121,6 +121,8 @@ class TestIREE(Compiles):
             settings(flags={"no-such-flag": "true"}),
             settings(flags={"iree-opt-level": 3}),
             settings(cuts=["1"]),
+            settings(roots={"5" * 5000: tiled}),
+            settings(roots={"5": {**tiled, "distribution": [10**30, 8, 0]}}),
             settings(cuts=[0]),
             {"kind": "iree"},
             ["a list"],

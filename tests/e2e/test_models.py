@@ -61,6 +61,20 @@ def test_what_it_is_can_be_said(place, model) -> None:
     assert as_model["kind"] == "model"
 
 
+@pytest.mark.parametrize("way", [[], ["--whole-model"]])
+def test_a_backend_that_is_none_is_refused_for_models_too(place, model, way: list[str]) -> None:
+    done = place.run("tune", model, "--backend", "abacus", *way, "--json", "--out", place.out)
+    assert done.returncode == 2
+    assert "abacus" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_a_transform_script_is_for_one_kernel(place) -> None:
+    script = Path(__file__).parents[2] / "kernels" / "scripts" / "matmul_tiled.mlir"
+    done = place.run("tune", script, "--whole-model", "--json", "--out", place.out)
+    assert done.returncode == 2
+    assert "script" in json.loads(done.stdout)["error"]["message"]
+
+
 def test_bad_input_is_exit_status_2(place, model) -> None:
     model.write_text(MODEL.replace("stablehlo.maximum %0", "stablehlo.mximum %0"))
     done = place.run("tune", model, "--whole-model", "--json", "--out", place.out)

@@ -38,6 +38,34 @@ def test_it_becomes_linalg_with_its_calls_inlined() -> None:
     assert analyze(workload).flops == 2 * 8 * 16 * 4 + 8 * 4
 
 
+def test_of_an_exporters_functions_the_public_one_is_taken() -> None:
+    assert "func.func private @relu" in DENSE
+    assert read_text(DENSE) == read_text(DENSE, function="main")
+
+
+def test_what_the_linalg_form_is_refused_for_is_placed_at_the_function() -> None:
+    """Places in what the input has become would be somewhere else in it."""
+    text = """
+
+  func.func @f(%x: tensor<i32>) -> tensor<i32> {
+    %0 = stablehlo.while(%a = %x) : tensor<i32>
+      cond {
+        %limit = stablehlo.constant dense<10> : tensor<i32>
+        %less = stablehlo.compare LT, %a, %limit : (tensor<i32>, tensor<i32>) -> tensor<i1>
+        stablehlo.return %less : tensor<i1>
+      } do {
+        %next = stablehlo.add %a, %a : tensor<i32>
+        stablehlo.return %next : tensor<i32>
+      }
+    return %0 : tensor<i32>
+  }
+"""
+    with pytest.raises(UnsupportedError) as caught:
+        read_text(text, file_name="f.mlir")
+    assert caught.value.location is not None
+    assert (caught.value.location.line, caught.value.location.column) == (3, 3)
+
+
 def test_the_generic_spelling_is_the_same() -> None:
     generic = DENSE.replace(
         "stablehlo.dot_general %x, %w, contracting_dims = [1] x [0]",

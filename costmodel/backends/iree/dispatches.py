@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from costmodel.backends.iree.compiler import staged_text
 from costmodel.backends.iree.roots import tagged
@@ -27,8 +26,10 @@ def structured_count(text: str) -> int:
     )
 
 
-def find_dispatches(text: str, *, flags: Sequence[str] = ()) -> list[frozenset[int]]:
+def find_dispatches(text: str, settings: Settings | None = None) -> list[frozenset[int]]:
     """For each dispatch, in their order, the structured operations in it by position in ``text``.
+
+    They are formed under the flags and with the cuts of ``settings``.
 
     An operation may be in several: IREE repeats cheap ones rather than keep their results. Runs
     the compiler up to where it has formed dispatches, before it merges equal ones. Raises
@@ -38,7 +39,8 @@ def find_dispatches(text: str, *, flags: Sequence[str] = ()) -> list[frozenset[i
     structured = {
         place for place, op in enumerate(walk.operations(module.operation)) if is_structured(op)
     }
-    formed = parse.parse_trusted(staged_text(tagged(text, Settings()), "dispatch-creation", flags))
+    cut = Settings() if settings is None else settings.tiled({})
+    formed = parse.parse_trusted(staged_text(tagged(text, cut), "dispatch-creation", cut.arguments))
     found = []
     for op in walk.operations(formed.operation):
         if op.operation.name != _DISPATCH:

@@ -31,6 +31,8 @@ __all__ = ["DispatchBackend", "DispatchSpace", "ModelBackend", "ModelSpace"]
 class ModelBackend(IREEBackend):
     """The backend whose workloads are models."""
 
+    takes_models = True
+
     def space(self, workload: Workload, target: Target) -> SearchSpace:
         from costmodel.ir import check_tunable
 
@@ -85,6 +87,13 @@ class ModelSpace:
         if not known or not (settings.roots.keys() | settings.cuts) <= self._structured:
             return False
         return not settings.matched or settings.matched.keys() <= self._matchers(settings)
+
+    def sets_aside(self, schedule: Schedule) -> bool:
+        """Schedules whose matchers do not show any more are of another state of the compiler."""
+        try:
+            return bool(parse_schedule(schedule))
+        except UsageError:
+            return False
 
     def _matchers(self, settings: Settings) -> frozenset[str]:
         """Matchers of what the compiler makes of the model under the settings' flags and cuts.

@@ -7,7 +7,7 @@ tuned function goes, since the schedule was measured without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def release(
                 f"cannot carry the schedule: {reason}",
             )
         else:
-            return Release(program, library)
+            return Release(program, library, _others(origin, settings))
     program = annotated(workload.text, settings, function=workload.function)
     _compile(program, settings, library)
     check(library)
@@ -72,6 +72,19 @@ def release_script(
     return Release(program, library)
 
 
+def _others(origin: Origin, settings: Settings) -> tuple[str, ...]:
+    """A remark where what was decided for one function acts on others of the file, too."""
+    if not settings.flags and not settings.matched:
+        return ()
+    functions = _functions(parse.parse_trusted(origin.text))
+    others = [op.name.value for op in functions
+              if op.regions[0].blocks and op.name.value != origin.function]  # fmt: skip
+    if not others:
+        return ()
+    what = "flags and the tuning spec" if settings.matched else "flags"
+    return (f"the {what} act on {', '.join(others)} as well, which nobody has checked",)
+
+
 def _compile(program: str, settings: Settings, library: Path) -> None:
     spec = tuning_spec(settings.matched)
     compile_text(program, library, flags=settings.arguments, spec=spec, timeout_s=_COMPILE_S)
@@ -84,6 +97,7 @@ def own_program(workload: Workload, origin: Origin, settings: Settings) -> str:
     as it does in the canonical form.
     """
     module = parse.parse_trusted(origin.text)
+    _check_exported(module, origin.function)
     _strip(module, origin.function)
     stripped = _text(module)
     own = _translated(module, workload, origin, settings)
@@ -93,9 +107,22 @@ def own_program(workload: Workload, origin: Origin, settings: Settings) -> str:
     return program
 
 
+def _check_exported(module: ir.Module, function: str) -> None:
+    """A private function is no part of the compiled module, so that nobody could call it."""
+    for op in _functions(module):
+        visibility = op.attributes["sym_visibility"] if "sym_visibility" in op.attributes else None
+        if op.name.value == function and visibility is not None:
+            if ir.StringAttr(visibility).value != "public":
+                raise BackendError(f"the function {function} is private there")
+
+
+def _functions(module: ir.Module) -> Iterator[ir.OpView]:
+    return (op for op in module.body.operations if op.operation.name == "func.func")
+
+
 def _strip(module: ir.Module, function: str) -> None:
-    for op in module.body.operations:
-        if op.operation.name == "func.func" and op.name.value == function:
+    for op in _functions(module):
+        if op.name.value == function:
             for inner in walk.operations(op):
                 for name in _TUNED:
                     if name in inner.attributes:

@@ -115,7 +115,10 @@ def annotate(module: ir.Module, settings: Settings) -> None:
             if place >= len(ops) or not is_structured(ops[place]):
                 raise BackendError(f"operation {place} is none that can be tiled")
             tiled = as_matmul(ops[place]) if is_pointwise(ops[place]) else ops[place]
-            tiled.attributes["compilation_info"] = ir.Attribute.parse(tiling.attribute())
+            try:
+                tiled.attributes["compilation_info"] = ir.Attribute.parse(tiling.attribute())
+            except ir.MLIRError as error:
+                raise BackendError(f"operation {place} cannot be tiled so: {error}") from error
             ops[place] = tiled
         for place in settings.cuts:
             if place >= len(ops) or not is_structured(ops[place]):

@@ -19,6 +19,8 @@ from costmodel.records import Schedule
 __all__ = ["LEVELS", "PIPELINES", "Settings", "Tiling", "default_schedule", "parse_schedule"]
 
 NAME = "iree"
+#: Digits of a position or a size; MLIR's numbers have 64 bits.
+_DIGITS = 12
 #: Levels of ``#iree_cpu.lowering_config``, outermost first.
 LEVELS = (
     "distribution",
@@ -125,7 +127,7 @@ def parse_schedule(schedule: Schedule) -> Settings:
         raise _refused("is of another kind")
     if not all(isinstance(value, str) for value in flags.values()):
         raise _refused("has a flag whose value is no text")
-    if not isinstance(cuts, list) or not all(type(cut) is int and cut >= 0 for cut in cuts):
+    if not isinstance(cuts, list) or not all(_is_size(cut) for cut in cuts):
         raise _refused("has cuts that are no list of positions")
     tilings = {_place(key): _tiling(value) for key, value in roots.items()}
     return Settings(
@@ -134,7 +136,7 @@ def parse_schedule(schedule: Schedule) -> Settings:
 
 
 def _place(key: str) -> int:
-    if not key.isdecimal():
+    if not key.isdecimal() or len(key) > _DIGITS:
         raise _refused(f"names an operation {key!r}")
     return int(key)
 
@@ -146,10 +148,14 @@ def _tiling(value: Any) -> Tiling:
     for name, sizes in levels.items():
         if name not in LEVELS:
             raise _refused(f"has tile sizes of a level {name!r}")
-        if not isinstance(sizes, list) or not all(type(n) is int and n >= 0 for n in sizes):
+        if not isinstance(sizes, list) or not all(_is_size(n) for n in sizes):
             raise _refused(f"has tile sizes that are no list of numbers: {name}")
     ordered = {name: tuple(levels[name]) for name in LEVELS if name in levels}
     return Tiling(value["pipeline"], ordered)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 10**_DIGITS
 
 
 def _refused(what: str) -> UsageError:

@@ -33,6 +33,8 @@ __all__ = ["ScriptSpace"]
 
 #: Spaces with no more combinations are listed, so that none is missed.
 _LISTED = 4096
+#: Each has the text of its script.
+_LISTED_BYTES = 64 << 20
 #: Draws in a row without a new schedule after which a larger space counts as drawn out.
 _MISSES = 256
 #: Seconds that a script may run in this process's child, for what is said of a schedule.
@@ -118,7 +120,8 @@ class ScriptSpace:
 
     @property
     def _is_small(self) -> bool:
-        return prod(len(each.options) for each in self._decisions) <= _LISTED
+        count = prod(len(each.options) for each in self._decisions)
+        return count <= min(_LISTED, _LISTED_BYTES // (1 + len(self._script.text)))
 
     @cached_property
     def _all(self) -> list[Schedule]:

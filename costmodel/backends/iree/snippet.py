@@ -16,7 +16,9 @@ from pathlib import Path
 
 rt.flags.parse_flags("--task_topology_group_count={threads}")
 module = Path(__file__).resolve().with_name({module!r})
-kernel = rt.load_vm_flatbuffer_file(str(module), driver="local-task")[{symbol!r}]
+loaded = rt.load_vm_flatbuffer_file(str(module), driver="local-task")
+name = {symbol!r}
+kernel = loaded[name if name in loaded.vm_module.function_names else "main"]
 
 rng = np.random.default_rng(0)
 inputs = [{inputs}]

@@ -218,3 +218,26 @@ def test_in_the_users_file_a_bad_tiling_is_slow_and_without_it_the_default_is_ba
     times = {name: median(taken) for name, taken in samples.items()}
     assert times["bad"] > 4 * times["default"]
     assert times["removed"] < times["bad"] / 4
+
+
+def test_a_private_function_is_given_in_canonical_form(target: Target, tmp_path: Path) -> None:
+    """Nobody could call it in the module, and another function must not be checked in its place."""
+    text = MODULE.replace("func.func @dense", "func.func private @dense")
+    workload, origin = read_located(text, function="dense")
+    released = IREEBackend().release(
+        workload, default_schedule(), origin=origin, library=tmp_path / "k.vmfb",
+        check=lambda library: None,
+    )  # fmt: skip
+    assert "@other" not in released.program
+    (note,) = released.notes
+    assert "private" in note
+
+
+def test_what_acts_on_other_functions_is_said(tmp_path: Path) -> None:
+    workload, origin = read_located(MODULE, function="dense")
+    schedule = Settings({"iree-opt-level": "O2"}).schedule()
+    released = IREEBackend().release(
+        workload, schedule, origin=origin, library=tmp_path / "k.vmfb", check=lambda library: None
+    )
+    (note,) = released.notes
+    assert "other" in note
