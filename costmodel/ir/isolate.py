@@ -8,7 +8,7 @@ from costmodel.errors import UnsupportedError, UsageError
 from costmodel.ir import checks, parse, walk
 from costmodel.records import SourceLocation
 
-__all__ = ["choose", "isolate"]
+__all__ = ["choose", "is_private", "isolate"]
 
 _FUNCTION_ATTRIBUTES = frozenset({"function_type", "sym_name"})
 _GLOBAL_ATTRIBUTES = frozenset({"type", "sym_name", "initial_value", "constant", "alignment"})
@@ -29,7 +29,7 @@ def choose(module: ir.Module, name: str | None) -> ir.OpView:
             has = f"it defines {names}" if names else "it defines no function"
             raise UsageError(f"there is no function {name!r} in the file: {has}")
         return chosen[0]
-    public = [op for op in defined if not _is_private(op)]
+    public = [op for op in defined if not is_private(op)]
     if len(defined) > 1 and len(public) == 1:
         return public[0]  # exporters put helpers beside the one that is called
     if len(defined) > 1:
@@ -43,9 +43,11 @@ def choose(module: ir.Module, name: str | None) -> ir.OpView:
     return defined[0]
 
 
-def _is_private(op: ir.OpView) -> bool:
+def is_private(function: ir.OpView) -> bool:
+    """Whether nobody outside of the module may call a function."""
     name = "sym_visibility"
-    return name in op.attributes and ir.StringAttr(op.attributes[name]).value == "private"
+    attributes = function.attributes
+    return name in attributes and ir.StringAttr(attributes[name]).value == "private"
 
 
 def _nothing(module: ir.Module, declared: list[ir.OpView]) -> UnsupportedError:

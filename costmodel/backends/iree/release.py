@@ -21,7 +21,7 @@ from costmodel.backends.iree.schedules import Settings, Tiling
 from costmodel.backends.iree.script_schedules import ScriptSettings
 from costmodel.backends.iree.scripted import transformed
 from costmodel.errors import BackendError
-from costmodel.ir import Origin, parse, walk
+from costmodel.ir import Origin, isolate, parse, walk
 from costmodel.ir.structured import is_structured, iteration_space
 from costmodel.records import Workload
 
@@ -110,10 +110,8 @@ def own_program(workload: Workload, origin: Origin, settings: Settings) -> str:
 def _check_exported(module: ir.Module, function: str) -> None:
     """A private function is no part of the compiled module, so that nobody could call it."""
     for op in _functions(module):
-        visibility = op.attributes["sym_visibility"] if "sym_visibility" in op.attributes else None
-        if op.name.value == function and visibility is not None:
-            if ir.StringAttr(visibility).value != "public":
-                raise BackendError(f"the function {function} is private there")
+        if op.name.value == function and isolate.is_private(op):
+            raise BackendError(f"the function {function} is private there")
 
 
 def _functions(module: ir.Module) -> Iterator[ir.OpView]:
