@@ -63,7 +63,8 @@ def test_predict(capsys) -> None:
 @pytest.mark.parametrize("top", [1, 2, 9])
 def test_rank_shows_the_top(capsys, top: int) -> None:
     rows = tuple(
-        RankedSchedule(n, f"{n}" * 64, 100.0 * n, 90.0 * n, 110.0 * n, None, {}) for n in (1, 2)
+        RankedSchedule(n, "tvm", f"{n}" * 64, 100.0 * n, 90.0 * n, 110.0 * n, None, {})
+        for n in (1, 2)
     )
     print_rank(RankResult("a" * 64, "f", "this CPU", "tvm", "boosted", 0.5, rows), top)
     printed = capsys.readouterr().out

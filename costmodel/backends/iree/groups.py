@@ -16,11 +16,9 @@ def find_groups(text: str, settings: Settings) -> Groups:
     Fills are left out: they go wherever they are needed. Raises BackendError where the compiler
     refuses the program under the settings.
     """
-    operations = list(walk.operations(parse.parse_trusted(text).operation))
-
-    def name(place: int) -> str:
-        return f"{operations[place].operation.name.partition('.')[2]}@{place}"
-
+    module = parse.parse_trusted(text)
+    names = [op.operation.name for op in walk.operations(module.operation)]
     return tuple(
-        tuple(name(place) for place in sorted(group)) for group in find_dispatches(text, settings)
+        tuple(f"{names[place].partition('.')[2]}@{place}" for place in sorted(group))
+        for group in find_dispatches(text, settings)
     )

@@ -23,12 +23,12 @@ def test_a_cut_splits_the_group_that_it_goes_through() -> None:
     assert cut == ((f"matmul@{place}",), ("generic@12",))
 
 
-def test_a_flag_may_split_a_group() -> None:
+def test_a_flag_may_join_groups() -> None:
     text = read_workload(KERNELS / "bert_softmax.mlir").text
-    flags = {"iree-dispatch-creation-element-wise-fuse-multi-reduction": "false"}
     maximum, exponential, total, quotient = "generic@5", "generic@9", "generic@16", "generic@19"
+    flags = {"iree-dispatch-creation-enable-aggressive-fusion": "true"}
     assert find_groups(text, Settings()) == ((maximum, exponential), (total, quotient))
-    assert find_groups(text, Settings(flags=flags)) != find_groups(text, Settings())
+    assert find_groups(text, Settings(flags)) == ((maximum, exponential, total, quotient),)
 
 
 def test_what_the_compiler_refuses_is_an_error() -> None:
