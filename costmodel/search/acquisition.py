@@ -8,7 +8,8 @@ a kernel about 10% faster. Sources: Jones et al. 1998 (expected improvement), Go
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,17 +76,35 @@ def _points(features: Sequence[Features]) -> Array:
     return np.asarray(scaled / max(1.0, math.sqrt(varying.sum())), dtype=np.float64)
 
 
-def pick_diverse(gains: Array, points: Array, count: int, *, radius: float) -> list[int]:
+def pick_diverse(
+    gains: Array,
+    points: Array,
+    count: int,
+    *,
+    radius: float,
+    groups: Sequence[str] = (),
+    least: Mapping[str, int] = MappingProxyType({}),
+) -> list[int]:
     """Indices of up to ``count`` candidates of high gain, each unlike those already picked.
 
     After each pick the gain of its neighbours is multiplied by ``1 - exp(-(d / radius)^2)``, so
-    near twins wait for the next batch. ``radius`` 0 is a plain choice of the best.
+    near twins wait for the next batch. ``radius`` 0 is a plain choice of the best. ``least`` are
+    picks that groups must have, as far as they have candidates; ``groups`` says whose each is.
     """
     left = np.asarray(gains, dtype=np.float64) + 1e-12
+    names = np.asarray(groups if len(groups) else [""] * len(left), dtype=object)
+    owed = {name: min(number, int((names == name).sum())) for name, number in least.items()}
     picked: list[int] = []
-    for _ in range(min(count, len(left))):
-        index = int(np.argmax(left))
+    for slots in range(min(count, len(left)), 0, -1):
+        due = [name for name, number in owed.items() if number > 0]
+        # Who is owed all that is left to give comes first now; before that, the best do.
+        allowed = left
+        if due and sum(owed.values()) >= slots:
+            allowed = np.where(np.isin(names, due), left, -1.0)
+        index = int(np.argmax(allowed))
         picked.append(index)
+        if names[index] in owed:
+            owed[names[index]] -= 1
         if radius > 0:
             squared = ((points - points[index]) ** 2).sum(axis=1)
             left = np.where(left > 0, left * -np.expm1(-squared / radius**2), left)

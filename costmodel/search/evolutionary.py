@@ -25,6 +25,9 @@ from costmodel.search.history import History
 
 __all__ = ["EvolutionaryOptions", "EvolutionarySearch"]
 
+#: Schedules of each backend that are mutated, be they among the fastest of all or not.
+_OWN_PARENTS = 4
+
 
 @dataclass(frozen=True)
 class EvolutionaryOptions:
@@ -40,6 +43,9 @@ class EvolutionaryOptions:
     mutation: float = 0.85
     #: Share of a batch that is random whatever the model says.
     exploration: float = 0.1
+    #: Share of the chosen that each of several backends gets at the least, by how many times
+    #: slower than the best its best is.
+    floors: tuple[tuple[float, float], ...] = ((1.5, 0.3), (3.0, 0.15))
     #: How unlike schedules of one batch must be, in deviations.
     radius: float = 0.15
     #: Scored schedules kept for later batches.
@@ -211,14 +217,36 @@ class EvolutionarySearch:
         gains = expected_improvement(predictions, self._history.best_us)
         self._gains.append(float(gains.max()) if len(gains) else 0.0)
         points = signatures([s.features for s in pool])
-        picked = pick_diverse(gains, points, count, radius=self.options.radius)
+        picked = pick_diverse(
+            gains, points, count, radius=self.options.radius,
+            groups=[s.schedule.backend for s in pool], least=self._least(count),
+        )  # fmt: skip
         left = sorted(set(range(len(pool))) - set(picked), key=lambda i: (-gains[i], i))
         self._pool = {pool[i].schedule.hash: pool[i] for i in left[: self.options.keep]}
         return [pool[i] for i in picked]
 
+    def _least(self, count: int) -> dict[str, int]:
+        """Of ``count`` choices, how many each of several backends gets whatever is expected of it.
+
+        A model that has seen little of a backend is sure of what it has seen: expected gains then
+        starve the one whose first guesses were worse. What is hopeless by now gets nothing.
+        """
+        if len(self._space.parts) < 2:
+            return {}
+        found = {}
+        for name in self._space.parts:
+            best = self._history.best(1, backend=name)
+            behind = best[0][1] / self._history.best_us if best else 1.0
+            share = next((part for limit, part in self.options.floors if behind <= limit), 0.0)
+            found[name] = int(count * share)
+        return found
+
     def _found(self, size: int) -> list[_Scored]:
         """First generation: mutations of the best measured, and fresh samples."""
         parents = [schedule for schedule, _ in self._history.best(self.options.parents)]
+        for name in [name for name, number in self._least(size).items() if number]:
+            own = [one for one, _ in self._history.best(_OWN_PARENTS, backend=name)]
+            parents += [one for one in own if one not in parents]
         mutants = self._mutate(parents, round(size * self.options.mutation)) if parents else []
         taken = {s.hash for s in mutants}
         fresh = [

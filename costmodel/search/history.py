@@ -67,9 +67,13 @@ class History:
             self._pending.discard(schedule.hash)
         return news
 
-    def best(self, count: int = 1) -> list[Result]:
-        """The fastest ``count`` that did not fail, fastest first."""
-        ranked = sorted((latency, key) for key, latency in self._latency.items())
+    def best(self, count: int = 1, *, backend: str | None = None) -> list[Result]:
+        """The fastest ``count`` that did not fail, fastest first; of one ``backend``, if given."""
+        ranked = sorted(
+            (latency, key)
+            for key, latency in self._latency.items()
+            if backend in (None, self._schedules[key].backend)
+        )
         finite = [(self._schedules[key], latency) for latency, key in ranked[:count]]
         return [result for result in finite if math.isfinite(result[1])]
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from costmodel.models.roofline import Roofline
-from costmodel.search.acquisition import signatures
+from costmodel.search.acquisition import pick_diverse, signatures
 from costmodel.search.evolutionary import EvolutionaryOptions, EvolutionarySearch
 from tests.search.baseline import RandomSearch
 
@@ -135,3 +135,18 @@ def test_backends_are_far_apart_and_their_own_as_near_as_alone() -> None:
 
     np.testing.assert_allclose(distances(own), distances(alone), atol=1e-9)
     assert distances(mixed)[0, 2:6].min() > 5 * distances(mixed)[0, 6:].max()
+
+
+def test_groups_get_what_they_are_owed_and_the_best_come_first() -> None:
+    gains = np.array([9.0, 8.0, 7.0, 6.0, 0.2, 0.1])
+    points = np.arange(6.0)[:, None]
+    groups = ["a", "a", "a", "a", "b", "b"]
+
+    def picked(count, **least):
+        return pick_diverse(gains, points, count, radius=0.0, groups=groups, least=least)
+
+    assert picked(3) == [0, 1, 2]
+    assert picked(3, b=1) == [0, 1, 4]
+    assert picked(3, b=5) == [0, 4, 5]
+    assert picked(2, b=1, c=4) == [0, 4]
+    assert picked(9, a=1, b=1) == [0, 1, 2, 3, 4, 5]
