@@ -39,8 +39,9 @@ __all__ = ["is_model", "tune_model"]
 _KERNEL_DISPATCHES = 8
 #: A model compiles and runs longer than a kernel.
 _POLICY = TimingPolicy(build_timeout_s=300.0, run_timeout_s=60.0)
-#: Of the trials and of the time, what is left for the model after its dispatches.
-_LAST_TRIALS, _LAST_SHARE = 6, 0.25
+#: Of the trials and of the time, what is left for the model after its dispatches: finding the
+#: tilings with which it is wrong takes a dozen trials.
+_LAST_TRIALS, _LAST_PART, _LAST_SHARE = 6, 6, 0.25
 
 
 def is_model(source: str | os.PathLike[str], *, function: str | None = None) -> bool:
@@ -173,7 +174,8 @@ def _tune_dispatches(
     parts = split(session.workload, flags=flags.base)
     with tempfile.TemporaryDirectory(prefix="costmodel-dispatches-") as folder:
         dispatches += examine(parts, session, measurer, flags.base, Path(folder))
-    share_out(dispatches, max(0, budget.trials - len(run.trials) - _LAST_TRIALS))
+    last = max(_LAST_TRIALS, budget.trials // _LAST_PART)
+    share_out(dispatches, max(0, budget.trials - len(run.trials) - last))
     left = [one for one in dispatches if one.trials]
     for one in sorted(left, key=lambda one: -one.share):
         if budget.over:
