@@ -100,7 +100,7 @@ def _arguments() -> argparse.Namespace:
 def _command(args: argparse.Namespace, folder: Path) -> float:
     """Seconds of the whole command, in a fresh process with an empty store."""
     command = [
-        sys.executable, "-m", "costmodel.cli", "tune", str(folder / "matmul.mlir"), "--json",
+        sys.executable, "-m", "costmodel.cli", "tune", str(folder / "matmul.mlir"), "--json", "--backend", "tvm",
         "--trials", str(args.trials), "--seed", str(args.seed), "--threads", str(args.threads),
         "--store", str(folder / "command.sqlite"), "--out", str(folder / "command"),
     ]  # fmt: skip
