@@ -100,7 +100,8 @@ def _arguments() -> argparse.Namespace:
 def _command(args: argparse.Namespace, folder: Path) -> float:
     """Seconds of the whole command, in a fresh process with an empty store."""
     command = [
-        sys.executable, "-m", "costmodel.cli", "tune", str(folder / "matmul.mlir"), "--json", "--backend", "tvm",
+        sys.executable, "-m", "costmodel.cli", "tune", str(folder / "matmul.mlir"), "--json",
+        "--backend", "tvm",
         "--trials", str(args.trials), "--seed", str(args.seed), "--threads", str(args.threads),
         "--store", str(folder / "command.sqlite"), "--out", str(folder / "command"),
     ]  # fmt: skip
@@ -141,7 +142,7 @@ def _ours(args: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
     result = costmodel.tuning.tune(
         "matmul.mlir", trials=args.trials, seed=args.seed, threads=args.threads,
-        store="library.sqlite", out="library",
+        store="library.sqlite", out="library", backend="tvm",
     )  # fmt: skip
     failed = sum(result.failed.values())
     return {
