@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from iree.compiler import ir, passmanager
+from iree.compiler import ir
 from iree.compiler.dialects import tensor
 
-from costmodel.errors import UnsupportedError
 from costmodel.ir import attributes, checks, gather, isolate, parse, provenance, walk
 from costmodel.records import Workload
 
 __all__ = ["read_module", "read_tagged"]
 
 _PIPELINE = "builtin.module(func.func(convert-elementwise-to-linalg),canonicalize,cse,canonicalize)"
+_FAILURE = "MLIR cannot simplify this function"
 _TIDY = "builtin.module(cse,canonicalize)"
 
 
@@ -51,13 +51,13 @@ def _read(module: ir.Module, chosen: ir.OpView) -> tuple[Workload, ir.Module]:
     checks.check_sizes(chosen)
     checks.check_dialects(chosen)
     isolated = isolate.isolate(module, chosen)
-    _run(_PIPELINE, isolated)
+    parse.run_passes(_PIPELINE, isolated, failure=_FAILURE)
     main = parse.main_function(isolated)
     checks.check_operations(main)
     _drop_attributes(main)
     if not checks.is_loop_level(main):
         _drop_unused_inits(main)
-        _run(_TIDY, isolated)
+        parse.run_passes(_TIDY, isolated, failure=_FAILURE)
         main = parse.main_function(isolated)
         # Bodies first: what they use, in their order, decides the order outside.
         for op in reversed([main, *walk.operations(main)]):
@@ -142,14 +142,3 @@ def _uses(op: ir.Operation) -> list[ir.Operation]:
     operands = [*op.operands, *(value for inner in walk.operations(op) for value in inner.operands)]
     owners = [value.owner for value in operands]
     return [owner.operation for owner in owners if not isinstance(owner, ir.Block)]
-
-
-def _run(pipeline: str, module: ir.Module) -> None:
-    with module.context:
-        try:
-            passmanager.PassManager.parse(pipeline).run(module.operation)
-        except ir.MLIRError as error:
-            message, location = parse.first_error(error)
-            raise UnsupportedError(
-                f"MLIR cannot simplify this function: {message}", location=location
-            ) from error

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 
-from iree.compiler import ir
+from iree.compiler import ir, passmanager
 
-from costmodel.errors import ParseError
+from costmodel.errors import ParseError, UnsupportedError
 from costmodel.ir.source import blank_locations
 from costmodel.records import SourceLocation
 
@@ -22,6 +22,7 @@ __all__ = [
     "parse_trusted",
     "parse_vetted",
     "place",
+    "run_passes",
 ]
 
 #: The file name that the bindings give to text.
@@ -89,6 +90,19 @@ def main_function(module: ir.Module) -> ir.OpView:
         if op.operation.name == "func.func":
             return op
     raise ParseError("not canonical text: there is no function")
+
+
+def run_passes(pipeline: str, module: ir.Module, *, failure: str) -> None:
+    """Run passes over a module.
+
+    Raises UnsupportedError, at the place that MLIR names, with its message after ``failure``.
+    """
+    with module.context:
+        try:
+            passmanager.PassManager.parse(pipeline).run(module.operation)
+        except ir.MLIRError as error:
+            message, location = first_error(error)
+            raise UnsupportedError(f"{failure}: {message}", location=location) from error
 
 
 def first_error(error: ir.MLIRError) -> tuple[str, SourceLocation | None]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from iree.compiler import ir, passmanager
+from iree.compiler import ir
 
-from costmodel.errors import UnsupportedError
 from costmodel.ir import parse, walk
 
 __all__ = ["is_stablehlo", "lower"]
@@ -24,12 +23,5 @@ def lower(module: ir.Module) -> str:
 
     Raises UnsupportedError, at the operation where MLIR names one, for what has no such form.
     """
-    with module.context:
-        try:
-            passmanager.PassManager.parse(_PIPELINE).run(module.operation)
-        except ir.MLIRError as error:
-            message, location = parse.first_error(error)
-            raise UnsupportedError(
-                f"this StableHLO has no form as linalg on tensors: {message}", location=location
-            ) from error
+    parse.run_passes(_PIPELINE, module, failure="this StableHLO has no form as linalg on tensors")
     return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))

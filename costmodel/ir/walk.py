@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from iree.compiler import ir
 from iree.compiler.dialects import linalg
 
-__all__ = ["body_of", "dialect_of", "indexing_maps", "init_count", "operations", "values_of"]
+__all__ = [
+    "body_of",
+    "cloned",
+    "dialect_of",
+    "indexing_maps",
+    "init_count",
+    "operations",
+    "read_outside",
+    "values_of",
+]
 
 
 def operations(root: ir.OpView | ir.Operation) -> Iterator[ir.OpView]:
@@ -19,7 +28,7 @@ def operations(root: ir.OpView | ir.Operation) -> Iterator[ir.OpView]:
         pending += _children(op)
 
 
-def values_of(op: ir.OpView) -> Iterator[ir.Value]:
+def values_of(op: ir.OpView | ir.Operation) -> Iterator[ir.Value]:
     """The results of ``op`` and the arguments of its blocks."""
     yield from op.results
     for region in op.regions:
@@ -52,6 +61,23 @@ def init_count(op: ir.OpView) -> int:
     if "operandSegmentSizes" in op.attributes:
         return int(list(op.attributes["operandSegmentSizes"])[-1])
     return len(op.operands) // 2 if op.operation.name == "linalg.reduce" else 1
+
+
+def read_outside(op: ir.OpView | ir.Operation) -> list[ir.Value]:
+    """What the operations inside ``op`` read that is made neither there nor by its blocks."""
+    inner = list(operations(op))
+    inside = {value for each in inner for value in values_of(each)} | set(values_of(op))
+    return [value for each in inner for value in each.operands if value not in inside]
+
+
+def cloned(op: ir.Operation, known: Mapping[ir.Value, ir.Value]) -> ir.Operation:
+    """A copy that reads, it and what is inside it, the values that ``known`` gives for others."""
+    copy = op.clone()
+    for each in [copy, *(inner.operation for inner in operations(copy))]:
+        for number, value in enumerate(each.operands):
+            if value in known:
+                each.operands[number] = known[value]
+    return copy
 
 
 def _children(op: ir.OpView | ir.Operation) -> list[ir.OpView]:

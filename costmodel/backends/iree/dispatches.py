@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from costmodel.backends.iree.compiler import staged_text
-from costmodel.backends.iree.roots import tagged
+from costmodel.backends.iree.roots import places_of, tagged
 from costmodel.backends.iree.schedules import Settings
 from costmodel.ir import parse, walk
 from costmodel.ir.structured import is_structured
 
 __all__ = ["find_dispatches", "structured_count"]
 
-_PLACES = re.compile(r'"costmodel:(\d+)"')
 #: Made for whoever needs one, in the place of that operation.
 _FILL = "linalg.fill"
 _DISPATCH = "flow.dispatch.workgroups"
@@ -46,10 +43,10 @@ def find_dispatches(text: str, settings: Settings | None = None) -> list[frozens
         if op.operation.name != _DISPATCH:
             continue
         places = {
-            int(place)
+            place
             for inner in walk.operations(op)
             if is_structured(inner) and inner.operation.name != _FILL
-            for place in _PLACES.findall(str(inner.operation.location))
+            for place in places_of(inner)
         }
         if group := frozenset(places & structured):
             found.append(group)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from costmodel.records import Target
 
-__all__ = ["FLAGS", "flag_options", "presets", "roots_stay"]
+__all__ = ["FLAGS", "are_known", "flag_options", "presets", "roots_stay"]
 
 #: What each flag may be set to; not to pass it is the other option of each.
 FLAGS: Mapping[str, tuple[str, ...]] = {
@@ -66,11 +66,12 @@ def flag_options(text: str, target: Target) -> dict[str, tuple[str, ...]]:
 
 def presets(options: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     """The recommended sets whose flags are all among ``options``."""
-    return [
-        dict(preset)
-        for preset in _PRESETS
-        if all(value in options.get(name, ()) for name, value in preset.items())
-    ]
+    return [dict(preset) for preset in _PRESETS if are_known(preset, options)]
+
+
+def are_known(flags: Mapping[str, str], options: Mapping[str, Sequence[str]]) -> bool:
+    """Whether every flag has one of its options for a value."""
+    return all(value in options.get(name, ()) for name, value in flags.items())
 
 
 def roots_stay(flags: Mapping[str, str]) -> bool:

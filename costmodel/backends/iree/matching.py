@@ -70,42 +70,24 @@ def matcher_of(op: ir.OpView) -> str | None:
     """
     if len(op.results) != 1 or not isinstance(op.results[0].type, ir.RankedTensorType):
         return None
-    captured = _captured(op)
-    if any(value.owner.name != "arith.constant" for value in captured):
+    captured = list(dict.fromkeys(walk.read_outside(op)))
+    if any(isinstance(value.owner, ir.Block) or value.owner.name != "arith.constant"
+           for value in captured):  # fmt: skip
         return None
     types = [operand.type for operand in op.operands]
     with op.context, ir.Location.unknown():
         holder = ir.Operation.create("costmodel.matcher", regions=1)
         block = holder.regions[0].blocks.append(*types)
         constants = {value: value.owner.clone() for value in captured}
-        clone = op.operation.clone()
+        known = {value: constant.results[0] for value, constant in constants.items()}
+        clone = walk.cloned(op.operation, known)
         for inner in (*constants.values(), clone):
             block.append(inner)
         for number, argument in enumerate(block.arguments):
             clone.operands[number] = argument
-        for inner in walk.operations(clone):
-            for number, value in enumerate(inner.operands):
-                if value in constants:
-                    inner.operation.operands[number] = constants[value].results[0]
         for name in ("lowering_config", "compilation_info"):
             if name in clone.attributes:
                 del clone.attributes[name]
         arguments = ", ".join(f"%arg{number}: {kind}" for number, kind in enumerate(types))
         lines = [inner.get_asm(use_local_scope=True) for inner in (*constants.values(), clone)]
     return f"^bb0({arguments}):\n" + "\n".join(line.strip() for line in lines)
-
-
-def _captured(op: ir.OpView) -> list[ir.Value]:
-    """What the operation's body reads from outside, each value once."""
-    inside = {inner.operation for inner in walk.operations(op)}
-    values = {
-        value: None
-        for inner in inside
-        for value in inner.operands
-        if not (
-            value.owner.owner.operation in (inside | {op.operation})
-            if isinstance(value.owner, ir.Block)
-            else value.owner in inside
-        )
-    }
-    return list(values)

@@ -14,7 +14,7 @@ from functools import cached_property
 from costmodel.backends.base import Features, Groups, SearchSpace
 from costmodel.backends.iree.backend import IREEBackend
 from costmodel.backends.iree.features import feature_set, features_of
-from costmodel.backends.iree.flags import flag_options, presets
+from costmodel.backends.iree.flags import are_known, flag_options, presets
 from costmodel.backends.iree.groups import find_groups
 from costmodel.backends.iree.roots import configured_tilings
 from costmodel.backends.iree.schedules import Settings, default_schedule, parse_schedule
@@ -83,7 +83,7 @@ class ModelSpace:
             settings = parse_schedule(schedule)
         except UsageError:
             return False
-        known = all(v in self._options.get(name, ()) for name, v in settings.flags.items())
+        known = are_known(settings.flags, self._options)
         if not known or not (settings.roots.keys() | settings.cuts) <= self._structured:
             return False
         return not settings.matched or settings.matched.keys() <= self._matchers(settings)

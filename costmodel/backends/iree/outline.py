@@ -145,7 +145,7 @@ class _Whole:
             clones = []
             with ir.InsertionPoint(block):
                 for op in ops:
-                    clones.append(_cloned(op, known))
+                    clones.append(walk.cloned(op, known))
                     known.update(zip(op.results, clones[-1].results, strict=True))
                 func.ReturnOp([known[value] for value in results])
         place = {op.operation: n for n, op in enumerate(walk.operations(made.operation))}
@@ -154,21 +154,9 @@ class _Whole:
         return Outlined(text, places)
 
 
-def _cloned(op: ir.Operation, known: Mapping[ir.Value, ir.Value]) -> ir.Operation:
-    copy = op.clone()
-    for each in [copy, *(inner.operation for inner in walk.operations(copy))]:
-        for number, value in enumerate(each.operands):
-            if value in known:
-                each.operands[number] = known[value]
-    return copy
-
-
 def _operands(op: ir.Operation) -> list[ir.Value]:
     """What an operation and those inside it read from outside of it."""
-    inner = [each.operation for each in walk.operations(op)]
-    inside = {value for each in walk.operations(op) for value in walk.values_of(each)}
-    inside |= set(walk.values_of(op))
-    return [v for each in [op, *inner] for v in each.operands if v not in inside]
+    return [*op.operands, *walk.read_outside(op)]
 
 
 def _owner(value: ir.Value) -> ir.Operation | None:

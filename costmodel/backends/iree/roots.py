@@ -31,10 +31,11 @@ __all__ = [
     "configured_tilings",
     "find_cuts",
     "find_roots",
+    "places_of",
     "tagged",
 ]
 
-_PLACE = re.compile(r'"costmodel:(\d+)"')
+_PLACES = re.compile(r'"costmodel:(\d+)"')
 _LEVEL = re.compile(r"(\w+) = \[([^\]]*)\]")
 _PIPELINE = re.compile(r"#iree_cpu\.pipeline<(\w+)>")
 
@@ -70,7 +71,7 @@ def find_roots(text: str) -> tuple[Root, ...]:
     Runs the compiler's first phases a few times. Raises BackendError where they refuse the
     program.
     """
-    dispatched = _configured(text, Settings(), 60.0)
+    dispatched = _configured(text, Settings())
     chosen = {one.place: one.tiling for one in dispatched if one.place is not None}
     standing = _obeyed(text, [root for root in _structured(text, chosen) if _fits(root)])
     places = {root.key for root in standing}
@@ -126,16 +127,14 @@ def annotate(module: ir.Module, settings: Settings) -> None:
             _put_barrier(ops[place])
 
 
-def configured_tilings(
-    text: str, settings: Settings, *, timeout_s: float = 60.0
-) -> dict[int | str, Tiling]:
+def configured_tilings(text: str, settings: Settings) -> dict[int | str, Tiling]:
     """The tiling of each dispatch's root in a program under the settings, flags included.
 
     Each is listed by its position and by its matcher, where it has them. Runs the compiler's
     first phases. Raises BackendError where they refuse the program.
     """
     found: dict[int | str, Tiling] = {}
-    for one in _configured(text, settings, timeout_s):
+    for one in _configured(text, settings):
         if one.place is not None:
             found[one.place] = one.tiling
         if one.matched is not None:
@@ -151,6 +150,11 @@ def tagged(text: str, settings: Settings) -> str:
             op.operation.location = ir.Location.name(f"costmodel:{place}")
     annotate(module, settings)
     return str(module.operation.get_asm(enable_debug_info=True, large_elements_limit=None))
+
+
+def places_of(op: ir.OpView) -> list[int]:
+    """Positions of the operations of a tagged program that the compiler made ``op`` of."""
+    return [int(place) for place in _PLACES.findall(str(op.operation.location))]
 
 
 def find_cuts(text: str) -> dict[int, int]:
@@ -179,13 +183,12 @@ def _put_barrier(op: ir.OpView) -> None:
             use.owner.operation.operands[use.operand_number] = barrier.results[0]
 
 
-def _configured(text: str, settings: Settings, timeout_s: float) -> list[_Dispatched]:
+def _configured(text: str, settings: Settings) -> list[_Dispatched]:
     """Each dispatch's root, as the program is configured under the settings."""
     configured = configured_text(
         tagged(text, settings),
         flags=settings.arguments,
         spec=tuning_spec(settings.matched),
-        timeout_s=timeout_s,
     )
     module = parse.parse_trusted(configured)
     found: list[_Dispatched] = []
@@ -198,10 +201,10 @@ def _configured(text: str, settings: Settings, timeout_s: float) -> list[_Dispat
             continue
         levels = dict(_levels(str(op.attributes["lowering_config"])))
         if "distribution" in levels:
-            place = _PLACE.search(str(op.operation.location))
+            places = places_of(op)
             tiling = Tiling(pipeline, levels)
-            number = int(place[1]) if place else None
-            found.append(_Dispatched(number, tiling, _matched(op, tiling)))
+            place = places[0] if places else None
+            found.append(_Dispatched(place, tiling, _matched(op, tiling)))
     return found
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from costmodel.backends.base import Features, Groups, SearchSpace
 from costmodel.backends.iree.features import feature_set, features_of
-from costmodel.backends.iree.flags import flag_options, presets, roots_stay
+from costmodel.backends.iree.flags import are_known, flag_options, presets, roots_stay
 from costmodel.backends.iree.groups import find_groups
 from costmodel.backends.iree.roots import Root, find_cuts, find_roots
 from costmodel.backends.iree.schedules import Settings, Tiling, default_schedule, parse_schedule
@@ -120,9 +120,8 @@ class IREESpace:
             settings = parse_schedule(schedule)
         except UsageError:
             return False
-        flags_known = all(v in self._options.get(name, ()) for name, v in settings.flags.items())
         return (
-            flags_known
+            are_known(settings.flags, self._options)
             and settings.cuts <= self.cuts.keys()
             and all(
                 key in self._by_key and valid_tiling(self._by_key[key], tiling, self._vector_bytes)
@@ -137,7 +136,7 @@ class IREESpace:
         settings = parse_schedule(schedule)
         key = (tuple(settings.arguments), settings.cuts)
         if key not in self._groups:
-            self._groups[key] = find_groups(self._workload.text, settings.tiled({}))
+            self._groups[key] = find_groups(self._workload.text, settings)
         return self._groups[key]
 
     def sets_aside(self, schedule: Schedule) -> bool:
