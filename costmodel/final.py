@@ -30,9 +30,9 @@ _HOPELESS = 10.0
 #: Relative difference of one library's latency between processes (where its memory lies).
 _PROCESS_NOISE = 0.05
 #: Seconds that the final may take, and the rounds that it must and may have.
-_SECONDS, _LEAST_ROUNDS, _MOST_ROUNDS = 2.0, 5, 40
-#: Seconds that a kernel's turn takes beside its runs, and what a sample lasts at the least.
-_TURN_S, _SAMPLE_S = 0.005, 0.0005
+_SECONDS, _LEAST_ROUNDS, _MOST_ROUNDS = 3.0, 5, 40
+#: Seconds that a kernel's turn takes beside its sample, and what a sample lasts at the least.
+_TURN_S, _SAMPLE_S = 0.01, 0.0005
 
 
 @dataclass(frozen=True)

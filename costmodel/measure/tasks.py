@@ -46,6 +46,10 @@ CHECKS = 3
 #: another kernel is timed they have to have gone to sleep.
 _SETTLE_S = 0.005
 
+#: After another kernel had the cores, one needs so long until its data is in the caches again: the
+#: shared level learns what to keep.
+_WARM_S = 0.005
+
 #: Seconds to compile the reference, and to load a built library.
 REFERENCE_COMPILE_S = 120.0
 LOAD_S = 30.0
@@ -230,9 +234,16 @@ def interleave(
         for index in order:
             report(Stage("timing", policy.run_timeout_s + policy.budget_s, index))
             time.sleep(_SETTLE_S)
-            kernels[index].run(1)  # its data and its threads, after another kernel had the cores
+            _warm_up(kernels[index], numbers[index])
             samples[index].append(kernels[index].run(numbers[index]) * 1e6 / numbers[index])
     return samples
+
+
+def _warm_up(kernel: LoadedKernel, number: int) -> None:
+    """Run the kernel ``number`` times, and again until that has lasted long enough."""
+    lasted = 0.0
+    while lasted < _WARM_S:
+        lasted += kernel.run(number)
 
 
 def profile(

@@ -2,8 +2,8 @@
 
 Every round times every kernel once, in random order, so that a slow spell of the machine hits
 all alike. Before each turn there is a pause, in which the thread pool of the runtime that ran
-last goes to sleep (OpenMP's workers spin for some milliseconds), and unmeasured runs, which
-wake the pool of the runtime that comes next and bring its data into the caches.
+last goes to sleep (OpenMP's workers spin for some milliseconds), and unmeasured runs for some
+more, which wake the pool of the runtime that comes next and bring its data into the caches.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def compare_interleaved(
     rounds: int = 31,
     min_sample_us: float = 1_500.0,
     pause_s: float = 0.01,
+    warm_s: float = 0.005,
     seed: int = 0,
 ) -> dict[str, list[float]]:
     """``rounds`` samples of each kernel in microseconds for one run.
@@ -93,7 +94,9 @@ def compare_interleaved(
             os.sched_setaffinity(0, affinity)
             time.sleep(pause_s)
             number = numbers[name]
-            kernels[name].run(max(1, number // 4))
+            warmed = kernels[name].run(number)
+            while warmed < warm_s:
+                warmed += kernels[name].run(number)
             samples[name].append(kernels[name].run(number) / number * 1e6)
     return samples
 

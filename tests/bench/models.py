@@ -14,14 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from baselines import compare_interleaved
 
 import costmodel
 from costmodel.backends.iree.compiler import compile_text
@@ -30,11 +30,10 @@ from costmodel.ir import analyze, read_located
 from costmodel.measure.check import compare, compute_dtype, reduction_length
 from costmodel.measure.environment import worker_environment
 from costmodel.measure.inputs import random_inputs
-from costmodel.measure.timing import calibrate, noise_floor
+from costmodel.measure.timing import noise_floor
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKS = 3
-SETTLE_S = 0.005
 
 
 def main() -> int:
@@ -100,7 +99,11 @@ def _compared(path: Path, tuned: Path, args: argparse.Namespace) -> dict[str, An
                 reduction_length=reduction_length(analysis), dtype=compute_dtype(analysis),
             )
         )  # fmt: skip
-    before, after, twin = _timed(kernels, workload, args)
+    for kernel in kernels:
+        kernel.prepare(random_inputs(workload.inputs, 0), [])
+    named = dict(zip(("before", "after", "twin"), kernels, strict=True))
+    samples = compare_interleaved(named, rounds=args.rounds, seed=args.seed)
+    before, after, twin = samples.values()
     return {
         "before_us": median(before),
         "after_us": median(after),
@@ -108,24 +111,6 @@ def _compared(path: Path, tuned: Path, args: argparse.Namespace) -> dict[str, An
         "max_error": max(check.max_error for check in checks),
         "right": all(check.ok for check in checks),
     }
-
-
-def _timed(kernels: list[IREEKernel], workload: Any, args: argparse.Namespace) -> list[list[float]]:
-    """Samples in microseconds a run, in a new random order each round."""
-    numbers = []
-    for kernel in kernels:
-        kernel.prepare(random_inputs(workload.inputs, 0), [])
-        kernel.run(1)
-        numbers.append(calibrate(kernel.run, 2000.0)[0])
-    samples: list[list[float]] = [[] for _ in kernels]
-    order, rng = list(range(len(kernels))), random.Random(args.seed)
-    for _ in range(args.rounds):
-        rng.shuffle(order)
-        for place in order:
-            time.sleep(SETTLE_S)
-            kernels[place].run(1)
-            samples[place].append(kernels[place].run(numbers[place]) * 1e6 / numbers[place])
-    return samples
 
 
 def _arguments() -> argparse.Namespace:

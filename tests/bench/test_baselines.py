@@ -20,10 +20,12 @@ class Recorder:
 def test_every_round_times_every_kernel_once_in_changing_order(baselines):
     log = []
     kernels = {name: Recorder(name, 1e-3, log) for name in "abc"}
-    samples = baselines.compare_interleaved(kernels, rounds=20, min_sample_us=2000, pause_s=0)
+    samples = baselines.compare_interleaved(
+        kernels, rounds=20, min_sample_us=2000, pause_s=0, warm_s=0
+    )
     assert {name: len(values) for name, values in samples.items()} == dict.fromkeys("abc", 20)
-    turns = [name for name, number in log if number == 2]
-    rounds = ["".join(turns[-60:][i : i + 3]) for i in range(0, 60, 3)]
+    turns = [name for name, number in log][-120::2]  # each turn is a warm-up, then a sample
+    rounds = ["".join(turns[i : i + 3]) for i in range(0, 60, 3)]
     assert all(sorted(order) == ["a", "b", "c"] for order in rounds)
     assert len(set(rounds)) > 2
 
@@ -50,7 +52,7 @@ def test_a_kernel_that_pins_its_caller_does_not_keep_the_others_pinned(baselines
 
     kernels = {"pins": Pinning("pins", 1e-3, [])}
     try:
-        baselines.compare_interleaved(kernels, rounds=4, min_sample_us=1, pause_s=0)
+        baselines.compare_interleaved(kernels, rounds=4, min_sample_us=1, pause_s=0, warm_s=0)
         sampled = seen[-8::2]  # each turn is a warm-up, then a sample
         assert sampled == [before] * 4
     finally:

@@ -85,13 +85,19 @@ def configured_text(
 
 
 def staged_text(
-    text: str, phase: str, flags: Sequence[str] = (), *, spec: str = "", timeout_s: float = 60.0
+    text: str,
+    phase: str,
+    flags: Sequence[str] = (),
+    *,
+    spec: str = "",
+    locations: bool = True,
+    timeout_s: float = 60.0,
 ) -> str:
-    """The program as it is after a phase of the compiler, with locations.
+    """The program as it is after a phase of the compiler.
 
     Raises BackendError with the compiler's message.
     """
-    stop = [f"--compile-to={phase}", "--mlir-print-debuginfo"]
+    stop = [f"--compile-to={phase}"] + ["--mlir-print-debuginfo"] * locations
     with tempfile.TemporaryDirectory(prefix="costmodel-iree-") as scratch:
         output = Path(scratch, "staged.mlir")
         compile_text(text, output, flags=[*flags, *stop], spec=spec, timeout_s=timeout_s)

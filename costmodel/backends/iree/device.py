@@ -1,15 +1,22 @@
-"""IREE's ``local-task`` device with as many workers as asked for, on the cores of this process."""
+"""IREE's ``local-task`` device with as many workers as asked for, on the cores of this process.
+
+And the thread that calls it, which leaves those cores to the workers.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["local_task_device"]
+__all__ = ["as_caller", "local_task_device"]
+
+_T = TypeVar("_T")
 
 #: Workers start on their own; they are waited for no longer than this.
 _WORKERS_START_S = 2.0
@@ -57,3 +64,24 @@ def _workers() -> set[int]:
             if (task / "comm").read_text(encoding="utf-8").startswith("iree-worker"):
                 found.add(int(task.name))
     return found
+
+
+def as_caller(function: Callable[[int], _T], number: int) -> _T:
+    """The function of a number, in the thread that calls IREE."""
+    return _caller().submit(function, number).result()
+
+
+@cache
+def _caller() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "iree-caller", initializer=_give_way)
+
+
+def _give_way() -> None:
+    """Run only where a core would be idle; only on Linux.
+
+    IREE's caller spins while it waits. There is no core for it beside the workers', and where the
+    system lets it finish its slice before the worker of its core, that work is done by the others
+    or late: short kernels then take two to five times their time.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

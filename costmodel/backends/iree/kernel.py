@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.backends.iree.device import local_task_device
+from costmodel.backends.iree.device import as_caller, local_task_device
 from costmodel.dtypes import NUMPY_DTYPES
 from costmodel.errors import BackendError
 from costmodel.records import TensorType, Workload
@@ -89,10 +89,13 @@ class IREEKernel:
 
     def run(self, number: int) -> float:
         """Call the function ``number`` times; seconds for all of them."""
-        from iree.runtime import VmVariantList
-
         if self._inputs is None:
             raise BackendError("run was called before prepare")
+        return as_caller(self._run, number)
+
+    def _run(self, number: int) -> float:
+        from iree.runtime import VmVariantList
+
         invoke, function, inputs = self._context.invoke, self._function, self._inputs
         count = len(self._types)
         results: Any = None

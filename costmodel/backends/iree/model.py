@@ -149,10 +149,8 @@ class DispatchSpace(IREESpace):
         return Settings(self._flags).schedule()
 
     def guesses(self) -> list[Schedule]:
-        settings = [parse_schedule(schedule) for schedule in super().guesses()]
-        made = [replace(one, flags=self._flags, cuts=frozenset()).schedule()
-                for one in settings if one.tilings]  # fmt: skip
-        return list(dict.fromkeys(made))
+        tilings = self._tiling_guesses()
+        return list(dict.fromkeys(replace(one, flags=self._flags).schedule() for one in tilings))
 
     def accepts(self, schedule: Schedule) -> bool:
         if not super().accepts(schedule):

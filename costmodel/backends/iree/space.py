@@ -11,6 +11,7 @@ from costmodel.backends.base import Features, Groups, SearchSpace
 from costmodel.backends.iree.features import feature_set, features_of
 from costmodel.backends.iree.flags import are_known, flag_options, presets, roots_stay
 from costmodel.backends.iree.groups import find_groups
+from costmodel.backends.iree.probe import effective_options
 from costmodel.backends.iree.roots import Root, find_cuts, find_roots
 from costmodel.backends.iree.schedules import Settings, Tiling, default_schedule, parse_schedule
 from costmodel.backends.iree.script_schedules import is_script, parse_script
@@ -67,6 +68,11 @@ class IREESpace:
         return find_cuts(self._workload.text)
 
     @cached_property
+    def _drawn(self) -> dict[str, tuple[str, ...]]:
+        """The flags that are worth a trial; the compiler is asked once."""
+        return effective_options(self._workload.text, self._options)
+
+    @cached_property
     def _by_key(self) -> dict[int | str, Root]:
         return {root.key: root for root in self.roots}
 
@@ -75,23 +81,26 @@ class IREESpace:
 
     def guesses(self) -> list[Schedule]:
         """Known sets of flags and, root by root, what an expert would try, taken in turns."""
-        by_flags = [Settings(flags=flags) for flags in presets(self._options)]
+        by_flags = [Settings(flags=flags) for flags in presets(self._drawn)]
         by_cuts = [Settings(cuts=frozenset([place])) for place in self.cuts]
         if len(self.cuts) > 1:
             by_cuts.insert(0, Settings(cuts=frozenset(self.cuts)))
-        columns = [guessed_tilings(root, self._vector_bytes) for root in self.roots]
-        by_tiles = [
-            Settings().tiled(
-                {r.key: c[i] for r, c in zip(self.roots, columns, strict=True) if i < len(c)}
-            )
-            for i in range(max(map(len, columns), default=0))
-        ]
+        by_tiles = self._tiling_guesses()
         turns: list[Settings] = []
         for place in range(max(len(by_flags), len(by_tiles), len(by_cuts))):
             for column in (by_flags, by_tiles, by_cuts):
                 turns += column[place : place + 1]
         made = {schedule.hash: schedule for one in turns if (schedule := one.schedule())}
         return list(made.values())
+
+    def _tiling_guesses(self) -> list[Settings]:
+        columns = [guessed_tilings(root, self._vector_bytes) for root in self.roots]
+        return [
+            Settings().tiled(
+                {r.key: c[i] for r, c in zip(self.roots, columns, strict=True) if i < len(c)}
+            )
+            for i in range(max(map(len, columns), default=0))
+        ]
 
     def sample(self, count: int, rng: random.Random) -> list[Schedule]:
         """Up to ``count`` schedules, each once; fewer where many draws give nothing new."""
@@ -165,7 +174,7 @@ class IREESpace:
     def _random(self, rng: random.Random) -> Settings:
         flags = {
             name: rng.choice(values)
-            for name, values in self._options.items()
+            for name, values in self._drawn.items()
             if rng.random() < _FLAG_SHARE
         }
         tilings: dict[int | str, Tiling] = {}
@@ -182,14 +191,14 @@ class IREESpace:
         return replace(settings, cuts=settings.cuts ^ {place})
 
     def _other_flag(self, settings: Settings, rng: random.Random) -> Settings | None:
-        if not self._options:
+        if not self._drawn:
             return None
-        name = rng.choice(list(self._options))
+        name = rng.choice(list(self._drawn))
         flags = dict(settings.flags)
         if name in flags and rng.random() < 0.5:
             del flags[name]
         else:
-            flags[name] = rng.choice(self._options[name])
+            flags[name] = rng.choice(self._drawn[name])
         changed = replace(settings, flags=flags)
         return changed if roots_stay(flags) else changed.tiled({})
 
