@@ -130,6 +130,7 @@ MODELS: dict[str, tuple[Maker, int, bool]] = {
     "warm": (lambda warm, seed: Boosted(warm, seed=seed), 0, True),
     "16 own": (lambda warm, seed: Boosted(seed=seed), 16, False),
     "warm, 16 own": (lambda warm, seed: Boosted(warm, seed=seed), 16, True),
+    "32 own": (lambda warm, seed: Boosted(seed=seed), 32, False),
 }
 
 
@@ -199,7 +200,7 @@ def main() -> int:
     parser.add_argument("--store", type=Path, required=True, help="keeps the measurements")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--groupings", type=int, default=4, help="a backend, at the most")
-    parser.add_argument("--tilings", type=int, default=12, help="schedules a grouping")
+    parser.add_argument("--tilings", type=int, default=24, help="schedules a grouping")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--chains", nargs="*", default=CHAINS, help="names in kernels/")
