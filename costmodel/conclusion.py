@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,14 +18,16 @@ from costmodel.measure.measurer import Measurer
 from costmodel.measure.timing import median_interval
 from costmodel.models.roofline import bound_us
 from costmodel.records import Environment, Schedule
-from costmodel.results import TuneResult
+from costmodel.results import TrialRecord, TuneResult
 from costmodel.run import Run
 from costmodel.shares import by_backend
 
-__all__ = ["Figures", "conclude", "find_figures"]
+__all__ = ["Figures", "conclude", "doubts", "find_figures"]
 
 #: Of an error that is quoted; ``report.json`` has all of it.
 _ERROR_CHARS = 400
+#: Noise, as a share of the latency, above which a comparison that finds no gain says little.
+_NOISY = 0.1
 #: Schedules that are tried for an export, from the fastest on.
 _CHOICES = 5
 
@@ -101,6 +103,9 @@ def conclude(
     if figures.winner is not None and out is not None and measurer is not None:
         figures, artifacts = _export(run, measurer, figures, out)
     run.notes += _beaten(figures)
+    run.notes += doubts(
+        figures, default=run.default, found_us=run.tally.best_us or math.inf, trials=run.trials
+    )
     session, best = run.session, figures.best_us
     roofline = bound_us(session.analysis, session.target)
     return TuneResult(
@@ -208,6 +213,28 @@ def _beaten(figures: Figures) -> list[str]:
         return []
     times = f"{best / reference:.2g}"
     return [f"IREE's default is {times} times faster: give more trials, or let --backend be auto"]
+
+
+def doubts(
+    figures: Figures, *, default: Schedule, found_us: float, trials: Sequence[TrialRecord]
+) -> list[str]:
+    """What a user should know where the untuned default was kept.
+
+    ``found_us`` is the lowest latency measured in microseconds, ``trials`` are those of the run.
+    """
+    if figures.winner != default or figures.best_us is None:
+        return []
+    failures = [trial for trial in trials if not trial.ok]
+    if failures and len(failures) == len(trials) - 1:
+        first = failures[0].error.strip()[:_ERROR_CHARS] or str(failures[0].outcome)
+        return [f"every schedule but the untuned default failed; the first: {first}"]
+    noise = figures.noise_us or 0.0
+    if noise > _NOISY * figures.best_us and found_us < (1 - _NOISY) * figures.best_us:
+        return [
+            f"the machine was too busy to tell the winner: by ± {noise:.3g} us in the comparison, "
+            f"though {found_us:.3g} us was measured before; run it again when it is idle"
+        ]
+    return []
 
 
 def _why_nothing(run: Run) -> str:

@@ -44,7 +44,7 @@ def export_winner(
             if isinstance(content, bytes):
                 write_bytes(path, content)
             else:
-                write_text(path, content)
+                write_text(path, content if content.endswith("\n") else content + "\n")
         except OSError as error:
             problems.append(f"{path} could not be written: {error.strerror or error}")
         else:

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import costmodel
+from costmodel.conclusion import Figures, doubts
+from costmodel.records import Schedule
+
+DEFAULT, OTHER = Schedule("tvm", "{}"), Schedule("tvm", '{"a":1}')
 
 Tune = Callable[..., costmodel.TuneResult]
 
@@ -58,3 +62,24 @@ def test_losing_to_the_reference_is_said(tune: Tune) -> None:
     assert any("IREE's default is" in note for note in lost.notes)
     won = tune((0.02, 0.01), rows=32, trials=2)
     assert not any("IREE's default is" in note for note in won.notes)
+
+
+def test_that_all_but_the_default_failed_is_said(tune: Tune) -> None:
+    """Otherwise a script with a mistake in it would look like one that wins nothing."""
+    result = tune((100.0, 50.0, 40.0), trials=3, backend={"broken": frozenset([1, 2])})
+    assert result.schedule == {"place": 0}
+    assert (
+        "every schedule but the untuned default failed; the first: this one breaks the compiler"
+        in result.notes
+    )
+
+
+def test_a_default_that_was_kept_for_noise_alone_is_said(tune: Tune) -> None:
+    busy = Figures(winner=DEFAULT, best_us=100.0, baseline_us=100.0, noise_us=60.0)
+    (note,) = doubts(busy, default=DEFAULT, found_us=50.0, trials=())
+    assert "too busy" in note
+    assert "50 us was measured" in note
+    calm = Figures(winner=DEFAULT, best_us=100.0, baseline_us=100.0, noise_us=2.0)
+    assert doubts(calm, default=DEFAULT, found_us=50.0, trials=()) == []
+    assert doubts(busy, default=DEFAULT, found_us=99.0, trials=()) == []
+    assert doubts(busy, default=OTHER, found_us=50.0, trials=()) == []

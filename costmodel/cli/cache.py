@@ -11,7 +11,7 @@ import click
 
 from costmodel.cli.failures import COULD_NOT
 from costmodel.cli.options import json_option, store_option
-from costmodel.cli.output import latency, print_json, quantity
+from costmodel.cli.output import latency, print_json, quantity, table_console
 
 if TYPE_CHECKING:
     from costmodel.store.sqlite import SQLiteStore
@@ -237,7 +237,6 @@ def _table(titles: list[str], rows: list[list[str]]) -> None:
     if not rows:
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
@@ -245,7 +244,7 @@ def _table(titles: list[str], rows: list[list[str]]) -> None:
     table = Table(Column(first, no_wrap=True), *others, box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    table_console().print(table)
 
 
 def _print_added(sources: list[tuple[Path, dict[str, int]]], as_json: bool) -> None:

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+import os
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["duration", "latency", "number", "print_json", "quantity"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["duration", "latency", "number", "print_json", "quantity", "table_console"]
 
 UNKNOWN = "-"
+#: Columns of what is piped: no name is cut.
+_PIPED_WIDTH = 180
 
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object, on stdout; a NaN or an infinity is a fault and raises ValueError."""
     click.echo(json.dumps(value, allow_nan=False))
+
+
+def table_console() -> Console:
+    """Stdout for tables: as wide as the terminal, and wide where there is none to be read on."""
+    from rich.console import Console
+
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if told else _PIPED_WIDTH)
 
 
 def latency(us: float | None) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from costmodel.cli.output import duration, latency, number, quantity
+from costmodel.cli.output import duration, latency, number, quantity, table_console
 from costmodel.model_results import DispatchRecord, ModelResult
 from costmodel.results import BackendResult, PredictResult, RankResult, TuneResult
 
@@ -19,7 +19,7 @@ Rows = Iterable[tuple[str, str]]
 
 def print_tune(result: TuneResult) -> None:
     """Untuned latency, best, noise, speed-up; then where the files are and what to know."""
-    console = _console()
+    console = table_console()
     _print_heading(console, result)
     rows = [
         (_untuned(result), latency(result.baseline_us)),
@@ -44,7 +44,7 @@ def print_tune(result: TuneResult) -> None:
 
 def print_model(result: ModelResult) -> None:
     """Latency end to end before and after, the dispatches, and where the files are."""
-    console, whole = _console(), result.whole
+    console, whole = table_console(), result.whole
     _print_heading(console, whole)
     rows = [
         ("before", latency(result.before_us)),
@@ -60,7 +60,7 @@ def print_model(result: ModelResult) -> None:
         table.add_column(heading, justify="left" if heading == "dispatch" else "right")
     table.add_column("remarks")
     for one in sorted(result.dispatches, key=lambda one: -one.share):
-        table.add_row(*_dispatch(one))
+        table.add_row(*_dispatch(one, whole.function))
     if result.dispatches:
         console.print(table)
     _print_rows(console, [(k, path) for k, path in result.artifacts.items() if path is not None])
@@ -68,9 +68,10 @@ def print_model(result: ModelResult) -> None:
         console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
 
 
-def _dispatch(one: DispatchRecord) -> tuple[str, ...]:
+def _dispatch(one: DispatchRecord, model: str) -> tuple[str, ...]:
     times = latency(one.default_us), latency(one.tuned_us)
-    return (one.name, str(one.count), f"{one.share:.1%}", *times, one.reason)
+    name = one.name.removeprefix(f"{model}_")
+    return (name, str(one.count), f"{one.share:.1%}", *times, one.reason)
 
 
 def _counts(result: ModelResult) -> str:
@@ -100,7 +101,7 @@ def _backend(one: BackendResult) -> str:
 
 def print_predict(result: PredictResult) -> None:
     """The predicted latency, and what it follows from."""
-    console = _console()
+    console = table_console()
     _print_heading(console, result)
     interval = f"{latency(result.low_us)} to {latency(result.high_us)}"
     rows = [
@@ -117,7 +118,7 @@ def print_predict(result: PredictResult) -> None:
 
 def print_rank(result: RankResult, top: int) -> None:
     """The ``top`` fastest by prediction."""
-    console = _console()
+    console = table_console()
     _print_heading(console, result)
     console.print(
         f"{len(result.schedules)} schedules ranked by {result.model} in {duration(result.seconds)}"
@@ -137,10 +138,6 @@ def print_rank(result: RankResult, top: int) -> None:
 def summarize_failures(failed: Iterable[tuple[str, int]]) -> str:
     """``2 run_timeout, 1 crash``; empty where nothing failed."""
     return ", ".join(f"{count} {kind}" for kind, count in sorted(failed) if count)
-
-
-def _console() -> Console:
-    return Console(highlight=False)
 
 
 def _print_heading(console: Console, result: PredictResult | RankResult | TuneResult) -> None:

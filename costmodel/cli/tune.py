@@ -91,17 +91,16 @@ def tune(
     import costmodel
     from costmodel.cli.progress import make_listener
 
-    silent = quiet or as_json
     common: dict[str, Any] = {
         "trials": trials, "seconds": seconds, "seed": seed, "store": store, "target": target,
         "function": function, "threads": threads,
         "out": default_out(file, function) if out is None else out,
     }  # fmt: skip
-    if _is_model(file, function, whole_model, silent=silent):
-        with make_listener(silent=silent) as listener:
+    if _is_model(file, function, whole_model, silent=quiet):
+        with make_listener(silent=quiet) as listener:
             model = costmodel.tune_model(file, progress=listener, **common)
         return _show_model(model, as_json=as_json)
-    with make_listener(silent=silent) as listener:
+    with make_listener(silent=quiet) as listener:
         result = costmodel.tune(file, backend=backend, progress=listener, **common)
     return _show(result, as_json=as_json)
 

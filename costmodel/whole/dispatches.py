@@ -19,6 +19,7 @@ from costmodel.ir import analyze
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer
 from costmodel.records import TimingPolicy
+from costmodel.results import TrialRecord, TuneResult, TuneStart
 from costmodel.run import Run
 from costmodel.session import Session
 from costmodel.tuning import Budget, measuring, search_and_confirm
@@ -119,14 +120,39 @@ def _prepare(dispatch: Dispatch, model: Session, flags: Mapping[str, str]) -> No
 
 def share_out(dispatches: Sequence[Dispatch], trials: int) -> None:
     """Divide trials among those that can be tuned, by weight; the heaviest are served first."""
-    worthy = sorted((one for one in dispatches if one.session), key=lambda one: -one.share)
-    worthy, rest = worthy[: trials // _LEAST_TRIALS], worthy[trials // _LEAST_TRIALS :]
-    for one in rest:
-        one.reason = "there were no trials left for it"
-    total = sum(one.share for one in worthy)
+    ordered = sorted((one for one in dispatches if one.session), key=lambda one: -one.share)
+    worthy = ordered[: trials // _LEAST_TRIALS]
+    while len(worthy) > 1 and _due(worthy[-1], worthy, trials) < _LEAST_TRIALS / 2:
+        worthy.pop()
+    for one in ordered[len(worthy) :]:
+        one.reason = "the trials went to dispatches that take longer"
     spare = trials - _LEAST_TRIALS * len(worthy)
     for one in worthy:
-        one.trials = _LEAST_TRIALS + int(spare * one.share / total)
+        one.trials = _LEAST_TRIALS + int(_due(one, worthy, spare))
+
+
+def _due(one: Dispatch, among: Sequence[Dispatch], trials: int) -> float:
+    return trials * one.share / sum(other.share for other in among)
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """A dispatch's search as part of the run of its model, which is what a listener follows."""
+
+    model: Run
+    name: str
+    trials: int
+
+    def on_phase(self, name: str) -> None:
+        if name == "tuning":
+            self.model.listener.on_phase(f"dispatch {self.name}: {self.trials} trials")
+
+    def on_start(self, start: TuneStart) -> None: ...
+
+    def on_trial(self, trial: TrialRecord, best_us: float | None) -> None:
+        self.model.listener.on_trial(trial, self.model.tally.best_us)
+
+    def on_end(self, result: TuneResult) -> None: ...
 
 
 def tune_dispatch(
@@ -141,9 +167,9 @@ def tune_dispatch(
     store.add_workload(session.workload)
     known = session.known(store)
     default = session.space.default()
-    run = dispatch.run = Run(session, store, model.listener, time.monotonic(), known, default)
+    listener = _Progress(model, session.workload.function, dispatch.trials)
+    run = dispatch.run = Run(session, store, listener, time.monotonic(), known, default)
     budget = Budget(dispatch.trials, ends)
-    run.announce(budget.trials, budget.seconds_left)
     try:
         with measuring(session, seed) as measurer:
             final = search_and_confirm(

@@ -122,7 +122,7 @@ def tune_model(
         )
         result = _reported(_result(whole, run, dispatches), where)
     whole = replace(result.whole, interrupted=result.whole.interrupted or interrupts.seen)
-    listener.on_end(whole)
+    listener.on_end(replace(whole, measured=result.measured))
     return replace(result, whole=whole)
 
 
@@ -174,9 +174,11 @@ def _tune_dispatches(
     parts = split(session.workload, flags=flags.base)
     with tempfile.TemporaryDirectory(prefix="costmodel-dispatches-") as folder:
         dispatches += examine(parts, session, measurer, flags.base, Path(folder))
-    last = max(_LAST_TRIALS, budget.trials // _LAST_PART)
-    share_out(dispatches, max(0, budget.trials - len(run.trials) - last))
+    rest = budget.trials - len(run.trials)
+    last = min(max(_LAST_TRIALS, budget.trials // _LAST_PART), rest // 2)
+    share_out(dispatches, max(0, rest - last))
     left = [one for one in dispatches if one.trials]
+    unused = 0
     for one in sorted(left, key=lambda one: -one.share):
         if budget.over:
             one.reason, one.trials = "the time was over", 0
@@ -186,8 +188,11 @@ def _tune_dispatches(
             weight = one.share / sum(other.share for other in left)
             ends = time.monotonic() + budget.seconds_left * (1 - _LAST_SHARE) * weight
         left.remove(one)
+        one.trials += unused
         if not tune_dispatch(one, run, ends=ends, seed=seed, interrupts=interrupts):
             return False
+        # What a small space has left over goes to the next.
+        unused = max(0, one.trials - (len(one.run.trials) if one.run else 0))
     return True
 
 

@@ -35,7 +35,8 @@ def test_the_object_is_the_contract(tuned) -> None:
         assert isinstance(printed[key], kind), key
     assert set(printed["artifacts"]) == ARTIFACTS
     assert re.fullmatch(r"[0-9a-f]{64}", printed["workload"])
-    assert (printed["function"], printed["backend"]) == ("dense", "tvm")
+    assert printed["function"] == "dense"
+    assert printed["backend"] in ("tvm", "iree")  # whichever was faster
 
 
 def test_the_numbers_belong_together(tuned) -> None:
@@ -109,7 +110,7 @@ def test_nothing_known_and_nothing_to_measure(place) -> None:
     assert printed["best_us"] is None
     assert "nothing is known of this kernel" in printed["error"]["message"]
     assert printed["error"]["exit_status"] == 1
-    assert done.stderr == f"error: {printed['error']['message']}\n"
+    assert done.stderr.endswith(f"\nerror: {printed['error']['message']}\n")
 
 
 def test_people_get_progress_and_a_table(tuned) -> None:

@@ -118,6 +118,18 @@ def test_a_rebuilt_model_is_called_as_the_written_one(tuned: tuple[Path, Any]) -
     assert b"float32" in said[0]
 
 
+def test_light_dispatches_get_none_where_trials_are_few() -> None:
+    shares = (0.5, 0.3, 0.1, 0.04, 0.03, 0.03)
+    found = [Dispatch(Part(None, ()), share=one, session=object()) for one in shares]  # type: ignore[arg-type]
+    share_out(found, 38)
+    trials = [one.trials for one in found]
+    assert trials == sorted(trials, reverse=True)
+    assert trials[0] > 2 * trials[2] > 0
+    assert trials[3:] == [0, 0, 0]
+    assert all("take longer" in one.reason for one in found[3:])
+    assert 36 <= sum(trials) <= 38
+
+
 @pytest.mark.parametrize(
     ("trials", "expected"),
     [(0, [0, 0, 0]), (4, [4, 0, 0]), (8, [4, 4, 0]), (102, [64, 24, 14])],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from difflib import get_close_matches
 from pathlib import Path
 
 from iree.compiler import ir
@@ -40,17 +41,28 @@ def transformed(
     BackendError, with the interpreter's message, where it fails.
     """
     script = resolved(settings.script, settings.function, settings.choices)
-    text = _interpreted(script, folder, timeout_s)
+    before = _function_of(script, settings.function, function)
+    after = _function_of(_interpreted(script, folder, timeout_s), settings.function, function)
+    if after == before:
+        raise BackendError(
+            "the script leaves the function as it is, which the untuned default is measured with",
+            hint="does what it matches occur in the function?",
+        )
+    return after
+
+
+def _function_of(text: str, chosen: str, name: str) -> str:
+    """The program without its script, tiled as it is annotated, its function renamed."""
     module = parse.parse_vetted(text, parse.new_context())
-    chosen = isolate.choose(module, settings.function)
+    function = isolate.choose(module, chosen)
     for op in list(module.body.operations):
         if op.operation.name == "transform.named_sequence":
             op.operation.erase()
     del module.operation.attributes["transform.with_named_sequence"]
     with module.context:
-        for op in walk.operations(chosen):
+        for op in walk.operations(function):
             _tile(op)
-        chosen.attributes["sym_name"] = ir.StringAttr.get(function)
+        function.attributes["sym_name"] = ir.StringAttr.get(name)
     return str(module.operation.get_asm(use_local_scope=True, large_elements_limit=None))
 
 
@@ -78,6 +90,11 @@ def _tile(op: ir.OpView) -> None:
     not said is 0. So whole numbers, which a knob can be, say what IREE wants as one attribute.
     """
     sizes = {name: match for name in op.attributes if (match := _SIZE.fullmatch(name))}
+    for name in op.attributes:
+        stem, _, place = name.rpartition("_")
+        meant = get_close_matches(stem, LEVELS, 1, 0.8) if place.isdigit() else []
+        if meant and name not in sizes:
+            raise BackendError(f"{name} is no tile size: is {meant[0]}_{place} meant?")
     if not sizes:
         return
     if not is_structured(op):

@@ -206,6 +206,14 @@ def test_tile_sizes_by_loop_become_what_iree_takes(target: Target) -> None:
         ('transform.annotate %matmul "distribution_3" = %size', "3 loops"),
         ('transform.annotate %empty "distribution_0" = %size', "no loops"),
         ('transform.annotate %matmul "vector_reduction_0" = %word', "no tile size"),
+        ('transform.annotate %matmul "distributon_0" = %size', "is distribution_0 meant"),
+        (
+            '%none = transform.structured.match ops{["linalg.conv_2d"]} in %m '
+            ": (!transform.any_op) -> !transform.any_op\n"
+            "%x = transform.param.constant 8 -> !transform.any_param\n"
+            'transform.annotate %none "a" = %x : !transform.any_op, !transform.any_param\n',
+            "leaves the function as it is",
+        ),
     ],
 )
 def test_a_script_that_fails_is_a_failed_build_with_its_message(
