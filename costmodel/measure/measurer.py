@@ -15,6 +15,7 @@ from costmodel.measure.comparison import Comparison, Failure
 from costmodel.measure.cores import plan_cores, usable_cores
 from costmodel.measure.environment import machine_facts, worker_environment
 from costmodel.measure.expectation import ReferenceInfo, make_reference
+from costmodel.measure.host import WorkerHost
 from costmodel.measure.pipeline import Pipeline
 from costmodel.measure.tasks import Contestant, Context
 from costmodel.measure.team import TaskError, Team
@@ -51,7 +52,8 @@ class Measurer:
     The backend travels to the workers by cloudpickle. It may have an attribute
     ``worker_modules``, names of modules that are imported once, before workers are forked: a
     module that starts threads must not be among them. Starting is asynchronous: the workers load
-    those modules while the caller goes on.
+    those modules while the caller goes on. ``host`` is for a caller that measures many workloads:
+    one that has loaded the backend's modules already, in the same environment.
 
     Raises MeasureError where the workers and not the candidates fail: they cannot be started, or
     the disk is full. What had been measured has been yielded by then, or is in ``finished``.
@@ -69,6 +71,7 @@ class Measurer:
         threads: int,
         seed: int,
         directory: Path,
+        host: WorkerHost | None = None,
     ) -> None:
         if threads != target.threads:
             raise UsageError(f"the target has {target.threads} threads, not {threads}")
@@ -84,6 +87,7 @@ class Measurer:
             directory=directory,
             modules=["numpy", *getattr(backend, "worker_modules", ())],
             settings=settings,
+            host=host,
         )
         self._pipeline = Pipeline(self._team, self.environment, self._path, self._give_up_above)
         self._latency_us: dict[Path, float] = {}
@@ -172,11 +176,13 @@ class Measurer:
         except TaskError as error:
             raise BackendError(f"{error.outcome}: {error.message}") from error
 
-    def profile(self, kernels: Sequence[tuple[Path, Workload]]) -> list[float]:
-        """Microseconds a run of other workloads' libraries; infinite for one that cannot be run.
+    def profile(
+        self, kernels: Sequence[tuple[Path, Workload]], *, samples: int = _PROFILE_SAMPLES
+    ) -> list[tuple[float, ...]]:
+        """Samples in microseconds of other workloads' libraries; none for one that cannot be run.
 
-        A rough figure: a few samples, in one process. One that ends the process is taken out, and
-        the rest is timed again.
+        A rough figure: they follow each other in one process. One that ends the process is taken
+        out, and the rest is timed again.
         """
         left = list(range(len(kernels)))
         while left:
@@ -184,15 +190,15 @@ class Measurer:
             stage = Stage("loading", tasks.LOAD_S, 0)
             listed = [kernels[place] for place in left]
             try:
-                times = self._team.call(tasks.profile, (listed, _PROFILE_SAMPLES), stage)
+                times = self._team.call(tasks.profile, (listed, samples), stage)
             except TaskError:
                 del left[self._team.measurer.stage.item or 0]
                 continue
             finally:
                 self._team.measurer.stop()
             found = dict(zip(left, times, strict=True))
-            return [found.get(place, math.inf) for place in range(len(kernels))]
-        return [math.inf] * len(kernels)
+            return [found.get(place, ()) for place in range(len(kernels))]
+        return [()] * len(kernels)
 
     def compare(self, schedules: Sequence[Schedule], *, rounds: int) -> Comparison:
         """Check schedules and time them in turns in one process; the first is timed as two.

@@ -6,13 +6,13 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from costmodel.measure import tasks
 from costmodel.measure.processes import Reply, Worker, first_replies
-from costmodel.measure.tasks import Timed
+from costmodel.measure.tasks import Built, Timed
 from costmodel.measure.team import Team
 from costmodel.measure.verdicts import explain, was_killed_from_outside
 from costmodel.measure.worker import Done, Stage
@@ -36,7 +36,7 @@ class _Job:
     library: Path
     builds: int = 0
     runs: int = 0
-    build_seconds: float = 0.0
+    built: Built | None = None
     run_started: float = field(default_factory=time.perf_counter)
 
 
@@ -120,7 +120,7 @@ class Pipeline:
 
     def _after_build(self, job: _Job, reply: Reply) -> None:
         if isinstance(reply, Done):
-            job.build_seconds = reply.value
+            job.built = reply.value
             self._built.append(job)
         elif was_killed_from_outside(reply) and job.builds == 1:
             self._waiting.append(job)
@@ -174,6 +174,8 @@ class Pipeline:
             extra["number"] = timed.number
             extra["gave_up"] = timed.gave_up
             extra["first_run_us"] = timed.first_run_us
+        if job.built is not None and job.built.code is not None:
+            extra["code"] = asdict(job.built.code)
         context = self.team.context
         self._made.append(
             Measurement(
@@ -187,7 +189,7 @@ class Pipeline:
                 samples_us=() if timed is None else timed.samples_us,
                 timestamp=time.time(),
                 error=error,
-                build_seconds=job.build_seconds,
+                build_seconds=job.built.seconds if job.built else 0.0,
                 run_seconds=time.perf_counter() - job.run_started if job.runs else 0.0,
                 max_error=None if timed is None else timed.max_error,
                 extra=extra,

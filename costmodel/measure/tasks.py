@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from costmodel.backends.base import Backend, LoadedKernel
 from costmodel.errors import BackendError
 from costmodel.measure.check import CheckResult, WrongResultError, compare
 from costmodel.measure.inputs import poisoned_outputs, random_inputs
+from costmodel.measure.machine_code import MachineCode, read_machine_code
 from costmodel.measure.timing import calibrate, time_kernel
 from costmodel.measure.worker import Report, Stage
 from costmodel.records import Schedule, Target, TimingPolicy, Workload
@@ -26,6 +25,7 @@ from costmodel.records import Schedule, Target, TimingPolicy, Workload
 __all__ = [
     "LOAD_S",
     "REFERENCE_COMPILE_S",
+    "Built",
     "Contestant",
     "Context",
     "Timed",
@@ -123,11 +123,19 @@ class Contestant:
     is_reference: bool = False
 
 
-def build(context: Context, report: Report, schedule: Schedule, library: Path) -> float:
-    """Build a candidate; seconds that it took."""
+@dataclass(frozen=True)
+class Built:
+    """A candidate's library is ready; ``code`` is what it consists of, where that can be read."""
+
+    seconds: float
+    code: MachineCode | None
+
+
+def build(context: Context, report: Report, schedule: Schedule, library: Path) -> Built:
+    """Build a candidate, and look at its code."""
     started = time.perf_counter()
     context.backend.build(context.workload, schedule, context.target, library)
-    return time.perf_counter() - started
+    return Built(time.perf_counter() - started, read_machine_code(library))
 
 
 def compile_iree(context: Context, report: Report) -> float:
@@ -247,28 +255,33 @@ def _warm_up(kernel: LoadedKernel, number: int) -> None:
 
 
 def profile(
-    context: Context, report: Report, kernels: Sequence[tuple[Path, Workload]], samples: int
-) -> list[float]:
-    """Microseconds a run of each of other workloads' libraries, on random inputs, unchecked.
+    context: Context, report: Report, kernels: Sequence[tuple[Path, Workload]], count: int
+) -> list[tuple[float, ...]]:
+    """``count`` samples of each of other workloads' libraries, on random inputs, unchecked.
 
-    Infinite for one that cannot be loaded or run.
+    In microseconds a run; none for one that cannot be loaded or run.
     """
-    policy, found = context.policy, []
+    found = []
     for index, (library, workload) in enumerate(kernels):
         report(Stage("loading", LOAD_S, index))
         try:
-            kernel = context.backend.load(library, workload, context.target)
-            kernel.prepare(
-                random_inputs(workload.inputs, context.seed), poisoned_outputs(workload.outputs)
-            )
-            report(Stage("timing", policy.run_timeout_s + policy.budget_s, index))
-            kernel.run(1)
-            number, first_us = calibrate(kernel.run, policy.min_sample_us)
-            more = [kernel.run(number) * 1e6 / number for _ in range(samples - 1)]
-            found.append(median([first_us, *more]))
+            found.append(_samples(context, report, library, workload, count, index))
         except BackendError:
-            found.append(math.inf)
+            found.append(())
     return found
+
+
+def _samples(
+    context: Context, report: Report, library: Path, workload: Workload, count: int, item: int
+) -> tuple[float, ...]:
+    policy = context.policy
+    kernel = context.backend.load(library, workload, context.target)
+    inputs = random_inputs(workload.inputs, context.seed)
+    kernel.prepare(inputs, poisoned_outputs(workload.outputs))
+    report(Stage("timing", policy.run_timeout_s + policy.budget_s, item))
+    kernel.run(1)
+    number, first_us = calibrate(kernel.run, policy.min_sample_us)
+    return (first_us, *(kernel.run(number) * 1e6 / number for _ in range(count - 1)))
 
 
 def _load(context: Context, contestant: Contestant) -> LoadedKernel:

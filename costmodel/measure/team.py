@@ -45,6 +45,7 @@ class Team:
         directory: Path,
         modules: Sequence[str],
         settings: Mapping[str, str],
+        host: WorkerHost | None = None,
     ) -> None:
         self.plan = plan
         self._stack = ExitStack()
@@ -53,10 +54,14 @@ class Team:
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         try:
             self.context = make_context(self.folder)
-            host = WorkerHost(self.folder, modules=modules, environment=settings)
-            self._stack.enter_context(host)
+            owned = host is None
+            if host is None:
+                host = WorkerHost(self.folder, modules=modules, environment=settings)
+                self._stack.enter_context(host)
             self.measurer = self._worker(host, plan.measurer)
             self.builders = [self._worker(host, cores) for cores in plan.builders]
+            if not owned:
+                self._stack.callback(self.stop_all)
         except BaseException:
             self._stack.close()
             raise

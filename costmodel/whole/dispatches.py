@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from costmodel.backends.iree.compiler import compile_text
 from costmodel.backends.iree.model import DispatchBackend, DispatchSpace
@@ -76,8 +77,8 @@ def examine(
         good = list(pool.map(compile_, [part.workload.text for part in parts], paths))
     listed = [one for one, fine in zip(found, good, strict=True) if fine]
     libraries = [(folder / f"{one.part.workload.hash}.vmfb", one.part.workload) for one in listed]
-    for one, us in zip(listed, measurer.profile(libraries) if libraries else [], strict=True):
-        one.default_us = us
+    for one, taken in zip(listed, measurer.profile(libraries) if libraries else [], strict=True):
+        one.default_us = median(taken) if taken else math.inf
     total = sum(one.part.count * one.default_us for one in found if one.default_us < math.inf)
     for one in found:
         if one.default_us < math.inf:

@@ -1,0 +1,1 @@
+"""Measured data sets as Parquet files: what models are trained on and judged by."""

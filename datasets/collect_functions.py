@@ -1,0 +1,167 @@
+"""Time many functions, each as IREE compiles it by default.
+
+    python datasets/collect_functions.py --store collected.sqlite --count 5000
+
+Functions are generated (``graphs.py``), taken from ``kernels/``, and cut out of exported models
+(``--exported``, a folder that ``export_models.py`` has filled). No two have the same canonical
+hash. A run goes on where an earlier one with the same store stopped; ``--out`` writes what the
+store has into a data set. Compilers run on all cores at once and timing on quiet ones, in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from collection import ROOT, Function, exported, generated, measured_origins, of_kernels
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from costmodel.backends.iree.compiler import compile_workload
+from costmodel.backends.iree.schedules import default_schedule
+from costmodel.corpus.export import export, measured_origins_in
+from costmodel.errors import BackendError
+from costmodel.measure.machine_code import MachineCode, read_machine_code
+from costmodel.measure.measurer import Measurer
+from costmodel.records import Measurement, Outcome
+from costmodel.session import Session, open_session
+from costmodel.store import open_store
+from costmodel.store.base import MeasurementStore
+
+#: Functions compiled, then timed, together.
+BATCH = 48
+#: Samples of each function.
+SAMPLES = 7
+COMPILE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What became of a function in the compiler."""
+
+    seconds: float
+    code: MachineCode | None = None
+    error: str = ""
+
+
+def main() -> int:
+    """Collect until the count, or the time, is reached."""
+    args = _arguments()
+    ends = time.monotonic() + args.seconds
+    session = open_session(
+        ROOT / "kernels/matmul_bias_relu.mlir", function=None, target="cpu", backend="iree",
+        threads=args.threads,
+    )  # fmt: skip
+    with open_store(args.store) as store:
+        store.add_target(session.target)
+        origins = measured_origins(store)
+        if args.out is not None:
+            origins |= measured_origins_in(args.out)
+        functions = itertools.islice(_distinct(args, origins), max(0, args.count - len(origins)))
+        done = len(origins)
+        with Progress(
+            "functions", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), disable=args.quiet
+        ) as progress:
+            task = progress.add_task("", total=args.count, completed=done)
+            while time.monotonic() < ends and (batch := list(itertools.islice(functions, BATCH))):
+                store.add(measured(batch, session, store))
+                done += len(batch)
+                progress.update(task, completed=done)
+        if args.out is not None:
+            added = export(store, args.out, command=f"collect_functions.py --seed {args.seed}")
+            print(f"{added} measurements were added to {args.out}", file=sys.stderr)
+    print(f"{done} functions", file=sys.stderr)
+    return 0
+
+
+def _distinct(args: argparse.Namespace, origins: set[str]) -> Iterator[Function]:
+    """Functions that are not measured yet, no two of one hash."""
+    seen: set[str] = set()
+    models = exported(args.exported) if args.exported else iter(())
+    for function in itertools.chain(of_kernels(), models, generated(args.seed, origins)):
+        if function.origin not in origins and function.workload.hash not in seen:
+            seen.add(function.workload.hash)
+            yield function
+
+
+def measured(
+    batch: Sequence[Function], session: Session, store: MeasurementStore
+) -> list[Measurement]:
+    """Compile all, time those that compiled, and say what came of each."""
+    with tempfile.TemporaryDirectory(prefix="functions-") as name:
+        folder = Path(name)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            compiled = list(pool.map(lambda one: _compile(one, folder), batch))
+        good = [one for one, made in zip(batch, compiled, strict=True) if not made.error]
+        with Measurer(
+            session.backend, session.workload, session.target, session.policy,
+            analysis=session.analysis, builders=1, threads=session.target.threads, seed=0,
+            directory=folder,
+        ) as measurer:  # fmt: skip
+            listed = [(_path(one, folder), one.workload) for one in good]
+            samples = measurer.profile(listed, samples=SAMPLES)
+            environment = measurer.environment(default_schedule())
+    taken = dict(zip((one.workload.hash for one in good), samples, strict=True))
+    found = []
+    for one, made in zip(batch, compiled, strict=True):
+        store.add_workload(one.workload)
+        samples_us = taken.get(one.workload.hash, ())
+        outcome = Outcome.OK
+        if not samples_us:
+            outcome = Outcome.BUILD_ERROR if made.error else Outcome.RUN_ERROR
+        code = {} if made.code is None else {"code": asdict(made.code)}
+        found.append(
+            Measurement(
+                id=str(uuid.uuid4()),
+                workload=one.workload.hash,
+                schedule=default_schedule(),
+                target=session.target.hash,
+                environment=environment,
+                policy=session.policy,
+                outcome=outcome,
+                samples_us=samples_us,
+                timestamp=time.time(),
+                error=made.error,
+                build_seconds=made.seconds,
+                extra={**one.facts(is_default=True), **code},
+            )
+        )
+    return found
+
+
+def _path(one: Function, folder: Path) -> Path:
+    return folder / f"{one.workload.hash}.vmfb"
+
+
+def _compile(one: Function, folder: Path) -> Compiled:
+    started, path = time.perf_counter(), _path(one, folder)
+    try:
+        compile_workload(one.workload, path, timeout_s=COMPILE_S)
+    except BackendError as error:
+        return Compiled(time.perf_counter() - started, error=str(error))
+    return Compiled(time.perf_counter() - started, read_machine_code(path))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--store", type=Path, required=True, help="keeps what is measured")
+    parser.add_argument("--out", type=Path, help="the data set to add it to, a folder")
+    parser.add_argument("--count", type=int, default=5000, help="functions in all (default 5000)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after")
+    parser.add_argument("--exported", type=Path, help="a folder of models as MLIR files")
+    parser.add_argument("--threads", type=int, help="of each function (default: all cores)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is generated")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""Time many schedules of fewer functions, by both compilers.
+
+    python datasets/collect_schedules.py --store collected.sqlite --workloads 400 --schedules 150
+
+Of each workload are measured the untuned defaults, what an expert would try first, random
+schedules, and mutations of the best by then, as a search makes them: models have to tell apart
+what is good already. Results are checked as in ``costmodel tune``. A run goes on where an earlier
+one with the same store stopped; ``--out`` writes what the store has into a data set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from collection import Function, generated, of_kernels
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from costmodel.backends.base import SearchSpace
+from costmodel.backends.registry import load
+from costmodel.corpus.export import export, scheduled_in
+from costmodel.errors import CostModelError, UsageError
+from costmodel.ir import analyze
+from costmodel.measure.environment import worker_environment
+from costmodel.measure.host import WorkerHost
+from costmodel.measure.measurer import Measurer
+from costmodel.records import Measurement, Schedule, SourceLocation, Target, TimingPolicy
+from costmodel.session import Session
+from costmodel.store import open_store
+from costmodel.store.base import MeasurementStore
+from costmodel.target import host_target
+
+#: Functions of one family that follow each other are of different sizes: all are taken in turns.
+_ROUND = 64
+#: Share of a workload's schedules that IREE compiles, which takes it five times as long.
+_IREE_SHARE = 0.12
+#: Share that mutates the best so far.
+_MUTATED = 0.4
+#: Schedules measured before the next are made of the best of them.
+_BATCH = 24
+
+
+def main() -> int:
+    """Collect until the workloads, or the time, are used up."""
+    args = _arguments()
+    ends = time.monotonic() + args.seconds
+    backend, target = load("auto"), host_target(args.threads)
+    with ExitStack() as stack:
+        store = stack.enter_context(open_store(args.store))
+        store.add_target(target)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="schedules-")))
+        host = WorkerHost(
+            folder,
+            modules=["numpy", *backend.worker_modules],
+            environment=worker_environment(target.threads),
+        )
+        stack.enter_context(host)
+        known = _known(store, args.out)
+        progress = stack.enter_context(
+            Progress(
+                "workloads",
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                disable=args.quiet,
+            )
+        )
+        task = progress.add_task("", total=args.workloads)
+        for function in itertools.islice(_functions(args.seed), args.workloads):
+            if time.monotonic() >= ends:
+                break
+            seen = known.setdefault(function.workload.hash, set())
+            if len(seen) < args.schedules:
+                session = _session(function, target)
+                try:
+                    collect(function, session, store, seen, args, host, folder)
+                except CostModelError as error:
+                    print(f"{function.origin} is left out: {error}", file=sys.stderr)
+            progress.advance(task)
+        if args.out is not None:
+            added = export(store, args.out, command=f"collect_schedules.py --seed {args.seed}")
+            print(f"{added} measurements were added to {args.out}", file=sys.stderr)
+    return 0
+
+
+def _known(store: MeasurementStore, out: Path | None) -> dict[str, set[str]]:
+    """Hashes of the schedules that are measured of each workload, in data set and store."""
+    found = scheduled_in(out) if out is not None else {}
+    for one in store.measurements():
+        found.setdefault(one.workload, set()).add(one.schedule.hash)
+    return found
+
+
+def _functions(seed: int) -> Iterator[Function]:
+    """The kernels, then generated functions, of each family as many as of the others."""
+    yield from of_kernels()
+    source = generated(seed)
+    while True:
+        drawn = list(itertools.islice(source, _ROUND))
+        seen: set[str] = set()
+        for function in drawn:
+            if function.family not in seen:
+                seen.add(function.family)
+                yield function
+
+
+def _session(function: Function, target: Target) -> Session:
+    return Session(
+        SourceLocation(function.origin), function.workload, analyze(function.workload), target,
+        load("auto"), TimingPolicy(),
+    )  # fmt: skip
+
+
+def collect(
+    function: Function,
+    session: Session,
+    store: MeasurementStore,
+    known: set[str],
+    args: argparse.Namespace,
+    host: WorkerHost,
+    folder: Path,
+) -> None:
+    """Measure further schedules of a function than those ``known``, and keep them as they come."""
+    store.add_workload(function.workload)
+    rng = random.Random(f"{args.seed} {function.workload.hash} {len(known)}")
+    spaces = session.space.parts
+    defaults = {space.default().hash for space in spaces.values()}
+    done = list(store.measurements(workload=function.workload.hash))
+    with Measurer(
+        session.backend, function.workload, session.target, session.policy,
+        analysis=session.analysis, builders=session.target.threads,
+        threads=session.target.threads, seed=args.seed, directory=folder, host=host,
+    ) as measurer:  # fmt: skip
+        while len(known) < args.schedules:
+            batch = _batch(spaces, done, min(_BATCH, args.schedules - len(known)), rng, known)
+            if not batch:
+                break
+            for one in measurer.measure(batch):
+                facts = function.facts(is_default=one.schedule.hash in defaults)
+                marked = replace(one, extra={**one.extra, **facts})
+                store.add([marked])
+                done.append(marked)
+
+
+def _batch(
+    spaces: dict[str, SearchSpace],
+    done: Sequence[Measurement],
+    count: int,
+    rng: random.Random,
+    known: set[str],
+) -> list[Schedule]:
+    """Schedules that were not asked for before; ``known`` grows by them."""
+    found: list[Schedule] = []
+    for name, space in spaces.items():
+        share = _IREE_SHARE if name == "iree" and len(spaces) > 1 else 1 - _IREE_SHARE
+        wanted = max(1, round(count * (share if len(spaces) > 1 else 1.0)))
+        own = [one for one in done if one.schedule.backend == name]
+        first = [] if own else _first(space, wanted)
+        new = [schedule for schedule in first if schedule.hash not in known]
+        new = new or _later(space, own, wanted, rng)
+        for schedule in new[: count - len(found)]:
+            if schedule.hash not in known:
+                known.add(schedule.hash)
+                found.append(schedule)
+    return found
+
+
+def _first(space: SearchSpace, count: int) -> list[Schedule]:
+    return [space.default(), *space.guesses()[: max(1, count // 2)]]
+
+
+def _later(
+    space: SearchSpace, done: Sequence[Measurement], count: int, rng: random.Random
+) -> list[Schedule]:
+    """Mutations of the best, of the best of all most, and random ones."""
+    ranked = sorted((one for one in done if one.ok), key=lambda one: one.latency_us)
+    made = []
+    for _ in range(round(count * _MUTATED) if ranked else 0):
+        parent = ranked[min(int(rng.expovariate(0.25)), len(ranked) - 1)]
+        child = space.mutate(parent.schedule, rng)
+        made += [] if child is None else [child]
+    return made + space.sample(count - len(made), rng)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--store", type=Path, required=True, help="keeps what is measured")
+    parser.add_argument("--out", type=Path, help="the data set to add it to, a folder")
+    parser.add_argument("--workloads", type=int, default=400, help="default 400")
+    parser.add_argument("--schedules", type=int, default=150, help="of each (default 150)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after")
+    parser.add_argument("--threads", type=int, help="of each function (default: all cores)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    args = parser.parse_args()
+    if args.schedules < 2:
+        raise UsageError("a workload needs at least two schedules to compare")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())

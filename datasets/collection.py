@@ -1,0 +1,122 @@
+"""What the collection scripts share: where functions come from, and how results are kept."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from graphs import FAMILIES, generate
+
+from costmodel.corpus.export import FACTS
+from costmodel.errors import CostModelError
+from costmodel.ir import analyze, read_workload
+from costmodel.records import Workload
+from costmodel.store.base import MeasurementStore
+
+__all__ = ["Function", "exported", "generated", "measured_origins", "of_kernels"]
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Larger functions take long to time and teach little more.
+MOST_FLOPS, MOST_BYTES = 4e9, 1 << 27
+
+
+@dataclass(frozen=True)
+class Function:
+    """A workload and what the data set says of where it comes from."""
+
+    workload: Workload
+    family: str
+    source: str
+    origin: str
+
+    def facts(self, *, is_default: bool) -> Mapping[str, object]:
+        return {
+            FACTS: {
+                "family": self.family, "source": self.source, "origin": self.origin,
+                "is_default": is_default,
+            }
+        }  # fmt: skip
+
+
+def generated(seed: int, skip: Iterable[str] = ()) -> Iterator[Function]:
+    """Endless; those whose origin is among ``skip`` are left out without being made."""
+    names, known, index = list(FAMILIES), frozenset(skip), -1
+    weights = [weight for _, weight in FAMILIES.values()]
+    while True:
+        index += 1
+        origin = f"seed {seed}, number {index}"
+        if origin in known:
+            continue
+        rng = random.Random(f"{seed} {index}")
+        family = rng.choices(names, weights)[0]
+        text = generate(family, rng, f"{family}_{index}")
+        function = _read(text, family, "generated", origin)
+        if function is not None:
+            yield function
+
+
+def of_kernels() -> Iterator[Function]:
+    """The kernels in ``kernels/``, by the operation that they spend most on."""
+    for path in sorted((ROOT / "kernels").glob("*.mlir")):
+        function = _read(path, "", "kernels", path.stem)
+        if function is not None:
+            yield function
+
+
+def exported(folder: Path) -> Iterator[Function]:
+    """The dispatches of every model in a folder of MLIR files, as IREE forms them."""
+    from costmodel.whole.split import split
+
+    for path in sorted(folder.glob("*.mlir")):
+        try:
+            parts = split(read_workload(path))
+        except CostModelError as error:
+            print(f"{path.name} is left out: {error}", file=sys.stderr)
+            continue
+        for part in parts:
+            origin = f"{path.stem}, {part.workload.function}"
+            if is_small(part.workload):
+                yield Function(part.workload, family_of(part.workload), "exported", origin)
+
+
+def _read(source: str | Path, family: str, kind: str, origin: str) -> Function | None:
+    workload = read_workload(source)
+    if not is_small(workload):
+        return None
+    return Function(workload, family or family_of(workload), kind, origin)
+
+
+def is_small(workload: Workload) -> bool:
+    """Whether it is worth its time."""
+    analysis = analyze(workload)
+    return analysis.flops <= MOST_FLOPS and analysis.bytes <= MOST_BYTES
+
+
+def family_of(workload: Workload) -> str:
+    """By the heaviest operation: that of the generator's families which it would be in."""
+    ops = analyze(workload).ops
+    names = {op.name.rpartition(".")[2] for op in ops}
+    heaviest = max(ops, key=lambda op: op.flops, default=None)
+    name = heaviest.name.rpartition(".")[2] if heaviest else ""
+    reduces = heaviest is not None and any(loop.kind == "reduction" for loop in heaviest.loops)
+    for part, family in (
+        ("depthwise", "depthwise"), ("conv_1d", "conv1d"), ("conv", "conv2d"),
+        ("pooling", "pooling"), ("softmax", "softmax"), ("attention", "attention"),
+        ("batch_matmul", "batch_matmul"), ("matmul", "matmul"), ("matvec", "matvec"),
+        ("vecmat", "matvec"),
+    ):  # fmt: skip
+        if part in name:
+            return family
+    if heaviest is None:
+        return "transpose"
+    if reduces:
+        return "reduction" if len(heaviest.loops) < 3 else "contraction"
+    return "elementwise" if names != {"transpose"} else "transpose"
+
+
+def measured_origins(store: MeasurementStore) -> set[str]:
+    """Origins of the functions that a store has measurements of."""
+    return {one.extra[FACTS]["origin"] for one in store.measurements() if FACTS in one.extra}

@@ -1,0 +1,64 @@
+"""The collection scripts as they are run, with small numbers: complete, resumable, exported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from costmodel.corpus.export import shards
+from costmodel.corpus.tables import MEASUREMENTS, WORKLOADS, read_table
+from costmodel.ir import read_workload
+
+DATASETS = Path(__file__).resolve().parents[2] / "datasets"
+
+
+def run(script: str, *arguments: object) -> str:
+    command = [sys.executable, str(DATASETS / script), "--quiet", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "store.sqlite", tmp_path / "set"
+
+
+def test_functions_are_collected_once_each(place: tuple[Path, Path], tmp_path: Path) -> None:
+    store, out = place
+    models = tmp_path / "models"
+    models.mkdir()
+    kernel = Path(__file__).resolve().parents[2] / "kernels" / "bert_softmax.mlir"
+    (models / "softmax.mlir").write_text(kernel.read_text(encoding="utf-8"), encoding="utf-8")
+    arguments = ("--store", store, "--out", out, "--exported", models, "--threads", 1)
+    assert "66 measurements were added" in run("collect_functions.py", *arguments, "--count", 66)
+    assert "4 measurements were added" in run("collect_functions.py", *arguments, "--count", 70)
+    assert "0 measurements were added" in run("collect_functions.py", *arguments, "--count", 70)
+    workloads = read_table(out / "workloads.parquet", WORKLOADS).to_pylist()
+    rows = read_table(shards(out), MEASUREMENTS).to_pylist()
+    assert len({row["workload"] for row in workloads}) == len(workloads) == len(rows) == 70
+    assert {row["source"] for row in workloads} == {"kernels", "exported", "generated"}
+    assert all(row["is_default"] and row["backend"] == "iree" for row in rows)
+    good = [row for row in rows if row["outcome"] == "ok"]
+    assert len(good) > 60
+    assert all(row["instructions"] > 0 and len(row["samples_us"]) == 7 for row in good)
+    assert read_workload(workloads[0]["text"]).hash == workloads[0]["workload"]
+
+
+def test_schedules_are_collected_and_go_on(place: tuple[Path, Path]) -> None:
+    store, out = place
+    arguments = ("--store", store, "--out", out, "--workloads", 1, "--threads", 1)
+    run("collect_schedules.py", *arguments, "--schedules", 10)
+    run("collect_schedules.py", *arguments, "--schedules", 16)
+    rows = read_table(shards(out), MEASUREMENTS).to_pylist()
+    assert len(shards(out)) == 2
+    assert 12 <= len(rows) <= 16
+    schedules = [(row["backend"], json.dumps(json.loads(row["schedule"]))) for row in rows]
+    assert len(set(schedules)) == len(schedules)
+    assert Counter(row["is_default"] for row in rows)[True] == 2
+    assert {row["backend"] for row in rows} == {"tvm", "iree"}
