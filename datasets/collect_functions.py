@@ -35,6 +35,7 @@ from costmodel.records import Measurement, Outcome
 from costmodel.session import Session, open_session
 from costmodel.store import open_store
 from costmodel.store.base import MeasurementStore
+from costmodel.tuning import measuring
 
 #: Functions compiled, then timed, together.
 BATCH = 48
@@ -67,12 +68,16 @@ def main() -> int:
             origins |= measured_origins_in(args.out)
         functions = itertools.islice(_distinct(args, origins), max(0, args.count - len(origins)))
         done = len(origins)
-        with Progress(
-            "functions", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), disable=args.quiet
-        ) as progress:
+        with (
+            measuring(session, args.seed) as measurer,
+            Progress(
+                "functions", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                disable=args.quiet,
+            ) as progress,
+        ):  # fmt: skip
             task = progress.add_task("", total=args.count, completed=done)
             while time.monotonic() < ends and (batch := list(itertools.islice(functions, BATCH))):
-                store.add(measured(batch, session, store))
+                store.add(measured(batch, session, measurer, store))
                 done += len(batch)
                 progress.update(task, completed=done)
         if args.out is not None:
@@ -93,7 +98,7 @@ def _distinct(args: argparse.Namespace, origins: set[str]) -> Iterator[Function]
 
 
 def measured(
-    batch: Sequence[Function], session: Session, store: MeasurementStore
+    batch: Sequence[Function], session: Session, measurer: Measurer, store: MeasurementStore
 ) -> list[Measurement]:
     """Compile all, time those that compiled, and say what came of each."""
     with tempfile.TemporaryDirectory(prefix="functions-") as name:
@@ -101,14 +106,9 @@ def measured(
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             compiled = list(pool.map(lambda one: _compile(one, folder), batch))
         good = [one for one, made in zip(batch, compiled, strict=True) if not made.error]
-        with Measurer(
-            session.backend, session.workload, session.target, session.policy,
-            analysis=session.analysis, builders=1, threads=session.target.threads, seed=0,
-            directory=folder,
-        ) as measurer:  # fmt: skip
-            listed = [(_path(one, folder), one.workload) for one in good]
-            samples = measurer.profile(listed, samples=SAMPLES)
-            environment = measurer.environment(default_schedule())
+        listed = [(_path(one, folder), one.workload) for one in good]
+        samples = measurer.profile(listed, samples=SAMPLES)
+    environment = measurer.environment(default_schedule())
     taken = dict(zip((one.workload.hash for one in good), samples, strict=True))
     found = []
     for one, made in zip(batch, compiled, strict=True):

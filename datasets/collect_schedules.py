@@ -160,8 +160,8 @@ def _batch(
     """Schedules that were not asked for before; ``known`` grows by them."""
     found: list[Schedule] = []
     for name, space in spaces.items():
-        share = _IREE_SHARE if name == "iree" and len(spaces) > 1 else 1 - _IREE_SHARE
-        wanted = max(1, round(count * (share if len(spaces) > 1 else 1.0)))
+        share = 1.0 if len(spaces) == 1 else _IREE_SHARE if name == "iree" else 1 - _IREE_SHARE
+        wanted = max(1, round(count * share))
         own = [one for one in done if one.schedule.backend == name]
         first = [] if own else _first(space, wanted)
         new = [schedule for schedule in first if schedule.hash not in known]

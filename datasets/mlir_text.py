@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from costmodel.records import TensorType
+
 __all__ = ["Function", "Value"]
 
 Scalar = Callable[["Body", list[str]], str]
@@ -20,7 +22,7 @@ class Value:
 
     @property
     def type(self) -> str:
-        return f"tensor<{'x'.join([*map(str, self.shape), self.dtype])}>"
+        return f"tensor<{TensorType(self.shape, self.dtype)}>"
 
     @property
     def rank(self) -> int:
@@ -35,10 +37,6 @@ class Body:
     lines: list[str] = field(default_factory=list)
     count: int = 0
 
-    @property
-    def is_float(self) -> bool:
-        return self.dtype[0] != "i"
-
     def op(self, name: str, *operands: str, suffix: str | None = None) -> str:
         """``%r = name operands : type``; the type is the body's own unless ``suffix`` is given."""
         self.count += 1
@@ -47,17 +45,17 @@ class Body:
         return result
 
     def constant(self, value: float) -> str:
-        text = f"{value:.6e}" if self.is_float else str(int(value))
-        self.count += 1
-        result = f"%v{self.count}"
-        self.lines.append(f"{result} = arith.constant {text} : {self.dtype}")
-        return result
+        return self.op("arith.constant", _literal(value, self.dtype))
 
     def select(self, condition: str, then: str, otherwise: str) -> str:
         return self.op("arith.select", condition, then, otherwise)
 
     def compare(self, predicate: str, left: str, right: str) -> str:
         return self.op("arith.cmpf", predicate, left, right)
+
+
+def _literal(value: float, dtype: str) -> str:
+    return str(int(value)) if dtype[0] == "i" else f"{value:.6e}"
 
 
 class Function:
@@ -84,8 +82,7 @@ class Function:
     def scalar(self, value: float, dtype: str) -> str:
         self._count += 1
         name = f"%{self._count}"
-        text = f"{value:.6e}" if dtype[0] != "i" else str(int(value))
-        self._lines.append(f"{name} = arith.constant {text} : {dtype}")
+        self._lines.append(f"{name} = arith.constant {_literal(value, dtype)} : {dtype}")
         return name
 
     def empty(self, shape: Sequence[int], dtype: str) -> Value:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from costmodel.records import TensorType
+
 #: What sums of products of an element type are kept in.
 WIDE = {"f64": "f64", "f32": "f32", "f16": "f32", "bf16": "f32", "i8": "i32", "i32": "i32"}
 _LOWEST = {
@@ -32,7 +34,7 @@ class Value:
 
     @property
     def type(self) -> str:
-        return f"tensor<{''.join(f'{extent}x' for extent in self.shape)}{self.dtype}>"
+        return f"tensor<{TensorType(self.shape, self.dtype)}>"
 
 
 class Function:
