@@ -22,12 +22,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from collection import ROOT, Function, exported, generated, measured_origins, of_kernels
+from collection import (
+    ROOT,
+    Function,
+    exported,
+    generated,
+    measured_origins,
+    measured_workloads,
+    of_kernels,
+)
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from costmodel.backends.iree.compiler import compile_workload
 from costmodel.backends.iree.schedules import default_schedule
-from costmodel.corpus.export import export, measured_origins_in
+from costmodel.corpus.export import export, measured_origins_in, measured_workloads_in
 from costmodel.errors import BackendError
 from costmodel.measure.machine_code import MachineCode, read_machine_code
 from costmodel.measure.measurer import Measurer
@@ -63,11 +71,14 @@ def main() -> int:
     )  # fmt: skip
     with open_store(args.store) as store:
         store.add_target(session.target)
-        origins = measured_origins(store)
+        origins, hashes = measured_origins(store), measured_workloads(store)
         if args.out is not None:
             origins |= measured_origins_in(args.out)
-        functions = itertools.islice(_distinct(args, origins), max(0, args.count - len(origins)))
-        done = len(origins)
+            hashes |= measured_workloads_in(args.out)
+        done = len(hashes)
+        functions = itertools.islice(
+            _distinct(args, origins, hashes), max(0, args.count - len(hashes))
+        )
         with (
             measuring(session, args.seed) as measurer,
             Progress(
@@ -87,9 +98,11 @@ def main() -> int:
     return 0
 
 
-def _distinct(args: argparse.Namespace, origins: set[str]) -> Iterator[Function]:
+def _distinct(
+    args: argparse.Namespace, origins: set[str], hashes: set[str]
+) -> Iterator[Function]:
     """Functions that are not measured yet, no two of one hash."""
-    seen: set[str] = set()
+    seen = set(hashes)
     models = exported(args.exported) if args.exported else iter(())
     for function in itertools.chain(of_kernels(), models, generated(args.seed, origins)):
         if function.origin not in origins and function.workload.hash not in seen:

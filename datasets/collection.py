@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,14 @@ from costmodel.ir import analyze, read_workload
 from costmodel.records import Workload
 from costmodel.store.base import MeasurementStore
 
-__all__ = ["Function", "exported", "generated", "measured_origins", "of_kernels"]
+__all__ = [
+    "Function",
+    "exported",
+    "generated",
+    "measured_origins",
+    "measured_workloads",
+    "of_kernels",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Larger functions take long to time and teach little more.
@@ -112,11 +120,26 @@ def family_of(workload: Workload) -> str:
             return family
     if heaviest is None:
         return "transpose"
-    if reduces:
-        return "reduction" if len(heaviest.loops) < 3 else "contraction"
+    if any(loop.kind == "reduction" for op in ops for loop in op.loops):
+        return _reducing(workload.text, contracts=reduces and len(heaviest.loops) > 3)
     return "elementwise" if names != {"transpose"} else "transpose"
+
+
+def _reducing(text: str, *, contracts: bool) -> str:
+    """Of generic operations of which one reduces: by what they compute beside it."""
+    if "math.rsqrt" in text or "math.sqrt" in text:
+        return "norm"
+    if "math.exp " in text and "arith.divf" in text:
+        return "softmax"
+    products = re.search(r"(%\w+) = arith.mul[fi] %in, %in_\w+ .*\n.*arith.add[fi] %out, \1", text)
+    return "contraction" if contracts and products else "reduction"
 
 
 def measured_origins(store: MeasurementStore) -> set[str]:
     """Origins of the functions that a store has measurements of."""
     return {one.extra[FACTS]["origin"] for one in store.measurements() if FACTS in one.extra}
+
+
+def measured_workloads(store: MeasurementStore) -> set[str]:
+    """Hashes of the functions that a store has measurements of."""
+    return {one.workload for one in store.measurements() if FACTS in one.extra}

@@ -21,6 +21,7 @@ __all__ = [
     "export",
     "measured_ids",
     "measured_origins_in",
+    "measured_workloads_in",
     "scheduled_in",
     "shards",
 ]
@@ -47,12 +48,17 @@ def measured_ids(folder: Path) -> set[str]:
 
 def measured_origins_in(folder: Path) -> set[str]:
     """Origins of the workloads that a data set has."""
+    return _column(folder, "origin")
+
+
+def measured_workloads_in(folder: Path) -> set[str]:
+    """Hashes of the workloads that a data set has."""
+    return _column(folder, "workload")
+
+
+def _column(folder: Path, name: str) -> set[str]:
     path = folder / "workloads.parquet"
-    return (
-        set(read_table(path, WORKLOADS, ["origin"])["origin"].to_pylist())
-        if path.exists()
-        else set()
-    )
+    return set(read_table(path, WORKLOADS, [name])[name].to_pylist()) if path.exists() else set()
 
 
 def scheduled_in(folder: Path) -> dict[str, set[str]]:

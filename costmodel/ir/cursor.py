@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from costmodel.errors import ParseError
 from costmodel.ir.rewritten import place_of
-from costmodel.ir.tokens import Token, attribute_end, closing, tokens_of
+from costmodel.ir.lexer import Token, attribute_end, closing, tokens_of
 
 __all__ = ["Cursor", "split_types"]
 

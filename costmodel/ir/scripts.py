@@ -23,7 +23,7 @@ from costmodel.ir.stand_ins import (
     selected_of,
     values_of,
 )
-from costmodel.ir.tokens import normal_form
+from costmodel.ir.lexer import normal_form
 from costmodel.records import Decision, Script
 
 __all__ = ["decisions", "main_sequence", "read_script"]

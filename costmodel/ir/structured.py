@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 from iree.compiler import ir
 
@@ -51,9 +52,9 @@ def iteration_space(op: ir.OpView) -> tuple[Loop, ...]:
     )
 
 
-def structured_flops(op: ir.OpView) -> Flops:
-    """FLOPs of all points of a structured operation."""
-    points = math.prod(loop.extent for loop in iteration_space(op))
+def structured_flops(op: ir.OpView, loops: Sequence[Loop] | None = None) -> Flops:
+    """FLOPs of all points of a structured operation; ``loops`` is its iteration space, if known."""
+    points = math.prod(loop.extent for loop in (loops or iteration_space(op)))
     cost = op_cost(op.operation.name)
     flops: Flops = Counter()
     if cost is not None and cost.flops:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from costmodel.ir.tokens import Token, attribute_end, closing, tokens_of
+from costmodel.ir.lexer import Token, attribute_end, closing, tokens_of
 
 __all__ = ["filled"]
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from costmodel.ir.cursor import Cursor, split_types
 from costmodel.ir.rewritten import Piece, Rewritten
-from costmodel.ir.tokens import Token, attribute_end
+from costmodel.ir.lexer import Token, attribute_end
 
 __all__ = ["MARK", "rewrite"]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.ir.tokens import attribute_end, closing, normal_form, tokens_of
+from costmodel.ir.lexer import attribute_end, closing, normal_form, tokens_of
 
 MLIR = st.lists(
     st.sampled_from([

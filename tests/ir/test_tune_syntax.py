@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from iree.compiler import ir
 
 from costmodel.errors import ParseError
-from costmodel.ir.tokens import normal_form
+from costmodel.ir.lexer import normal_form
 from costmodel.ir.tune_fill import filled
 from costmodel.ir.tune_syntax import MARK, rewrite
 from costmodel.records import SourceLocation

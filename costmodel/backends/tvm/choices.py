@@ -1,0 +1,126 @@
+"""TVM's schedules as choices: knobs of the templates, instructions of MetaSchedule's traces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from math import nan
+from typing import Any
+
+from costmodel.backends.choices import Axis, Choice, Site
+from costmodel.backends.tvm.access import access_of, accesses
+from costmodel.backends.tvm.program import Block, Program
+from costmodel.backends.tvm.replay import lowered
+from costmodel.backends.tvm.texts import parse
+from costmodel.records import Schedule, Workload
+
+__all__ = ["choices_of", "sites_of"]
+
+#: ``rows0_s1`` is a knob ``rows0`` about the block's axis 1.
+_ABOUT = re.compile(r"(?P<what>\w+?)_s(?P<axis>\d+)")
+_AXIS = re.compile(r"s(?P<axis>\d+)")
+
+
+def sites_of(workload: Workload) -> tuple[Site, ...]:
+    """The blocks of the workload's TensorIR; none where they are not all plain."""
+    program: Program | None = lowered(workload.text)[1]
+    return () if program is None else tuple(map(_site, program.blocks))
+
+
+def choices_of(schedule: Schedule, sites: Sequence[Site]) -> list[Choice]:
+    """The choices of a schedule. Raises UsageError for a text that is none."""
+    data = parse(schedule.text)
+    places = {site.name: place for place, site in enumerate(sites)}
+    found = [Choice(data["kind"])]
+    if data["kind"] == "template":
+        found += [_knob(name, value, places) for name, value in sorted(data["knobs"].items())]
+    elif data["kind"] == "trace":
+        found += _Trace(sites, places).read(*data["trace"])
+    return found
+
+
+def _site(block: Block) -> Site:
+    listed = accesses(block)
+    store = access_of(block, block.buffer, block.indices)
+    axes = []
+    for position, it in enumerate(block.iters):
+        strides = [access.stride(position) for access in listed]
+        axes.append(
+            Axis(
+                extent=it.extent,
+                reduction=it.reduction,
+                contiguous=sum(stride == 1 for stride in strides),
+                strided=sum(stride not in (0, 1) for stride in strides),
+                invariant=sum(stride == 0 for stride in strides),
+                stores=store.stride(position),
+            )
+        )
+    bits = "".join(c for c in str(block.buffer.dtype).removeprefix("bfloat") if c.isdigit()) or "8"
+    return Site(block.name, tuple(axes), max(1, int(bits) // 8))
+
+
+def _knob(name: str, value: Any, places: Mapping[str, int]) -> Choice:
+    block, _, what = name.rpartition(".")
+    site = places.get(block, -1)
+    about = _ABOUT.fullmatch(what)
+    if about is not None:
+        return Choice(about["what"], _number(value), site, int(about["axis"]))
+    if isinstance(value, str):
+        along = _AXIS.fullmatch(value)
+        return (
+            Choice(what, nan, site, int(along["axis"]))
+            if along
+            else Choice(f"{what}={value}", nan, site)
+        )
+    return Choice(what, _number(value), site)
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else nan
+
+
+class _Trace:
+    """Follows which block and which axis the variables of a trace stand for."""
+
+    def __init__(self, sites: Sequence[Site], places: Mapping[str, int]) -> None:
+        self._sites, self._places = sites, places
+        self._blocks: dict[str, int] = {}
+        self._loops: dict[str, tuple[int, int]] = {}
+
+    def read(self, instructions: list[Any], decisions: list[Any]) -> Iterator[Choice]:
+        decided = {place: value for place, value in decisions}
+        for place, (name, inputs, attributes, outputs) in enumerate(instructions):
+            site, axis = self._about(name, inputs, attributes, outputs)
+            if name in ("GetSBlock", "GetLoops", "EnterPostproc"):
+                continue
+            word = f"{name} {attributes[0]}" if name == "Annotate" else name
+            numbers = [value for value in inputs if isinstance(value, int | float)]
+            given = decided.get(place)
+            if isinstance(given, list):
+                numbers += [value for value in given if isinstance(value, int | float)]
+            elif isinstance(given, int | float):
+                numbers.append(given)
+            word = word.replace(" ", "_")
+            for value in numbers or [nan]:
+                yield Choice(word, float(value), site, axis)
+
+    def _about(
+        self, name: str, inputs: list[Any], attributes: list[Any], outputs: list[Any]
+    ) -> tuple[int, int]:
+        names = [value for value in inputs if isinstance(value, str)]
+        if name == "GetSBlock" and attributes:
+            self._blocks[str(outputs[0])] = self._places.get(str(attributes[0]), -1)
+            return -1, -1
+        for variable in names:
+            if variable in self._loops:
+                about = self._loops[variable]
+                self._loops |= {str(output): about for output in outputs}
+                return about
+            if variable in self._blocks:
+                site = self._blocks[variable]
+                if name == "GetLoops":
+                    self._loops |= {str(v): (site, axis) for axis, v in enumerate(outputs)}
+                else:
+                    self._blocks |= {str(output): site for output in outputs}
+                return site, -1
+        return -1, -1

@@ -1,0 +1,116 @@
+"""Which functions a model may learn from, and which it is judged by: never the same ones.
+
+Functions are held out whole, by family and by shape, and never row by row: schedules of one
+function are alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from costmodel.corpus.read import Corpus, Function
+from costmodel.errors import UsageError
+from costmodel.records import digest
+
+__all__ = ["SPLITS", "Rules", "Split", "read_rules", "split"]
+
+SPLITS = "splits.json"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a data set is split; ``splits.json`` in its folder.
+
+    Functions of the families ``test`` are held out for the judgement, those of ``validation`` for
+    choosing options and calibrating. Of the other families the share ``shapes`` is held out as
+    unseen shapes of seen families. ``held_out_sources`` are never learned from.
+    """
+
+    test: tuple[str, ...]
+    validation: tuple[str, ...]
+    shapes: float = 0.08
+    held_out_sources: tuple[str, ...] = ("kernels",)
+
+    def __post_init__(self) -> None:
+        if set(self.test) & set(self.validation):
+            raise UsageError("a family is held out for the test and for validation")
+        if not 0 <= self.shapes < 1:
+            raise UsageError(f"shapes is a share from 0 to 1, not {self.shapes}")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Hashes of functions by what they are for; no hash is in two parts."""
+
+    train: frozenset[str]
+    validation: frozenset[str]
+    families: frozenset[str]
+    shapes: frozenset[str]
+    kernels: frozenset[str]
+
+    @property
+    def tests(self) -> Mapping[str, frozenset[str]]:
+        """The parts that models are judged by."""
+        return {"families": self.families, "shapes": self.shapes, "kernels": self.kernels}
+
+
+def read_rules(folder: Path) -> Rules:
+    """The rules of a data set. Raises UsageError where they are absent or cannot be read."""
+    path = folder / SPLITS
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+        known = {field.name for field in fields(Rules)}
+        if not isinstance(given, dict) or not set(given) <= known:
+            raise ValueError(f"its fields are not among {', '.join(sorted(known))}")
+        lists = {
+            name: tuple(map(str, value)) if isinstance(value, list) else value
+            for name, value in given.items()
+        }
+        return Rules(**lists)
+    except FileNotFoundError:
+        raise UsageError(f"{folder} has no {SPLITS}, which says what is held out") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} cannot be read as the rules of a split: {error}") from error
+
+
+def split(corpus: Corpus, rules: Rules) -> Split:
+    """Split a corpus; depends on the functions alone, not on their order.
+
+    Raises UsageError where a part that models are trained on, chosen by or judged by is empty.
+    """
+    parts: dict[str, set[str]] = {
+        name: set() for name in ("train", "validation", "families", "shapes", "kernels")
+    }
+    for key, function in corpus.functions.items():
+        parts[_part(key, function, rules)].add(key)
+    for name in ("train", "validation", "families"):
+        if not parts[name]:
+            raise UsageError(
+                f"the part {name!r} of the split is empty: the data set has the families "
+                f"{', '.join(sorted({f.family for f in corpus.functions.values()}))}",
+                hint=f"name others in {SPLITS}, or collect more: {asdict(rules)}",
+            )
+    return Split(**{name: frozenset(members) for name, members in parts.items()})
+
+
+def _part(key: str, function: Function, rules: Rules) -> str:
+    if function.source in rules.held_out_sources:
+        return "kernels"
+    if function.family in rules.test:
+        return "families"
+    if function.family in rules.validation:
+        return "validation"
+    return "shapes" if _drawn(key) < rules.shapes else "train"
+
+
+def _drawn(key: str) -> float:
+    """A number from 0 to 1 that depends on the function alone."""
+    return int(digest(f"shapes {key}")[:8], 16) / 0x1_0000_0000
+
+
+def leaks(train: Iterable[str], test: Iterable[str]) -> set[str]:
+    """Canonical hashes that are in both."""
+    return set(train) & set(test)

@@ -1,0 +1,1 @@
+"""The learned cost model: a transformer that reads a workload once and scores its schedules."""

@@ -1,0 +1,139 @@
+"""Workloads and schedules, padded and put together as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from costmodel.models.transformer.inputs import CHOICE_WIDTH, ScheduleInput, WorkloadInput
+
+__all__ = ["ScheduleBatch", "WorkloadBatch", "schedule_batch", "workload_batch"]
+
+
+class _Movable:
+    def to(self, device: torch.device) -> Any:
+        """The same on a device."""
+        moved = {
+            field.name: value.to(device)
+            for field in fields(self)  # type: ignore[arg-type]
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return replace(self, **moved)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class WorkloadBatch(_Movable):
+    """``size`` workloads, padded to ``ops`` operations and ``most_sites`` sites.
+
+    Tokens, edges and axes of all stand one after the other; ``token_op``, ``edges`` and
+    ``axis_site`` are places in the padded rows of operations and sites, one workload after the
+    other. ``bound_us`` and ``mask`` have the shape (size, ops), ``sites`` (size, most_sites,
+    width).
+    """
+
+    size: int
+    ops: int
+    most_sites: int
+    ids: Tensor
+    kinds: Tensor
+    groups: Tensor
+    slots: Tensor
+    token_values: Tensor
+    token_op: Tensor
+    edges: Tensor
+    bound_us: Tensor
+    mask: Tensor
+    axes: Tensor
+    axis_site: Tensor
+    sites: Tensor
+    site_mask: Tensor
+    target: Tensor
+    log_peak_us: Tensor
+
+
+@dataclass(frozen=True)
+class ScheduleBatch(_Movable):
+    """Schedules of the workloads of a batch, each workload's in a row: (size, schedules, choices).
+
+    ``present`` says which schedules are no padding, ``mask`` which choices. ``sites`` are places
+    among the workload's sites, ``most_sites`` for none.
+    """
+
+    words: Tensor
+    numbers: Tensor
+    sites: Tensor
+    mask: Tensor
+    present: Tensor
+    backends: Tensor
+
+
+def workload_batch(inputs: Sequence[WorkloadInput]) -> WorkloadBatch:
+    """Pad and join."""
+    size = len(inputs)
+    ops = max(len(one.bound_us) for one in inputs)
+    most = max(1, *(len(one.sites) for one in inputs))
+    bound = np.zeros((size, ops), np.float32)
+    mask = np.zeros((size, ops), bool)
+    sites = np.zeros((size, most, inputs[0].sites.shape[1]), np.float32)
+    site_mask = np.zeros((size, most), bool)
+    for row, one in enumerate(inputs):
+        bound[row, : len(one.bound_us)] = one.bound_us
+        mask[row, : len(one.bound_us)] = True
+        sites[row, : len(one.sites)] = one.sites
+        site_mask[row, : len(one.sites)] = True
+    peak = [np.log(max(one.flops, 1.0) / one.peak * 1e6) for one in inputs]
+
+    def joined(parts: list[Any], kind: Any = np.int64) -> Tensor:
+        return torch.from_numpy(np.concatenate(parts).astype(kind, copy=False))
+
+    return WorkloadBatch(
+        size=size, ops=ops, most_sites=most,
+        ids=joined([one.tokens.ids for one in inputs]),
+        kinds=joined([one.tokens.kinds for one in inputs]),
+        groups=joined([one.tokens.group for one in inputs]),
+        slots=joined([one.tokens.slot for one in inputs]),
+        token_values=joined([one.token_values for one in inputs], np.float32),
+        token_op=joined([one.tokens.op + row * ops for row, one in enumerate(inputs)]),
+        edges=joined([one.edges + row * ops for row, one in enumerate(inputs)]),
+        bound_us=torch.from_numpy(bound), mask=torch.from_numpy(mask),
+        axes=joined([one.axes for one in inputs], np.float32),
+        axis_site=joined([one.axis_site + row * most for row, one in enumerate(inputs)]),
+        sites=torch.from_numpy(sites), site_mask=torch.from_numpy(site_mask),
+        target=torch.from_numpy(np.stack([one.target for one in inputs])),
+        log_peak_us=torch.tensor(peak, dtype=torch.float32),
+    )  # fmt: skip
+
+
+def schedule_batch(
+    schedules: Sequence[Sequence[tuple[str, ScheduleInput]]],
+    words: Mapping[str, int],
+    backends: Sequence[str],
+    most_sites: int,
+) -> ScheduleBatch:
+    """Each workload's schedules with their backends, padded. Unknown words have the index 1."""
+    size, count = len(schedules), max(1, *(len(each) for each in schedules))
+    length = max((len(one.words) for each in schedules for _, one in each), default=1)
+    ids = np.zeros((size, count, length), np.int64)
+    numbers = np.zeros((size, count, length, CHOICE_WIDTH), np.float32)
+    sites = np.full((size, count, length), most_sites, np.int64)
+    mask = np.zeros((size, count, length), bool)
+    present = np.zeros((size, count), bool)
+    which = np.zeros((size, count), np.int64)
+    places = {name: number for number, name in enumerate(backends)}
+    for row, each in enumerate(schedules):
+        for column, (backend, one) in enumerate(each):
+            n = len(one.words)
+            ids[row, column, :n] = [words.get(word, 1) for word in one.words]
+            numbers[row, column, :n] = one.numbers
+            sites[row, column, :n] = np.where(one.sites >= 0, one.sites, most_sites)
+            mask[row, column, :n] = True
+            present[row, column] = True
+            which[row, column] = places[backend]
+    return ScheduleBatch(
+        *(torch.from_numpy(each) for each in (ids, numbers, sites, mask, present, which))
+    )

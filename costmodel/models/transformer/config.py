@@ -1,0 +1,48 @@
+"""Sizes of the network, as ``transformers`` keeps them beside the weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+__all__ = ["CostConfig"]
+
+
+class CostConfig(PreTrainedConfig):  # type: ignore[misc]
+    """``vocab_size`` words of tokens, ``choice_words`` of schedules, ``backends`` in their order.
+
+    ``width`` is that of every hidden vector, ``layers`` those of the workload's encoder and
+    ``schedule_layers`` those that score. ``variant`` is what is read of a workload.
+    """
+
+    model_type = "costmodel"
+
+    def __init__(
+        self,
+        *,
+        vocab_size: int = 512,
+        choice_words: tuple[str, ...] | list[str] = (),
+        backends: tuple[str, ...] | list[str] = ("iree", "tvm"),
+        variant: str = "values",
+        width: int = 128,
+        heads: int = 4,
+        layers: int = 4,
+        schedule_layers: int = 2,
+        graph_rounds: int = 2,
+        feed_forward: int = 192,
+        dropout: float = 0.1,
+        **others: Any,
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.choice_words = list(choice_words)
+        self.backends = list(backends)
+        self.variant = variant
+        self.width = width
+        self.heads = heads
+        self.layers = layers
+        self.schedule_layers = schedule_layers
+        self.graph_rounds = graph_rounds
+        self.feed_forward = feed_forward
+        self.dropout = dropout
+        super().__init__(**others)

@@ -1,0 +1,142 @@
+"""A data set as the network is trained on it: workloads, their schedules and what these took."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.backends.choices import Site
+from costmodel.corpus.read import Corpus, Trial
+from costmodel.errors import CostModelError
+from costmodel.models.transformer.inputs import (
+    ScheduleInput,
+    WorkloadInput,
+    read_schedule,
+    read_workload_input,
+)
+from costmodel.models.transformer.sites import choices_of, sites_of
+from costmodel.tokens.stream import TokenStream, Variant
+from costmodel.tokens.vocabulary import Vocabulary
+from costmodel.tokens.writer import tokenize
+
+__all__ = ["TARGETS", "Reader", "Task", "targets_of"]
+
+#: What is predicted of a schedule, in the columns of ``Task.targets``; NaN where not known.
+TARGETS = (
+    "log_us", "registers", "spills", "instructions", "code_bytes", "vector_share", "utilization",
+    "failure",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """A workload on a target with its schedules; ``targets`` has a row a schedule.
+
+    ``defaults`` are the rows of the untuned default of IREE, by which functions are judged.
+    """
+
+    workload: str
+    family: str
+    input: WorkloadInput
+    trials: tuple[Trial, ...]
+    schedules: tuple[tuple[str, ScheduleInput], ...]
+    targets: NDArray[np.float32]
+    defaults: NDArray[np.intp]
+
+
+class Reader:
+    """Reads a corpus; streams and sites are kept, since several models read the same."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+        self._streams: dict[str, TokenStream] = {}
+        self._sites: dict[tuple[str, str], tuple[Site, ...]] = {}
+
+    def stream(self, key: str) -> TokenStream:
+        """The tokens of a function of the corpus."""
+        if key not in self._streams:
+            self._streams[key] = tokenize(self._corpus.functions[key].workload)
+        return self._streams[key]
+
+    def sites(self, key: str, backend: str) -> tuple[Site, ...]:
+        """The sites of a function of the corpus."""
+        if (key, backend) not in self._sites:
+            workload = self._corpus.functions[key].workload
+            self._sites[key, backend] = sites_of(backend, workload)
+        return self._sites[key, backend]
+
+    def tasks(
+        self, keys: Iterable[str], vocabulary: Vocabulary, variant: Variant = Variant.VALUES
+    ) -> list[Task]:
+        """One task a function and target that was measured, in the order of ``keys``."""
+        trials: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+        for trial in self._corpus.trials:
+            trials[trial.workload][trial.target].append(trial)
+        return [
+            self._task(key, target, those, vocabulary, variant)
+            for key in keys
+            for target, those in trials[key].items()
+        ]
+
+    def _task(
+        self,
+        key: str,
+        target: str,
+        trials: Sequence[Trial],
+        vocabulary: Vocabulary,
+        variant: Variant,
+    ) -> Task:
+        function = self._corpus.functions[key]
+        backends = sorted({trial.schedule.backend for trial in trials})
+        sites = {name: self.sites(key, name) for name in backends}
+        given = read_workload_input(
+            function.workload, self._corpus.targets[target], sites, vocabulary,
+            variant=variant, stream=self.stream(key),
+        )  # fmt: skip
+        kept, schedules = [], []
+        for trial in _once(trials):
+            name = trial.schedule.backend
+            try:
+                read = read_schedule(name, choices_of(trial.schedule, sites[name]), given)
+            except CostModelError:
+                continue  # of another version of the space, or longer than what is read
+            kept.append(trial)
+            schedules.append((name, read))
+        defaults = [n for n, t in enumerate(kept) if t.is_default and t.schedule.backend == "iree"]
+        return Task(
+            workload=key,
+            family=function.family,
+            input=given,
+            trials=tuple(kept),
+            schedules=tuple(schedules),
+            targets=np.stack([targets_of(trial, given) for trial in kept]),
+            defaults=np.array(defaults, np.intp),
+        )
+
+
+def targets_of(trial: Trial, given: WorkloadInput) -> NDArray[np.float32]:
+    """The row of ``Task.targets`` of one measurement."""
+    if not trial.ok:
+        return np.array([math.nan] * (len(TARGETS) - 1) + [1.0], np.float32)
+    use = given.flops / (trial.latency_us * 1e-6) / given.peak
+    return np.array([
+        math.log(trial.latency_us), trial.vector_registers, math.log1p(trial.spills),
+        math.log1p(trial.instructions), math.log1p(trial.code_bytes),
+        trial.vector_instructions / max(1.0, trial.instructions), min(1.0, use), 0.0,
+    ], np.float32)  # fmt: skip
+
+
+def _once(trials: Sequence[Trial]) -> list[Trial]:
+    """Of schedules measured several times the measurement whose latency is the median."""
+    found: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        found[trial.schedule.hash].append(trial)
+    return [
+        sorted(those, key=lambda trial: trial.latency_us)[(len(those) - 1) // 2]
+        for those in found.values()
+    ]

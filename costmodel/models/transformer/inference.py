@@ -1,0 +1,120 @@
+"""From a trained network to predictions of tasks, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from costmodel.models.transformer.batches import schedule_batch, workload_batch
+from costmodel.models.transformer.examples import Task
+from costmodel.models.transformer.inputs import ScheduleInput, WorkloadInput
+from costmodel.models.transformer.network import CostNetwork, Memory, Outputs
+
+__all__ = ["Estimates", "estimate", "estimate_functions", "estimate_schedules"]
+
+Array = NDArray[np.float64]
+#: Schedules scored at once.
+_CHUNK = 256
+#: Workloads read at once, of like size so that little is padding.
+_WORKLOADS = 64
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Predictions, an array element a schedule; logarithms are natural, of microseconds.
+
+    ``low`` and ``high`` bound what the network takes for 90%, not calibrated yet. ``registers``
+    is the number of which most probability lies within 1; ``failure`` a probability.
+    """
+
+    log_us: Array
+    low: Array
+    high: Array
+    registers: Array
+    spills: Array
+    instructions: Array
+    code_bytes: Array
+    vector_share: Array
+    utilization: Array
+    failure: Array
+
+    @staticmethod
+    def joined(parts: Sequence[Estimates]) -> Estimates:
+        """One after the other."""
+        names = Estimates.__dataclass_fields__
+        return Estimates(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+
+
+def estimate(
+    network: CostNetwork, memory: Memory, schedules: Sequence[tuple[str, ScheduleInput]]
+) -> Estimates:
+    """Of schedules of the one workload in ``memory``."""
+    most = memory.sites.shape[1] - 1
+    parts = []
+    for start in range(0, len(schedules), _CHUNK):
+        those = schedules[start : start + _CHUNK]
+        batch = schedule_batch([those], network.choice_index, network.config.backends, most)
+        with torch.inference_mode():
+            parts.append(_estimates(network.score(memory, batch.to(network.device)), slice(None)))
+    return Estimates.joined(parts)
+
+
+def read(network: CostNetwork, workload: WorkloadInput) -> Memory:
+    """Encode one workload."""
+    with torch.inference_mode():
+        return network.encode(workload_batch([workload]).to(network.device))
+
+
+def estimate_schedules(network: CostNetwork, tasks: Sequence[Task]) -> list[Estimates]:
+    """Of all schedules of each task."""
+    return [estimate(network, read(network, task.input), task.schedules) for task in tasks]
+
+
+def estimate_functions(network: CostNetwork, tasks: Sequence[Task]) -> Estimates:
+    """Of each task under IREE's default, which each must have; in the order of the tasks."""
+    order = sorted(range(len(tasks)), key=lambda n: len(tasks[n].input.bound_us))
+    parts = []
+    for start in range(0, len(order), _WORKLOADS):
+        those = [tasks[n] for n in order[start : start + _WORKLOADS]]
+        workloads = workload_batch([task.input for task in those])
+        schedules = schedule_batch(
+            [[task.schedules[task.defaults[0]]] for task in those],
+            network.choice_index, network.config.backends, workloads.most_sites,
+        )  # fmt: skip
+        with torch.inference_mode():
+            out = network(workloads.to(network.device), schedules.to(network.device))
+        parts.append(_estimates(out, slice(None)))
+    joined = Estimates.joined(parts)
+    back = np.argsort(order)
+    return Estimates(*(getattr(joined, name)[back] for name in Estimates.__dataclass_fields__))
+
+
+def _estimates(out: Outputs, where: slice) -> Estimates:
+    def flat(table: torch.Tensor) -> Array:
+        return table.detach().cpu().double().reshape(-1).numpy()[where]
+
+    log_us = flat(out.log_us)
+    return Estimates(
+        log_us=log_us,
+        low=log_us - flat(out.below),
+        high=log_us + flat(out.above),
+        registers=_within_one(out.registers),
+        spills=np.expm1(flat(out.spills)),
+        instructions=np.expm1(flat(out.instructions)),
+        code_bytes=np.expm1(flat(out.code_bytes)),
+        vector_share=flat(out.vector_share),
+        utilization=flat(out.utilization),
+        failure=flat(torch.sigmoid(out.failure)),
+    )
+
+
+def _within_one(logits: torch.Tensor) -> Array:
+    """The number that most probability lies within 1 of: what is asked of the prediction."""
+    p = logits.detach().cpu().double().softmax(-1).reshape(-1, logits.shape[-1]).numpy()
+    padded = np.pad(p, ((0, 0), (1, 1)))
+    window = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    return np.asarray((window + 1e-6 * p).argmax(axis=1), np.float64)

@@ -1,0 +1,237 @@
+"""What the network reads of a workload and of its schedules, as arrays.
+
+Of a workload: its tokens, which operation reads which, what each operation takes at the least,
+and the sites that its backends schedule. Of a schedule: its choices. Nothing is cut: what is more
+than the network reads is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costmodel.backends.choices import Choice, Site
+from costmodel.errors import UnsupportedError
+from costmodel.models.roofline import bandwidth, peak_flops
+from costmodel.models.transformer.numbers import WIDTH, log_size, number_features
+from costmodel.records import Target, Workload
+from costmodel.tokens.stream import Kind, TokenStream, Variant
+from costmodel.tokens.vocabulary import Encoded, Vocabulary
+from costmodel.tokens.writer import tokenize
+
+__all__ = [
+    "AXIS_WIDTH",
+    "CHOICE_WIDTH",
+    "MOST_CHOICES",
+    "MOST_OPS",
+    "SITE_WIDTH",
+    "TARGET_WIDTH",
+    "ScheduleInput",
+    "WorkloadInput",
+    "read_schedule",
+    "read_workload_input",
+]
+
+MOST_OPS = 4096
+MOST_CHOICES = 512
+AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 6, 24, 8
+
+#: Column of a site's numbers that has the lanes of a vector, and what its logarithm is divided by.
+_LANES, _LANES_SCALE = 2, 6.0
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class WorkloadInput:
+    """A workload for the network; arrays are numbered by token, edge, operation, site, axis.
+
+    ``edges`` has the rows (reader, what it reads). ``bound_us`` is what each operation takes by
+    the roofline, 0 for one that takes nothing. ``first_site`` is where the sites of a backend
+    begin. ``total_us`` is the bound of the whole.
+    """
+
+    tokens: Encoded
+    token_values: F32
+    edges: I64
+    bound_us: F32
+    axes: F32
+    axis_site: I64
+    axis_extents: I64
+    sites: F32
+    first_axis: I64
+    first_site: Mapping[str, int]
+    target: F32
+    total_us: float
+    flops: float
+    peak: float
+
+
+@dataclass(frozen=True)
+class ScheduleInput:
+    """A schedule for the network: the words of its choices, their numbers, and their sites.
+
+    ``sites`` are places among all sites of the workload, -1 for none.
+    """
+
+    words: tuple[str, ...]
+    numbers: F32
+    sites: I64
+
+
+def read_workload_input(
+    workload: Workload,
+    target: Target,
+    sites: Mapping[str, Sequence[Site]],
+    vocabulary: Vocabulary,
+    *,
+    variant: Variant = Variant.VALUES,
+    stream: TokenStream | None = None,
+) -> WorkloadInput:
+    """Tokens, graph and bounds of a workload, and the sites of each backend by its name.
+
+    Raises UnsupportedError for more operations than the network reads.
+    """
+    full = tokenize(workload) if stream is None else stream
+    if full.ops > MOST_OPS:
+        raise UnsupportedError(
+            f"this function has {full.ops} operations, and the model reads {MOST_OPS} at the most",
+            hint="split it into the functions that a compiler would make of it",
+        )
+    encoded = vocabulary.encode(full.shown(variant))
+    whole = vocabulary.encode(full)
+    bound, flops, dtype = _bounds(full, target)
+    listed = [(name, site) for name, those in sites.items() for site in those]
+    first: dict[str, int] = {}
+    for place, (name, _) in enumerate(listed):
+        first.setdefault(name, place)
+    counts = np.array([len(site.axes) for _, site in listed], np.int64)
+    lanes = target.vector_bytes or 16
+    return WorkloadInput(
+        tokens=encoded,
+        token_values=number_features(encoded.values),
+        edges=_edges(whole, variant),
+        bound_us=bound,
+        axes=_table([row for _, site in listed for row in _axes(site)], AXIS_WIDTH),
+        axis_site=np.repeat(np.arange(len(listed)), counts),
+        axis_extents=np.array([a.extent for _, site in listed for a in site.axes], np.int64),
+        sites=_table([_site(site, lanes) for _, site in listed], SITE_WIDTH),
+        first_axis=np.concatenate([[0], np.cumsum(counts)]),
+        first_site={name: first.get(name, len(listed)) for name in sites},
+        target=_target(target),
+        total_us=float(bound.sum()),
+        flops=flops,
+        peak=peak_flops(target, dtype),
+    )
+
+
+def read_schedule(
+    backend: str, choices: Sequence[Choice], workload: WorkloadInput
+) -> ScheduleInput:
+    """A schedule's choices. Raises UnsupportedError for more than the network reads."""
+    if len(choices) > MOST_CHOICES:
+        raise UnsupportedError(
+            f"this schedule makes {len(choices)} choices, and the model reads {MOST_CHOICES} at "
+            "the most"
+        )
+    first = workload.first_site.get(backend, 0)
+    values = np.array([choice.value for choice in choices], np.float64)
+    sites = np.array([c.site + first if c.site >= 0 else -1 for c in choices], np.int64)
+    about = _about(values, sites, np.array([c.axis for c in choices], np.int64), workload)
+    return ScheduleInput(
+        words=tuple(f"{backend}:{choice.word}" for choice in choices),
+        numbers=np.concatenate([number_features(values), about], axis=1),
+        sites=sites,
+    )
+
+
+def _about(values: NDArray[np.float64], sites: I64, axes: I64, workload: WorkloadInput) -> F32:
+    """Numbers of choices beside their values: of the site, of the axis, and how they divide."""
+    table = np.zeros((len(values), CHOICE_WIDTH - WIDTH), np.float32)
+    sized = values > 0  # not for NaN
+    at = np.flatnonzero(sites >= 0)
+    table[at, 0] = 1.0
+    lanes = np.exp2(workload.sites[sites[at], _LANES] * _LANES_SCALE)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table[at, 1] = np.where(sized[at], np.log2(values[at] / lanes) / 8, 0.0)
+    at = at[axes[at] >= 0]
+    places = workload.first_axis[sites[at]] + axes[at]
+    inside = places < workload.first_axis[sites[at] + 1]
+    at, places = at[inside], places[inside]
+    table[at, 2] = 1.0
+    table[at, 3 : 3 + AXIS_WIDTH] = workload.axes[places]
+    at, places = at[sized[at]], places[sized[at]]
+    extents = workload.axis_extents[places]
+    table[at, 15] = np.log2(extents / values[at]) / 8
+    table[at, 16] = np.mod(extents, values[at]) != 0
+    return table
+
+
+def _edges(encoded: Encoded, variant: Variant) -> I64:
+    """Who reads what; none in the variant that does not show it."""
+    if variant is Variant.OPS:
+        return np.zeros((0, 2), np.int64)
+    reads = (encoded.kinds == Kind.OPERAND) & np.isfinite(encoded.values)
+    readers = encoded.op[reads].astype(np.int64)
+    return np.stack([readers, readers - encoded.values[reads].astype(np.int64)], axis=1)
+
+
+def _bounds(stream: TokenStream, target: Target) -> tuple[F32, float, str]:
+    """Microseconds of each operation by the roofline; FLOP in all, and in which type most are."""
+    flops = np.zeros(stream.ops)
+    moved = np.zeros(stream.ops)
+    kinds: list[str] = [""] * stream.ops
+    for token in stream:
+        if token.kind is Kind.COST:
+            if token.word == "flops":
+                flops[token.op] = token.value
+            elif token.word == "bytes":
+                moved[token.op] = token.value
+        elif token.kind is Kind.TYPE and token.group == 0 and token.word[:1] in "fbi":
+            kinds[token.op] = kinds[token.op] or token.word
+    rates = np.array([peak_flops(target, kind or "f32") for kind in kinds])
+    bound = 1e6 * np.maximum(flops / rates, moved / bandwidth(target))
+    heaviest = int(np.argmax(flops)) if stream.ops else 0
+    return bound.astype(np.float32), float(flops.sum()), kinds[heaviest] or "f32"
+
+
+def _axes(site: Site) -> list[list[float]]:
+    count = len(site.axes)
+    extents = number_features(np.array([axis.extent for axis in site.axes], np.float64))
+    return [
+        [
+            float(extents[place, 1]), float(extents[place, 5]), float(axis.reduction),
+            axis.contiguous / 4, axis.strided / 4, axis.invariant / 4,
+            float(axis.stores == 1), float(axis.stores == 0), float(axis.stores is None),
+            float(place == count - 1), (count - 1 - place) / 8, float(axis.extent == 1),
+        ]
+        for place, axis in enumerate(site.axes)
+    ]  # fmt: skip
+
+
+def _site(site: Site, lanes_bytes: int) -> list[float]:
+    return [
+        float(log_size(np.array([site.points], np.float64))[0]) / 16,
+        float(np.log2(site.element_bytes)) / 3,
+        float(np.log2(lanes_bytes / site.element_bytes)) / _LANES_SCALE,
+        float(any(axis.reduction for axis in site.axes)),
+        len(site.axes) / 8,
+        float(site.place is not None),
+    ]
+
+
+def _table(rows: Sequence[Sequence[float]], width: int) -> F32:
+    return np.array(rows, np.float32).reshape(-1, width)
+
+
+def _target(target: Target) -> F32:
+    cache = [*target.cache_bytes, 0, 0, 0][:3]
+    return np.array([
+        np.log2(target.threads) / 4, np.log2(max(1, target.vector_bytes)) / 8,
+        *(np.log2(1 + size) / 32 for size in cache),
+        np.log2(peak_flops(target)) / 40, np.log2(bandwidth(target)) / 40, 1.0,
+    ], np.float32)  # fmt: skip

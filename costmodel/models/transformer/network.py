@@ -1,0 +1,323 @@
+"""The network: two towers, of which the first reads a workload once for all its schedules.
+
+An operation is one position: the sum of its tokens, each through a small network first, so that
+which number goes with which word is kept (Zaheer et al., "Deep Sets", NeurIPS 2017). Positions
+hear of what they read and of what reads them, then attend to each other in ModernBERT's layers
+(Warner et al., 2024). A schedule is the set of its choices; they attend to each other and to the
+operations and sites of the workload, whose keys and values are computed once.
+
+Latency is predicted against the roofline: a workload takes the sum of what its operations take at
+the least, each times a factor that the first tower gives, and a schedule has a factor upon that.
+So sizes extrapolate by what is known of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import ModernBertConfig, ModernBertModel, PreTrainedModel
+
+from costmodel.models.transformer.batches import ScheduleBatch, WorkloadBatch
+from costmodel.models.transformer.config import CostConfig
+from costmodel.models.transformer.inputs import (
+    AXIS_WIDTH,
+    CHOICE_WIDTH,
+    SITE_WIDTH,
+    TARGET_WIDTH,
+)
+from costmodel.models.transformer.numbers import WIDTH
+from costmodel.tokens.stream import Kind
+
+__all__ = ["MOST_REGISTERS", "CostNetwork", "Memory", "Outputs"]
+
+#: Places that operands and axes are told apart by; further ones share the last.
+_GROUPS, _SLOTS = 16, 16
+#: Vector registers of AVX-512; the head has one class for each number, 0 included.
+MOST_REGISTERS = 32
+#: What a call takes at the least, in microseconds: where the learned constant begins.
+_CALL_US = 2.0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A batch of workloads as the schedules' tower reads it.
+
+    ``base`` is the logarithm of microseconds that a workload takes with each backend.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    mask: Tensor
+    sites: Tensor
+    base: Tensor
+    log_peak_us: Tensor
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Predictions, each of the shape (workloads, schedules) and of ``registers`` a class more.
+
+    ``log_us`` is the median's natural logarithm, ``below`` and ``above`` the distances (positive)
+    to the 5% and 95% quantiles. ``registers`` are logits; ``spills``, ``instructions`` and
+    ``code_bytes`` natural logarithms of 1 + the number; ``vector_share`` and ``utilization`` from
+    0 to 1; ``failure`` a logit.
+    """
+
+    log_us: Tensor
+    below: Tensor
+    above: Tensor
+    registers: Tensor
+    spills: Tensor
+    instructions: Tensor
+    code_bytes: Tensor
+    vector_share: Tensor
+    utilization: Tensor
+    failure: Tensor
+
+
+class CostNetwork(PreTrainedModel):  # type: ignore[misc]
+    """Both towers and the heads."""
+
+    config_class = CostConfig
+    base_model_prefix = "costmodel"
+
+    def __init__(self, config: CostConfig) -> None:
+        super().__init__(config)
+        width = config.width
+        self.tokens = _Tokens(config)
+        self.graph = nn.ModuleList(_Neighbours(width) for _ in range(config.graph_rounds))
+        self.target = nn.Linear(TARGET_WIDTH, width)
+        self.encoder = ModernBertModel(_bert(config))
+        self.axes = _mlp(AXIS_WIDTH, width)
+        self.sites = _mlp(SITE_WIDTH + width, width)
+        self.factors = nn.Linear(width, len(config.backends))
+        self.call = nn.Parameter(torch.full((len(config.backends),), _CALL_US).log())
+        self.choices = nn.Embedding(len(config.choice_words), width, padding_idx=0)
+        self.numbers = _mlp(CHOICE_WIDTH, width)
+        self.backend = nn.Embedding(len(config.backends), width)
+        self.layers = nn.ModuleList(_ScheduleLayer(config) for _ in range(config.schedule_layers))
+        self.norm = nn.LayerNorm(width)
+        self.heads = _Heads(width)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=module.in_features**-0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=0.3)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    @cached_property
+    def choice_index(self) -> dict[str, int]:
+        """Indices of the choices' words; 0 is padding, 1 any word that is not among them."""
+        return {word: number for number, word in enumerate(self.config.choice_words)}
+
+    def encode(self, batch: WorkloadBatch) -> Memory:
+        """Read workloads: what all their schedules share."""
+        ops = self.tokens(batch)
+        for round_ in self.graph:
+            ops = round_(ops, batch.edges)
+        ops = ops.view(batch.size, batch.ops, -1) + self.target(batch.target)[:, None]
+        encoded = self.encoder(
+            inputs_embeds=ops, attention_mask=batch.mask.to(torch.long)
+        ).last_hidden_state
+        sites = self._sites(batch)
+        memory = torch.cat([encoded, sites], dim=1)
+        mask = torch.cat([batch.mask, batch.site_mask], dim=1)
+        nowhere = sites.new_zeros(batch.size, 1, sites.shape[-1])
+        projected = [layer.project(memory) for layer in self.layers]
+        return Memory(
+            keys=tuple(keys for keys, _ in projected),
+            values=tuple(values for _, values in projected),
+            mask=mask,
+            sites=torch.cat([sites, nowhere], dim=1),
+            base=self._base(encoded, batch),
+            log_peak_us=batch.log_peak_us,
+        )
+
+    def score(self, memory: Memory, batch: ScheduleBatch) -> Outputs:
+        """Predict what schedules of the workloads in ``memory`` take."""
+        size, count, length = batch.words.shape
+        width = memory.sites.shape[-1]
+        at = batch.sites.view(size, -1, 1).expand(-1, -1, width)
+        about = memory.sites.gather(1, at).view(size, count, length, width)
+        choices = self.choices(batch.words) + self.numbers(batch.numbers) + about
+        first = self.backend(batch.backends)[:, :, None]
+        hidden = torch.cat([first, choices], dim=2)
+        mask = torch.cat([batch.present[..., None], batch.mask], dim=2)
+        for layer, keys, values in zip(self.layers, memory.keys, memory.values, strict=True):
+            hidden = layer(hidden, mask, keys, values, memory.mask)
+        read = self.norm(hidden[:, :, 0])
+        base = memory.base.gather(1, batch.backends)
+        return self.heads(read, base, memory.log_peak_us[:, None])
+
+    def forward(self, workloads: WorkloadBatch, schedules: ScheduleBatch) -> Outputs:
+        """Read and score."""
+        return self.score(self.encode(workloads), schedules)
+
+    def _sites(self, batch: WorkloadBatch) -> Tensor:
+        axes = self.axes(batch.axes)
+        summed = axes.new_zeros(batch.size * batch.most_sites, axes.shape[-1])
+        summed = summed.index_add(0, batch.axis_site, axes)
+        summed = summed.view(batch.size, batch.most_sites, -1)
+        sites: Tensor = self.sites(torch.cat([batch.sites, summed], dim=-1))
+        return sites
+
+    def _base(self, encoded: Tensor, batch: WorkloadBatch) -> Tensor:
+        """Logarithm of the sum over the operations, and of a call."""
+        counted = (batch.bound_us > 0) & batch.mask
+        bound = batch.bound_us.clamp(min=1e-6).log()[..., None]
+        parts = (bound + self.factors(encoded)).masked_fill(~counted[..., None], -30.0)
+        call = self.call.expand(batch.size, 1, -1)
+        return torch.cat([parts, call], dim=1).logsumexp(dim=1)
+
+
+class _Tokens(nn.Module):
+    """Operations as sums of their tokens: (size * ops, width)."""
+
+    def __init__(self, config: CostConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.words = nn.Embedding(config.vocab_size, width, padding_idx=0)
+        self.kinds = nn.Embedding(len(Kind), width)
+        self.groups = nn.Embedding(_GROUPS, width)
+        self.slots = nn.Embedding(_SLOTS, width)
+        self.values = nn.Linear(WIDTH, width)
+        self.mix = _mlp(width, width)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, batch: WorkloadBatch) -> Tensor:
+        token = (
+            self.words(batch.ids)
+            + self.kinds(batch.kinds)
+            + self.groups(batch.groups.clamp(max=_GROUPS - 1))
+            + self.slots(batch.slots.clamp(max=_SLOTS - 1))
+            + self.values(batch.token_values)
+        )
+        mixed = self.mix(token)
+        ops = mixed.new_zeros(batch.size * batch.ops, mixed.shape[-1])
+        summed: Tensor = self.norm(ops.index_add(0, batch.token_op, mixed))
+        return summed
+
+
+class _Neighbours(nn.Module):
+    """One round of messages along the edges, both ways (Gilmer et al., ICML 2017)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = _mlp(3 * width, width)
+
+    def forward(self, ops: Tensor, edges: Tensor) -> Tensor:
+        readers, sources = edges[:, 0], edges[:, 1]
+        read = torch.zeros_like(ops).index_add(0, readers, ops[sources])
+        readby = torch.zeros_like(ops).index_add(0, sources, ops[readers])
+        mixed: Tensor = ops + self.mix(torch.cat([ops, read, readby], dim=-1))
+        return mixed
+
+
+class _ScheduleLayer(nn.Module):
+    """Attention of a schedule's choices to each other and to the workload, then feed-forward."""
+
+    def __init__(self, config: CostConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.dropout = config.dropout
+        self.norm_self, self.norm_cross, self.norm_feed = (nn.LayerNorm(width) for _ in range(3))
+        self.own = nn.Linear(width, 3 * width, bias=False)
+        self.own_out = nn.Linear(width, width, bias=False)
+        self.query = nn.Linear(width, width, bias=False)
+        self.memory = nn.Linear(width, 2 * width, bias=False)
+        self.cross_out = nn.Linear(width, width, bias=False)
+        self.feed = nn.Sequential(
+            nn.Linear(width, config.feed_forward), nn.GELU(), nn.Linear(config.feed_forward, width)
+        )
+
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of a workload, (size, heads, positions, width / heads)."""
+        keys, values = self.memory(memory).chunk(2, dim=-1)
+        return self._split(keys), self._split(values)
+
+    def forward(
+        self, hidden: Tensor, mask: Tensor, keys: Tensor, values: Tensor, seen: Tensor
+    ) -> Tensor:
+        size, count, length, width = hidden.shape
+        own = self.own(self.norm_self(hidden)).view(size * count, length, 3 * width)
+        q, k, v = map(self._split, own.chunk(3, dim=-1))
+        # A schedule that is padding attends to its first position, and is ignored.
+        known = mask.view(size * count, 1, 1, length).clone()
+        known[..., 0] = True
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=known)
+        hidden = hidden + self._drop(self.own_out(self._join(attended)).view_as(hidden))
+        query = self._split(self.query(self.norm_cross(hidden)).view(size, count * length, width))
+        attended = functional.scaled_dot_product_attention(
+            query, keys, values, attn_mask=seen[:, None, None]
+        )
+        hidden = hidden + self._drop(self.cross_out(self._join(attended)).view_as(hidden))
+        return hidden + self._drop(self.feed(self.norm_feed(hidden)))
+
+    def _split(self, table: Tensor) -> Tensor:
+        rows, length, width = table.shape
+        return table.view(rows, length, self.heads, width // self.heads).transpose(1, 2)
+
+    def _join(self, table: Tensor) -> Tensor:
+        rows, heads, length, part = table.shape
+        return table.transpose(1, 2).reshape(rows, length, heads * part)
+
+    def _drop(self, table: Tensor) -> Tensor:
+        return functional.dropout(table, self.dropout, self.training)
+
+
+class _Heads(nn.Module):
+    """What is predicted of a schedule."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = _mlp(width, width)
+        self.latency = nn.Linear(width, 3)
+        self.registers = nn.Linear(width, MOST_REGISTERS + 1)
+        self.code = nn.Linear(width, 6)
+
+    def forward(self, read: Tensor, base: Tensor, log_peak_us: Tensor) -> Outputs:
+        mixed = read + self.mix(read)
+        shift, below, above = self.latency(mixed).unbind(-1)
+        log_us = base + shift
+        spills, instructions, size, share, use, failure = self.code(mixed).unbind(-1)
+        # Achieved over peak follows from the latency; the head corrects it where it counts.
+        implied = torch.logit((log_peak_us - log_us.detach()).exp().clamp(1e-4, 0.98))
+        return Outputs(
+            log_us=log_us,
+            below=functional.softplus(below - 1) + 1e-3,
+            above=functional.softplus(above - 1) + 1e-3,
+            registers=self.registers(mixed),
+            spills=functional.softplus(spills),
+            instructions=instructions + 6,
+            code_bytes=size + 8,
+            vector_share=torch.sigmoid(share),
+            utilization=torch.sigmoid(implied + use),
+            failure=failure - 3,
+        )
+
+
+def _mlp(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, width))
+
+
+def _bert(config: CostConfig) -> Any:
+    return ModernBertConfig(
+        vocab_size=1, hidden_size=config.width, intermediate_size=config.feed_forward,
+        num_hidden_layers=config.layers, num_attention_heads=config.heads,
+        layer_types=["full_attention"] * config.layers, pad_token_id=0, bos_token_id=0,
+        eos_token_id=0, cls_token_id=0, sep_token_id=0, attention_dropout=config.dropout,
+        mlp_dropout=config.dropout, embedding_dropout=0.0,
+    )  # fmt: skip

@@ -1,0 +1,45 @@
+"""Numbers by value: what a network sees of a size, a factor or a constant.
+
+Sizes matter by ratio and by what divides them, so a number is its logarithm and how often 2
+divides it, and not a word: a model then says something of sizes that it never saw.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["WIDTH", "log_size", "number_features"]
+
+#: Columns of ``number_features``.
+WIDTH = 7
+_MOST_TWOS = 8
+
+
+def number_features(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Shape (n, WIDTH): known, magnitude, sign, is 0, is 1, factors of two, is no integer.
+
+    NaN stands for no number: a row of zeros.
+    """
+    known = np.isfinite(values)
+    v = np.where(known, values, 0.0)
+    size = np.abs(v)
+    whole = (size == np.floor(size)) & (size < 2.0**53)
+    table = np.stack([
+        known, log_size(size) / 8, v < 0, known & (v == 0), v == 1,
+        np.where(whole & (size > 0), _twos(size) / _MOST_TWOS, 0.0), ~whole,
+    ], axis=-1)  # fmt: skip
+    return table.astype(np.float32)
+
+
+def log_size(size: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm to the base 2 of 1 + size."""
+    return np.asarray(np.log2(1.0 + size))
+
+
+def _twos(size: NDArray[np.float64]) -> NDArray[np.float64]:
+    integers = np.where(size < 2.0**53, size, 0.0).astype(np.int64)
+    lowest = integers & -integers
+    with np.errstate(divide="ignore"):
+        exponent = np.log2(np.maximum(lowest, 1).astype(np.float64))
+    return np.asarray(np.minimum(exponent, _MOST_TWOS))

@@ -1,0 +1,270 @@
+"""Training: seeded, resumable, with its curves in a file."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from costmodel.errors import UsageError
+from costmodel.models.transformer.batches import (
+    ScheduleBatch,
+    WorkloadBatch,
+    schedule_batch,
+    workload_batch,
+)
+from costmodel.models.transformer.examples import Task
+from costmodel.models.transformer.losses import LossWeights, losses
+from costmodel.models.transformer.network import CostNetwork
+
+__all__ = ["CURVES", "TrainingOptions", "batch_of", "train"]
+
+CURVES, CHECKPOINT = "curves.jsonl", "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Options of ``train``; the defaults were chosen on the validation families."""
+
+    steps: int = 12_000
+    #: Learning rate after the warm-up, which falls to a hundredth along a cosine.
+    rate: float = 1e-3
+    warmup: int = 300
+    weight_decay: float = 0.02
+    #: Workloads of a batch of functions, each with its default alone.
+    functions: int = 48
+    #: Workloads of a batch of schedules, and schedules of each.
+    workloads: int = 6
+    schedules: int = 32
+    #: Share of the batches that are of schedules.
+    schedule_share: float = 0.5
+    #: Decay of the averaged weights, which are the ones that are kept.
+    average: float = 0.998
+    #: Steps between evaluations, which also write a checkpoint.
+    every: int = 500
+    seed: int = 0
+    loss: LossWeights = field(default_factory=LossWeights)
+
+
+#: Says the step, the steps in all, and the losses averaged since the last time.
+Listener = Callable[[int, int, dict[str, float]], None]
+#: The network's score on validation data, lower is better, and what to write of it.
+Judge = Callable[[CostNetwork], tuple[float, dict[str, float]]]
+
+
+def train(
+    network: CostNetwork,
+    tasks: Sequence[Task],
+    folder: Path,
+    *,
+    judge: Judge,
+    options: TrainingOptions,
+    device: str = "cpu",
+    listener: Listener = lambda *_: None,
+    resume: bool = False,
+) -> CostNetwork:
+    """Train; the best weights by ``judge`` are returned.
+
+    ``folder`` gets the curves and, every ``options.every`` steps, a checkpoint, from which a run
+    with ``resume`` goes on as if it had not ended. Raises UsageError where there is nothing to
+    learn from, or the checkpoint is of a run with other options.
+    """
+    if not any(len(task.defaults) or len(task.trials) > 1 for task in tasks):
+        raise UsageError("there is nothing to learn from: no measurement succeeded")
+    torch.manual_seed(options.seed)
+    state = _State(network.to(device), options)
+    path = folder / CHECKPOINT
+    if resume and path.exists():
+        state.load(path)
+    elif not resume:
+        (folder / CURVES).unlink(missing_ok=True)
+    sums: dict[str, float] = {}
+    started, count = time.monotonic(), 0
+    while state.step < options.steps:
+        workloads, schedules, targets = _draw(network, tasks, options, state.step)
+        parts = state.learn(workloads.to(network.device), schedules.to(network.device),
+                            targets.to(network.device))  # fmt: skip
+        for name, value in parts.items():
+            sums[name] = sums.get(name, 0.0) + value
+        count += 1
+        if state.step % options.every and state.step < options.steps:
+            continue
+        means = {name: value / count for name, value in sums.items()}
+        score, figures = judge(state.averaged())
+        state.keep(score)
+        _append(folder / CURVES, {
+            "step": state.step, "seconds": round(time.monotonic() - started, 1),
+            "rate": state.rate, **means, "score": score, **figures,
+        })  # fmt: skip
+        state.save(path)
+        listener(state.step, options.steps, {**means, "score": score})
+        sums, count = {}, 0
+    return state.best()
+
+
+class _State:
+    """Weights, their average, the optimizer, and the best so far."""
+
+    def __init__(self, network: CostNetwork, options: TrainingOptions) -> None:
+        self.network, self.options = network, options
+        self.step = 0
+        self._optimizer = torch.optim.AdamW(_groups(network, options.weight_decay), lr=options.rate)
+        self._average = _copy(network.state_dict())
+        self._best = _copy(network.state_dict())
+        self._score = math.inf
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        options = self.options
+        if self.step < options.warmup:
+            return options.rate * (self.step + 1) / options.warmup
+        part = (self.step - options.warmup) / max(1, options.steps - options.warmup)
+        return options.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, part))))
+
+    def learn(
+        self, workloads: WorkloadBatch, schedules: ScheduleBatch, targets: Tensor
+    ) -> dict[str, float]:
+        """One step; the parts of the loss."""
+        self.network.train()
+        torch.manual_seed(self.options.seed * 1_000_003 + self.step)  # dropout, also when resumed
+        out = self.network(workloads, schedules)
+        parts = losses(out, targets, schedules.present, self.options.loss)
+        total = torch.stack(list(parts.values())).sum()
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.rate
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self._optimizer.step()
+        self.step += 1
+        # Early averages forget what was random at the beginning.
+        decay = min(self.options.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                self._average[name].lerp_(value, 1 - decay)
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    def averaged(self) -> CostNetwork:
+        """A network with the averaged weights."""
+        return _with(self.network, self._average)
+
+    def best(self) -> CostNetwork:
+        """A network with the best weights."""
+        return _with(self.network, self._best).eval()
+
+    def keep(self, score: float) -> None:
+        """The averaged weights become the best if their score is."""
+        if score < self._score:
+            self._score, self._best = score, _copy(self._average)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; the file is replaced when it is complete."""
+        new = path.with_suffix(".new")
+        torch.save(
+            {
+                "options": json.dumps(asdict(self.options), sort_keys=True),
+                "step": self.step, "score": self._score, "network": self.network.state_dict(),
+                "average": self._average, "best": self._best,
+                "optimizer": self._optimizer.state_dict(),
+            },
+            new,
+        )  # fmt: skip
+        new.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises UsageError for one of another run, or none."""
+        try:
+            saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+            if saved["options"] != json.dumps(asdict(self.options), sort_keys=True):
+                raise UsageError(
+                    f"{path} is of a run with other options", hint="train into another folder"
+                )
+            self.network.load_state_dict(saved["network"])
+            self._optimizer.load_state_dict(saved["optimizer"])
+            self.step, self._score = saved["step"], saved["score"]
+            device = self.network.device
+            self._average = {name: value.to(device) for name, value in saved["average"].items()}
+            self._best = {name: value.to(device) for name, value in saved["best"].items()}
+        except UsageError:
+            raise
+        except Exception as error:  # whatever a damaged file makes of PyTorch's reader
+            raise UsageError(f"{path} cannot be read as a checkpoint: {error}") from error
+
+
+def batch_of(
+    network: CostNetwork, tasks: Sequence[Task], rows: Sequence[Sequence[int]]
+) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
+    """Workloads with some of their schedules each, and what these took."""
+    workloads = workload_batch([task.input for task in tasks])
+    words = network.choice_index
+    schedules = schedule_batch(
+        [[task.schedules[row] for row in those] for task, those in zip(tasks, rows, strict=True)],
+        words, network.config.backends, workloads.most_sites,
+    )  # fmt: skip
+    most = max(1, *(len(those) for those in rows))
+    targets = np.full((len(tasks), most, tasks[0].targets.shape[1]), np.nan, np.float32)
+    for place, (task, those) in enumerate(zip(tasks, rows, strict=True)):
+        targets[place, : len(those)] = task.targets[list(those)]
+    return workloads, schedules, torch.from_numpy(targets)
+
+
+def _draw(
+    network: CostNetwork, tasks: Sequence[Task], options: TrainingOptions, step: int
+) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
+    """The batch of a step, which depends on the seed and the step alone."""
+    rng = random.Random(f"{options.seed} {step}")
+    many = [task for task in tasks if len(task.trials) > 1]
+    if many and rng.random() < options.schedule_share:
+        chosen = rng.sample(many, min(options.workloads, len(many)))
+        rows = [
+            rng.sample(range(len(task.trials)), min(options.schedules, len(task.trials)))
+            for task in chosen
+        ]
+    else:
+        single = [task for task in tasks if len(task.defaults)] or list(many)
+        chosen = rng.sample(single, min(options.functions, len(single)))
+        rows = [
+            [int(rng.choice(task.defaults))] if len(task.defaults) else [0] for task in chosen
+        ]
+    return batch_of(network, chosen, rows)
+
+
+def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Matrices are decayed; biases, norms and embeddings are not."""
+    embeddings = {
+        id(module.weight) for module in network.modules() if isinstance(module, nn.Embedding)
+    }
+    plain = [p for p in network.parameters() if p.ndim < 2 or id(p) in embeddings]
+    matrices = [p for p in network.parameters() if p.ndim >= 2 and id(p) not in embeddings]
+    return [{"params": matrices, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def _with(network: CostNetwork, state: dict[str, Tensor]) -> CostNetwork:
+    made = CostNetwork(network.config).to(network.device)
+    made.load_state_dict(state)
+    return made.eval()
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def minibatches(count: int, size: int) -> Iterator[range]:
+    """Ranges of up to ``size`` that cover ``count``."""
+    for start in range(0, count, size):
+        yield range(start, min(start + size, count))

@@ -1,0 +1,1 @@
+"""Canonical MLIR as the tokens that learned models read."""
