@@ -47,8 +47,9 @@ from costmodel.tuning import measuring
 
 #: Functions compiled, then timed, together.
 BATCH = 48
-#: Samples of each function.
-SAMPLES = 7
+#: Samples of each function in one process, and processes that it is timed in: what a process
+#: happens to be given, of memory and of cores, decides a short function's time.
+SAMPLES, ROUNDS = 7, 2
 COMPILE_S = 60.0
 
 
@@ -120,8 +121,9 @@ def measured(
             compiled = list(pool.map(lambda one: _compile(one, folder), batch))
         good = [one for one, made in zip(batch, compiled, strict=True) if not made.error]
         listed = [(_path(one, folder), one.workload) for one in good]
-        samples = measurer.profile(listed, samples=SAMPLES)
+        rounds = [measurer.profile(listed, samples=SAMPLES) for _ in range(ROUNDS)]
     environment = measurer.environment(default_schedule())
+    samples = [sum(each, ()) for each in zip(*rounds, strict=True)]
     taken = dict(zip((one.workload.hash for one in good), samples, strict=True))
     found = []
     for one, made in zip(batch, compiled, strict=True):
