@@ -13,7 +13,6 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-versio
 # One stamp a set of packages: a set-up that is up to date costs nothing.
 RUN_STAMP := $(VENV)/.installed
 TEST_STAMP := $(VENV)/.installed-test
-BENCH_STAMP := $(VENV)/.installed-bench
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -38,7 +37,7 @@ types: $(TEST_STAMP)  ## check types, strictly
 docs: $(RUN_STAMP)  ## write the command reference into README.md
 	@$(BIN)/python -m costmodel.cli.reference README.md
 
-bench: $(BENCH_STAMP)  ## run the benchmarks (installs PyTorch; takes long)
+bench: $(RUN_STAMP)  ## run the benchmarks (takes long)
 	@status=0; for script in $(BENCH); do $(BIN)/python $$script || status=1; done; exit $$status
 
 clean:  ## remove the virtual environment and everything generated
@@ -56,8 +55,4 @@ $(RUN_STAMP): pyproject.toml constraints.txt
 
 $(TEST_STAMP): $(RUN_STAMP)
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[test]'
-	@touch $@
-
-$(BENCH_STAMP): $(RUN_STAMP)
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[bench]'
 	@touch $@

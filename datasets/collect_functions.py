@@ -99,9 +99,7 @@ def main() -> int:
     return 0
 
 
-def _distinct(
-    args: argparse.Namespace, origins: set[str], hashes: set[str]
-) -> Iterator[Function]:
+def _distinct(args: argparse.Namespace, origins: set[str], hashes: set[str]) -> Iterator[Function]:
     """Functions that are not measured yet, no two of one hash."""
     seen = set(hashes)
     models = exported(args.exported) if args.exported else iter(())

@@ -20,8 +20,10 @@ __all__ = ["COMMANDS", "LazyGroup", "command_group", "main"]
 COMMANDS: Mapping[str, str] = {
     "cache": "costmodel.cli.cache:cache",
     "doctor": "costmodel.cli.doctor:doctor",
+    "eval": "costmodel.cli.evaluate:evaluate",
     "predict": "costmodel.cli.predict:predict",
     "rank": "costmodel.cli.rank:rank",
+    "train": "costmodel.cli.train:train",
     "tune": "costmodel.cli.tune:tune",
 }
 

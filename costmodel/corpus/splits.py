@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from costmodel.corpus.read import Corpus, Function
 from costmodel.errors import UsageError
@@ -65,7 +66,7 @@ def read_rules(folder: Path) -> Rules:
         known = {field.name for field in fields(Rules)}
         if not isinstance(given, dict) or not set(given) <= known:
             raise ValueError(f"its fields are not among {', '.join(sorted(known))}")
-        lists = {
+        lists: dict[str, Any] = {
             name: tuple(map(str, value)) if isinstance(value, list) else value
             for name, value in given.items()
         }

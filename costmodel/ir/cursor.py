@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 from costmodel.errors import ParseError
-from costmodel.ir.rewritten import place_of
 from costmodel.ir.lexer import Token, attribute_end, closing, tokens_of
+from costmodel.ir.rewritten import place_of
 
 __all__ = ["Cursor", "split_types"]
 

@@ -13,6 +13,7 @@ from iree.compiler import ir
 from costmodel.errors import ParseError, UnsupportedError
 from costmodel.ir import parse, script_checks, walk
 from costmodel.ir.includes import copy_by_arguments, sequences_beside
+from costmodel.ir.lexer import normal_form
 from costmodel.ir.stand_ins import (
     fields_of,
     is_alternatives,
@@ -23,7 +24,6 @@ from costmodel.ir.stand_ins import (
     selected_of,
     values_of,
 )
-from costmodel.ir.lexer import normal_form
 from costmodel.records import Decision, Script
 
 __all__ = ["decisions", "main_sequence", "read_script"]

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from costmodel.ir.cursor import Cursor, split_types
-from costmodel.ir.rewritten import Piece, Rewritten
 from costmodel.ir.lexer import Token, attribute_end
+from costmodel.ir.rewritten import Piece, Rewritten
 
 __all__ = ["MARK", "rewrite"]
 

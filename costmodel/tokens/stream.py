@@ -97,4 +97,6 @@ def _spelled(tokens: Iterable[Token]) -> Iterator[Token]:
     """Numbers become parts of words."""
     for token in tokens:
         known = not math.isnan(token.value)
-        yield token._replace(word=f"{token.word}{token.value:g}", value=math.nan) if known else token
+        yield (
+            token._replace(word=f"{token.word}{token.value:g}", value=math.nan) if known else token
+        )

@@ -142,4 +142,3 @@ def _extents(loop: ir.OpView) -> list[int]:
         return [max(1, len(taken)) for _, taken in trips.trip_ranges(loop, {})]
     except UnsupportedError:
         return [1]
-

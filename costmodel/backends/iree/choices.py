@@ -49,9 +49,7 @@ def _tiling(tiling: Tiling, site: int) -> list[Choice]:
     """A size of 0 does not tile its loop, and says nothing."""
     found = [Choice(tiling.pipeline, nan, site)]
     for level, sizes in tiling.levels.items():
-        found += [
-            Choice(level, float(size), site, axis) for axis, size in enumerate(sizes) if size
-        ]
+        found += [Choice(level, float(size), site, axis) for axis, size in enumerate(sizes) if size]
     return found
 
 

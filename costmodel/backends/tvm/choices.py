@@ -88,7 +88,7 @@ class _Trace:
         self._loops: dict[str, tuple[int, int]] = {}
 
     def read(self, instructions: list[Any], decisions: list[Any]) -> Iterator[Choice]:
-        decided = {place: value for place, value in decisions}
+        decided = dict(decisions)
         for place, (name, inputs, attributes, outputs) in enumerate(instructions):
             site, axis = self._about(name, inputs, attributes, outputs)
             if name in ("GetSBlock", "GetLoops", "EnterPostproc"):

@@ -13,7 +13,8 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
     """``vocab_size`` words of tokens, ``choice_words`` of schedules, ``backends`` in their order.
 
     ``width`` is that of every hidden vector, ``layers`` those of the workload's encoder and
-    ``schedule_layers`` those that score. ``variant`` is what is read of a workload.
+    ``schedule_layers`` those that score; ``first_width`` is that of the first stage. ``variant`` is
+    what is read of a workload.
     """
 
     model_type = "costmodel"
@@ -31,6 +32,7 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
         schedule_layers: int = 2,
         graph_rounds: int = 2,
         feed_forward: int = 192,
+        first_width: int = 48,
         dropout: float = 0.1,
         **others: Any,
     ) -> None:
@@ -44,5 +46,6 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
         self.schedule_layers = schedule_layers
         self.graph_rounds = graph_rounds
         self.feed_forward = feed_forward
+        self.first_width = first_width
         self.dropout = dropout
         super().__init__(**others)

@@ -14,7 +14,7 @@ from costmodel.models.transformer.examples import Task
 from costmodel.models.transformer.inputs import ScheduleInput, WorkloadInput
 from costmodel.models.transformer.network import CostNetwork, Memory, Outputs
 
-__all__ = ["Estimates", "estimate", "estimate_functions", "estimate_schedules"]
+__all__ = ["Estimates", "estimate", "estimate_functions", "estimate_schedules", "read"]
 
 Array = NDArray[np.float64]
 #: Schedules scored at once.

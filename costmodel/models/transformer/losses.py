@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from costmodel.models.transformer.network import MOST_REGISTERS, Outputs
 
-__all__ = ["LossWeights", "losses"]
+__all__ = ["LossWeights", "losses", "ranking_loss"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ _LOW, _HIGH = 0.05, 0.95
 _NOISE, _SCALE = 0.03, 0.2
 
 
-def losses(out: Outputs, targets: Tensor, present: Tensor, weights: LossWeights) -> dict[str, Tensor]:
+def losses(
+    out: Outputs, targets: Tensor, present: Tensor, weights: LossWeights
+) -> dict[str, Tensor]:
     """Each part, weighted; ``targets`` (workloads, schedules, TARGETS), NaN where not known.
 
     The order of schedules of one workload counts by pairs, as in RankNet (Burges et al., ICML
@@ -49,17 +51,13 @@ def losses(out: Outputs, targets: Tensor, present: Tensor, weights: LossWeights)
     parts = {
         "value": weights.value * value,
         "interval": weights.interval * (low + high) / n,
-        "rank": weights.rank * _ranking(out.log_us, log_us, known),
+        "rank": weights.rank * ranking_loss(out.log_us, log_us, known),
         "registers": weights.registers * _registers(out.registers, registers, present),
         "utilization": weights.utilization * _squares(out.utilization, use, present),
         "failure": weights.failure * _failures(out.failure, failure, present),
     }
-    code = sum(
-        _huber(a, b, present)
-        for a, b in (
-            (out.spills, spills), (out.instructions, instructions), (out.code_bytes, size),
-        )  # fmt: skip
-    )
+    sizes = ((out.spills, spills), (out.instructions, instructions), (out.code_bytes, size))
+    code = torch.stack([_huber(told, true, present) for told, true in sizes]).sum()
     parts["code"] = weights.code * (code + 10 * _squares(out.vector_share, share, present))
     return parts
 
@@ -69,7 +67,7 @@ def _pinball(error: Tensor, quantile: float, known: Tensor) -> Tensor:
     return torch.where(known, loss, 0.0).nan_to_num(0.0).sum()
 
 
-def _ranking(predicted: Tensor, measured: Tensor, known: Tensor) -> Tensor:
+def ranking_loss(predicted: Tensor, measured: Tensor, known: Tensor) -> Tensor:
     """Pairs (i, j) of one workload of which i is faster, and ought to be predicted so."""
     y = torch.where(known, measured, 0.0)
     gap = y[:, None, :] - y[:, :, None]  # [w, i, j] = y_j - y_i

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +103,7 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         self.layers = nn.ModuleList(_ScheduleLayer(config) for _ in range(config.schedule_layers))
         self.norm = nn.LayerNorm(width)
         self.heads = _Heads(width)
+        self.first = _FirstStage(config)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -135,7 +136,7 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         memory = torch.cat([encoded, sites], dim=1)
         mask = torch.cat([batch.mask, batch.site_mask], dim=1)
         nowhere = sites.new_zeros(batch.size, 1, sites.shape[-1])
-        projected = [layer.project(memory) for layer in self.layers]
+        projected = [cast(_ScheduleLayer, layer).project(memory) for layer in self.layers]
         return Memory(
             keys=tuple(keys for keys, _ in projected),
             values=tuple(values for _, values in projected),
@@ -159,7 +160,20 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
             hidden = layer(hidden, mask, keys, values, memory.mask)
         read = self.norm(hidden[:, :, 0])
         base = memory.base.gather(1, batch.backends)
-        return self.heads(read, base, memory.log_peak_us[:, None])
+        out: Outputs = self.heads(read, base, memory.log_peak_us[:, None])
+        return out
+
+    def skim(self, memory: Memory, batch: ScheduleBatch) -> Tensor:
+        """Logarithm of microseconds by the first stage, which ``distill`` taught: fast, less good.
+
+        Shape (workloads, schedules).
+        """
+        sites = self.first.sites(memory.sites)
+        at = batch.sites.view(len(sites), -1, 1).expand(-1, -1, sites.shape[-1])
+        about = sites.gather(1, at).view(*batch.words.shape, -1)
+        base = memory.base.gather(1, batch.backends)
+        log_us: Tensor = base + self.first(batch, about)
+        return log_us
 
     def forward(self, workloads: WorkloadBatch, schedules: ScheduleBatch) -> Outputs:
         """Read and score."""
@@ -307,6 +321,27 @@ class _Heads(nn.Module):
             utilization=torch.sigmoid(implied + use),
             failure=failure - 3,
         )
+
+
+class _FirstStage(nn.Module):
+    """The sum of a schedule's choices, each by itself: no attention."""
+
+    def __init__(self, config: CostConfig) -> None:
+        super().__init__()
+        width = config.first_width
+        self.words = nn.Embedding(len(config.choice_words), width, padding_idx=0)
+        self.numbers = nn.Linear(CHOICE_WIDTH, width)
+        self.sites = nn.Linear(config.width, width, bias=False)
+        self.mix = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU())
+        self.backend = nn.Embedding(len(config.backends), width)
+        self.out = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+
+    def forward(self, batch: ScheduleBatch, about: Tensor) -> Tensor:
+        """``about`` are the choices' sites, (workloads, schedules, choices, width)."""
+        each = self.mix(self.words(batch.words) + self.numbers(batch.numbers) + about)
+        summed = (each * batch.mask[..., None]).sum(dim=2) + self.backend(batch.backends)
+        out: Tensor = self.out(summed)
+        return out[..., 0]
 
 
 def _mlp(inputs: int, width: int) -> nn.Sequential:

@@ -6,7 +6,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,7 @@ class _State:
 
     def best(self) -> CostNetwork:
         """A network with the best weights."""
-        return _with(self.network, self._best).eval()
+        return _with(self.network, self._best)
 
     def keep(self, score: float) -> None:
         """The averaged weights become the best if their score is."""
@@ -233,9 +233,7 @@ def _draw(
     else:
         single = [task for task in tasks if len(task.defaults)] or list(many)
         chosen = rng.sample(single, min(options.functions, len(single)))
-        rows = [
-            [int(rng.choice(task.defaults))] if len(task.defaults) else [0] for task in chosen
-        ]
+        rows = [[int(rng.choice(task.defaults))] if len(task.defaults) else [0] for task in chosen]
     return batch_of(network, chosen, rows)
 
 
@@ -256,15 +254,10 @@ def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def _with(network: CostNetwork, state: dict[str, Tensor]) -> CostNetwork:
     made = CostNetwork(network.config).to(network.device)
     made.load_state_dict(state)
-    return made.eval()
+    made.eval()
+    return made
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
-
-
-def minibatches(count: int, size: int) -> Iterator[range]:
-    """Ranges of up to ``size`` that cover ``count``."""
-    for start in range(0, count, size):
-        yield range(start, min(start + size, count))

@@ -22,13 +22,11 @@ from costmodel.records import Target
 from costmodel.store.codec import DecodeError, target_from_json, target_to_json
 from costmodel.tokens.vocabulary import Vocabulary
 
-__all__ = ["FORMAT", "SHIPPED", "Weights", "familiar", "load_weights", "save_weights"]
+__all__ = ["FORMAT", "Weights", "familiar", "load_weights", "save_weights"]
 
 FORMAT = "costmodel-transformer-1"
 FACTS = "costmodel.json"
 _FILES = ("config.json", "model.safetensors", "tokenizer.json")
-#: The weights that the package brings.
-SHIPPED = Path(__file__).with_name("shipped")
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,8 @@ def _network(folder: Path) -> CostNetwork:
     except Exception as error:  # what a wrong file makes of three libraries is theirs to say
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"the weights in {folder} cannot be read: {reason}") from error
-    return network.eval()
+    network.eval()
+    return network
 
 
 def _targets(folder: Path, given: Mapping[str, Any]) -> tuple[Target, ...]:

@@ -82,7 +82,9 @@ def score_functions(columns: dict[str, Array]) -> FunctionScore:
         functions=int(known.sum()),
         spearman=rank_correlation(*latency) if latency else math.nan,
         median_error=_median_error(*latency) if latency else math.nan,
-        registers=float((np.abs(registers[0] - registers[1]) <= 1).mean()) if registers else math.nan,
+        registers=float((np.abs(registers[0] - registers[1]) <= 1).mean())
+        if registers
+        else math.nan,
         utilization_rmse=100 * float(np.sqrt(((use[0] - use[1]) ** 2).mean())) if use else math.nan,
         spills_mae=float(np.abs(spills[0] - spills[1]).mean()) if spills else math.nan,
         covered=inside,

@@ -1,0 +1,123 @@
+"""``costmodel train``: from a data set to weights."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from costmodel.cli.options import json_option, quiet_option, seed_option, threads_option
+from costmodel.cli.output import duration, number, print_json
+
+__all__ = ["train"]
+
+
+@click.command(short_help="Train the cost model on a data set.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The data set: a folder that the scripts in datasets/ wrote.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Where the weights go, with the curves and the checkpoint.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=12_000,
+    show_default=True,
+    metavar="N",
+    help="Steps of training.",
+)
+@click.option(
+    "--variant",
+    type=click.Choice(["ops", "operands", "values"]),
+    default="values",
+    show_default=True,
+    help="What is read: names of operations, also operands and types, or numbers by value too.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(min=16),
+    default=128,
+    show_default=True,
+    metavar="N",
+    help="Width of the network; a multiple of 16.",
+)
+@click.option(
+    "--layers",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Layers that read the workload.",
+)
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="D",
+    help="Where PyTorch computes: cpu, cuda, cuda:1.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
+@threads_option
+@seed_option
+@quiet_option
+@json_option
+def train(
+    data: Path,
+    out: Path,
+    steps: int,
+    variant: str,
+    width: int,
+    layers: int,
+    device: str,
+    resume: bool,
+    threads: int | None,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train the cost model on the data set in --data and write its weights to --out.
+
+    The families and shapes that the data set's splits.json holds out are never learned from. The
+    same data, options, seed and number of threads give the same weights. A run that was ended goes
+    on with --resume where its last checkpoint was.
+    """
+    from costmodel.learning.fit import FitOptions, fit
+    from costmodel.models.transformer.training import TrainingOptions
+    from costmodel.tokens.stream import Variant
+
+    options = FitOptions(
+        training=TrainingOptions(steps=steps, seed=seed, every=min(500, steps)),
+        variant=Variant(variant), width=width, layers=layers, threads=threads, device=device,
+    )  # fmt: skip
+    started = time.monotonic()
+
+    def show(step: int, of: int, figures: dict[str, float]) -> None:
+        if not quiet:
+            told = ", ".join(f"{name} {number(value)}" for name, value in figures.items())
+            click.echo(
+                f"{step}/{of} after {duration(time.monotonic() - started)}: {told}", err=True
+            )
+
+    weights = fit(data, out, options, resume=resume, listener=show)
+    parameters = sum(one.numel() for one in weights.network.parameters())
+    if as_json:
+        print_json({
+            "weights": str(out), "parameters": parameters, "steps": steps,
+            "seconds": time.monotonic() - started, "parts": weights.training["parts"],
+            "calibration": weights.calibration.to_json(),
+        })  # fmt: skip
+        return
+    click.echo(
+        f"{parameters} parameters, trained on {weights.training['parts']['train']} functions"
+    )
+    click.echo(f"written to {out}; judge them with `costmodel eval --data {data} --weights {out}`")

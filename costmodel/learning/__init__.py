@@ -1,0 +1,1 @@
+"""Training on a data set and judging what came of it."""

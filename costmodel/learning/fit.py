@@ -1,0 +1,168 @@
+"""From a data set to weights: split, read, train, calibrate, distil, save."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from costmodel.corpus.export import MANIFEST
+from costmodel.corpus.read import read_corpus
+from costmodel.corpus.splits import read_rules, split
+from costmodel.corpus.tables import sha256
+from costmodel.errors import UsageError
+from costmodel.learning.measures import function_scores, schedule_scores, with_defaults
+from costmodel.records import digest
+from costmodel.tokens.stream import Variant
+from costmodel.tokens.vocabulary import build_vocabulary
+
+if TYPE_CHECKING:
+    from costmodel.models.transformer.calibration import Calibration
+    from costmodel.models.transformer.examples import Task
+    from costmodel.models.transformer.network import CostNetwork
+    from costmodel.models.transformer.training import Listener, TrainingOptions
+    from costmodel.models.transformer.weights import Weights
+
+__all__ = ["FitOptions", "fit"]
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Options of ``fit``: of the training, of the network's sizes, of the first stage."""
+
+    training: TrainingOptions
+    variant: Variant = Variant.VALUES
+    width: int = 128
+    layers: int = 4
+    distil_steps: int = 1500
+    threads: int | None = None
+    device: str = "cpu"
+    sizes: dict[str, Any] = field(default_factory=dict)
+
+
+def fit(
+    data: Path,
+    out: Path,
+    options: FitOptions,
+    *,
+    resume: bool = False,
+    listener: Listener = lambda *_: None,
+) -> Weights:
+    """Train on the part ``train`` of a data set and write the weights to ``out``.
+
+    Of the validation families one half decides which step's weights are kept and the other
+    calibrates the intervals. ``out`` holds the curves and the checkpoint beside. Raises UsageError
+    for data, rules or a checkpoint that cannot be used.
+    """
+    import torch
+
+    from costmodel.models.transformer.config import CostConfig
+    from costmodel.models.transformer.distillation import distill
+    from costmodel.models.transformer.examples import Reader
+    from costmodel.models.transformer.network import CostNetwork
+    from costmodel.models.transformer.training import train
+    from costmodel.models.transformer.weights import Weights, save_weights
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    started = time.monotonic()
+    corpus, rules = read_corpus(data), read_rules(data)
+    parts = split(corpus, rules)
+    reader = Reader(corpus)
+    vocabulary = build_vocabulary(
+        reader.stream(key).shown(options.variant) for key in sorted(parts.train)
+    )
+    learned = reader.tasks(sorted(parts.train), vocabulary, options.variant)
+    held_out = reader.tasks(sorted(parts.validation), vocabulary, options.variant)
+    choosing = [task for task in held_out if _drawn(task.workload)]
+    calibrating = [task for task in held_out if not _drawn(task.workload)]
+    if not choosing or not calibrating:
+        raise UsageError("the validation families have too few functions to choose and calibrate")
+    torch.manual_seed(options.training.seed)
+    network = CostNetwork(
+        CostConfig(
+            vocab_size=len(vocabulary), choice_words=_words(learned), variant=str(options.variant),
+            width=options.width, layers=options.layers, **options.sizes,
+        )
+    )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    network = train(
+        network, learned, out, judge=lambda one: _judge(one, choosing),
+        options=options.training, device=options.device, listener=listener, resume=resume,
+    )  # fmt: skip
+    network = distill(network, learned, steps=options.distil_steps, seed=options.training.seed).to(
+        "cpu"
+    )
+    weights = Weights(
+        network=network.eval(),
+        vocabulary=vocabulary,
+        calibration=_calibrate(network, calibrating),
+        targets=tuple(corpus.targets.values()),
+        training={
+            "data": sha256(data / MANIFEST),
+            "rules": asdict(rules),
+            "parts": {name: len(getattr(parts, name)) for name in parts.__dataclass_fields__},
+            "schedules": sum(len(task.trials) for task in learned),
+            "options": asdict(options.training),
+            "seconds": round(time.monotonic() - started),
+            "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+            "machine": platform.machine(),
+        },
+    )
+    save_weights(weights, out)
+    return weights
+
+
+def _drawn(workload: str) -> bool:
+    return int(digest(f"choosing {workload}")[:8], 16) % 2 == 0
+
+
+def _words(tasks: Sequence[Task]) -> list[str]:
+    """Words of choices that several schedules have, after padding and what is not known."""
+    counts: dict[str, int] = {}
+    for task in tasks:
+        for _, schedule in task.schedules:
+            for word in set(schedule.words):
+                counts[word] = counts.get(word, 0) + 1
+    return ["<pad>", "<unk>", *sorted(word for word, count in counts.items() if count > 1)]
+
+
+def _judge(network: CostNetwork, tasks: Sequence[Task]) -> tuple[float, dict[str, float]]:
+    """One number from errors and ranks, of functions and of schedules, and the parts of it."""
+    from costmodel.models.transformer.calibration import Calibration
+
+    functions = function_scores(network, tasks, Calibration())
+    schedules = schedule_scores(network, tasks, Calibration())
+    score = functions.median_error + (1 - functions.spearman)
+    score += (1 - functions.registers) / 2 + functions.utilization_rmse / 50
+    figures = {f"function_{name}": value for name, value in asdict(functions).items()}
+    if schedules.tasks:
+        score += (schedules.first - 1) + (1 - schedules.spearman)
+        figures |= {f"schedule_{name}": value for name, value in asdict(schedules).items()}
+    return float(np.nan_to_num(score, nan=10.0)), figures
+
+
+def _calibrate(network: CostNetwork, tasks: Sequence[Task]) -> Calibration:
+    from costmodel.models.transformer.calibration import Calibration, widening
+    from costmodel.models.transformer.inference import estimate_functions, estimate_schedules
+
+    single = with_defaults(tasks)
+    functions = schedules = 0.0
+    if single:
+        told = estimate_functions(network, single)
+        measured = np.array([task.targets[task.defaults[0], 0] for task in single], np.float64)
+        functions = widening(measured, told.low, told.high)
+    many = [task for task in tasks if len(task.trials) > 1]
+    if many:
+        found = estimate_schedules(network, many)
+        joined = [np.concatenate([getattr(e, name) for e in found]) for name in ("low", "high")]
+        measured = np.concatenate([task.targets[:, 0] for task in many]).astype(np.float64)
+        share = np.concatenate([np.full(len(t.trials), 1 / len(t.trials)) for t in many])
+        schedules = widening(measured, *joined, weights=share)
+    return Calibration(functions, schedules)

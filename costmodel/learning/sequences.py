@@ -1,0 +1,164 @@
+"""The paper's networks: an LSTM and a 1-D convolution over the tokens (arXiv 2302.11405).
+
+They read the same tokens as the transformer, one after the other, with the numbers' values beside,
+and predict the same: latency as a factor of the roofline, registers, spills and utilization.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from costmodel.learning.measures import measured_columns
+from costmodel.models.transformer.numbers import WIDTH
+
+if TYPE_CHECKING:
+    from costmodel.models.transformer.examples import Task
+
+__all__ = ["SequenceModel"]
+
+Array = NDArray[np.float64]
+_WIDTH, _BATCH, _RATE, _EVERY = 96, 32, 1e-3, 200
+_REGISTERS = 33
+
+
+class SequenceModel:
+    """One of ``"lstm"`` and ``"conv"``, the step chosen on the validation families."""
+
+    def __init__(self, kind: str, vocabulary: int, *, steps: int, seed: int = 0) -> None:
+        self.name = {"lstm": "LSTM on tokens", "conv": "1-D convolution on tokens"}[kind]
+        torch.manual_seed(seed)
+        body = _LSTM() if kind == "lstm" else _Convolution()
+        self._network = _Sequence(vocabulary, body)
+        self._steps, self._seed = steps, seed
+
+    def fit(self, train: Sequence[Task], validation: Sequence[Task]) -> None:
+        rng, network = random.Random(self._seed), self._network
+        optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=self._steps)
+        # Of like lengths: most of a batch would be padding otherwise.
+        ordered = sorted(train, key=lambda task: len(task.input.tokens.ids))
+        best, kept = np.inf, copy.deepcopy(network.state_dict())
+        for step in range(self._steps):
+            network.train()
+            at = rng.randrange(max(1, len(ordered) - _BATCH))
+            batch = ordered[at : at + _BATCH]
+            loss = _loss(network(*_batch(batch)), batch)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if (step + 1) % _EVERY == 0 or step + 1 == self._steps:
+                with torch.inference_mode():
+                    network.eval()
+                    out = torch.cat([network(*_batch([task])) for task in validation])
+                    error = float(_loss(out, validation))
+                if error < best:
+                    best, kept = error, copy.deepcopy(network.state_dict())
+        network.load_state_dict(kept)
+        network.eval()
+
+    def predict(self, tasks: Sequence[Task]) -> dict[str, Array]:
+        with torch.inference_mode():
+            out = torch.cat([self._network(*_batch([task])) for task in tasks]).double()
+        return {
+            "log_us": out[:, 0].numpy() + _bound(tasks),
+            "utilization": torch.sigmoid(out[:, 1]).numpy(),
+            "spills": np.expm1(functional.softplus(out[:, 2]).numpy()),
+            "registers": out[:, 3:].argmax(dim=1).double().numpy(),
+        }
+
+
+class _Sequence(nn.Module):
+    def __init__(self, vocabulary: int, body: nn.Module) -> None:
+        super().__init__()
+        self.words = nn.Embedding(vocabulary, _WIDTH, padding_idx=0)
+        self.values = nn.Linear(WIDTH, _WIDTH)
+        self.body = body
+        self.out = nn.Sequential(
+            nn.Linear(2 * _WIDTH, _WIDTH), nn.GELU(), nn.Linear(_WIDTH, 3 + _REGISTERS)
+        )
+
+    def forward(self, ids: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        out: Tensor = self.out(self.body(self.words(ids) + self.values(values), mask))
+        return out
+
+
+class _LSTM(nn.Module):
+    """Two layers in both directions; the mean and the largest of their outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.LSTM(_WIDTH, _WIDTH // 2, 2, batch_first=True, bidirectional=True)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(
+            tokens, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        read, _ = nn.utils.rnn.pad_packed_sequence(self.body(packed)[0], batch_first=True)
+        return _pooled(read, mask)
+
+
+class _Convolution(nn.Module):
+    """Five layers of width 5; pooled as the LSTM's outputs are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv1d(_WIDTH, _WIDTH, 5, padding=2) for _ in range(5))
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        hidden = tokens * mask[..., None]
+        for layer in self.layers:
+            hidden = hidden + functional.gelu(layer(hidden.transpose(1, 2)).transpose(1, 2))
+            hidden = hidden * mask[..., None]
+        return _pooled(hidden, mask)
+
+
+def _pooled(read: Tensor, mask: Tensor) -> Tensor:
+    mean = (read * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+    most = read.masked_fill(~mask[..., None], -1e4).amax(dim=1)
+    return torch.cat([mean, most], dim=-1)
+
+
+def _batch(tasks: Sequence[Task]) -> tuple[Tensor, Tensor, Tensor]:
+    length = max(len(task.input.tokens.ids) for task in tasks)
+    ids = np.zeros((len(tasks), length), np.int64)
+    values = np.zeros((len(tasks), length, WIDTH), np.float32)
+    mask = np.zeros((len(tasks), length), bool)
+    for row, task in enumerate(tasks):
+        n = len(task.input.tokens.ids)
+        ids[row, :n], values[row, :n] = task.input.tokens.ids, task.input.token_values
+        mask[row, :n] = True
+    return torch.from_numpy(ids), torch.from_numpy(values), torch.from_numpy(mask)
+
+
+def _loss(out: Tensor, tasks: Sequence[Task]) -> Tensor:
+    true = measured_columns(tasks)
+    factor = torch.tensor(true["log_us_true"] - _bound(tasks), dtype=torch.float32)
+    loss = functional.smooth_l1_loss(out[:, 0], factor, beta=0.1)
+    use, spills, registers = (
+        torch.tensor(true[f"{name}_true"], dtype=torch.float32)
+        for name in ("utilization", "spills", "registers")
+    )
+    known = torch.isfinite(use)
+    loss = loss + 4 * functional.mse_loss(torch.sigmoid(out[known, 1]), use[known])
+    known = torch.isfinite(registers)
+    if known.any():
+        told = functional.softplus(out[known, 2])
+        loss = loss + 0.1 * functional.smooth_l1_loss(told, torch.log1p(spills[known]))
+        wanted = registers[known].long().clamp(0, _REGISTERS - 1)
+        loss = loss + 0.15 * functional.cross_entropy(out[known, 3:], wanted)
+    return loss
+
+
+def _bound(tasks: Sequence[Task]) -> Array:
+    return np.log([max(task.input.total_us, 0.1) for task in tasks])

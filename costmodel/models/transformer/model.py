@@ -1,0 +1,222 @@
+"""The trained network as a cost model: a fast look at all, and a good one at the best."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from costmodel.backends.choices import Site
+from costmodel.errors import CostModelError
+from costmodel.models.base import Example, Query
+from costmodel.models.transformer.batches import schedule_batch
+from costmodel.models.transformer.inference import Estimates, estimate, read
+from costmodel.models.transformer.inputs import (
+    ScheduleInput,
+    WorkloadInput,
+    read_schedule,
+    read_workload_input,
+)
+from costmodel.models.transformer.network import Memory
+from costmodel.models.transformer.sites import BACKENDS, choices_of, sites_of
+from costmodel.models.transformer.weights import Weights, familiar
+from costmodel.records import Candidate, Prediction, Schedule, Target, Workload
+from costmodel.tokens.stream import Variant
+
+__all__ = ["Transformer"]
+
+Array = NDArray[np.float64]
+#: Workloads whose encoding is kept.
+_KEPT = 64
+#: Up to so many schedules the network reads all; of more, so many that the first stage likes.
+_READ_ALL = 256
+#: Half the width of a normal distribution's 90% interval, in standard deviations.
+_HALF_90 = 1.645
+#: Measurements of a workload that weigh as much as the belief that the network's level is right.
+_BELIEF = 4.0
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A workload that has been encoded."""
+
+    input: WorkloadInput
+    memory: Memory
+    sites: Mapping[str, tuple[Site, ...]]
+
+
+class Transformer:
+    """Predicts latency from the workload's text and the schedule's; a ``CostModel``.
+
+    Measurements of a workload shift the level of its predictions, by backend; the order of
+    schedules is the network's. ``knows`` says whether it can answer: not for another kind of
+    target than those it was trained on, for other backends, and for functions with more operations
+    than it reads. Thread-compatible, deterministic.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._read: OrderedDict[tuple[str, str, tuple[str, ...]], _Read | None] = OrderedDict()
+        self._known: dict[tuple[str, str, str], tuple[float, float]] = {}
+        self._errors: dict[tuple[str, str], list[float]] = defaultdict(list)
+
+    @property
+    def name(self) -> str:
+        return "transformer"
+
+    def predict(self, queries: Sequence[Query]) -> list[Prediction]:
+        """One prediction a query, in order. Raises CostModelError for what it does not know."""
+        answers: list[Prediction | None] = [None] * len(queries)
+        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for place, query in enumerate(queries):
+            candidate = query.candidate
+            groups[candidate.workload.hash, candidate.target.hash].append(place)
+        for places in groups.values():
+            found = self._predict([queries[place].candidate for place in places])
+            for place, prediction in zip(places, found, strict=True):
+                answers[place] = prediction
+        return [answer for answer in answers if answer is not None]
+
+    def knows(self, queries: Sequence[Query]) -> bool:
+        """Whether it can predict all of these."""
+        candidates = {
+            (q.candidate.workload.hash, q.candidate.target.hash): q.candidate for q in queries
+        }
+        backends = {q.candidate.schedule.backend for q in queries}
+        return backends <= set(BACKENDS) and all(
+            self.can_read(one.workload, one.target, backends) for one in candidates.values()
+        )
+
+    def can_read(self, workload: Workload, target: Target, backends: set[str]) -> bool:
+        """Whether it can predict schedules of these backends for a workload and target."""
+        if not familiar(target, self._weights.targets):
+            return False
+        return self._reading(workload, target, backends) is not None
+
+    def update(self, examples: Sequence[Example]) -> None:
+        """Shift the level of the workloads measured."""
+        good = [e for e in examples if np.isfinite(e.latency_us) and self.knows([e.query])]
+        predictions = self.predict([example.query for example in good])
+        for example, prediction in zip(good, predictions, strict=True):
+            candidate = example.query.candidate
+            key = (candidate.workload.hash, candidate.schedule.backend)
+            told = np.log(prediction.latency_us) - self._shift(*key)
+            self._errors[key].append(float(np.log(example.latency_us) - told))
+
+    def estimates(
+        self, workload: Workload, target: Target, schedules: Sequence[Schedule]
+    ) -> Estimates:
+        """All that the network says of schedules, intervals calibrated, without any shift.
+
+        Raises CostModelError for what it does not know.
+        """
+        one = self._reading(workload, target, {schedule.backend for schedule in schedules})
+        if one is None:
+            raise CostModelError("the model does not read this function")
+        inputs = [(s.backend, self._input(s, one)) for s in schedules]
+        found = estimate(self._weights.network, one.memory, inputs)
+        calibration = self._weights.calibration
+        default = np.array([_is_default(read) for _, read in inputs])
+        widen = np.where(default, calibration.functions, calibration.schedules)
+        return _widened(found, widen)
+
+    def _predict(self, candidates: Sequence[Candidate]) -> list[Prediction]:
+        workload, target = candidates[0].workload, candidates[0].target
+        schedules = [candidate.schedule for candidate in candidates]
+        keys = [(workload.hash, target.hash, schedule.hash) for schedule in schedules]
+        new = {
+            key: schedule
+            for key, schedule in zip(keys, schedules, strict=True)
+            if key not in self._known
+        }
+        if new:
+            self._known |= zip(new, self._cascade(workload, target, list(new.values())),
+                               strict=True)  # fmt: skip
+        found = []
+        for key, schedule in zip(keys, schedules, strict=True):
+            log_us, std = self._known[key]
+            shift = self._shift(workload.hash, schedule.backend)
+            found.append(Prediction(float(np.exp(log_us + shift)), std))
+        return found
+
+    def _shift(self, workload: str, backend: str) -> float:
+        errors = self._errors[workload, backend]
+        return sum(errors) / (len(errors) + _BELIEF)
+
+    def _cascade(
+        self, workload: Workload, target: Target, schedules: Sequence[Schedule]
+    ) -> list[tuple[float, float]]:
+        """Median and deviation (logarithms) of each: of many, the network reads the best alone."""
+        if len(schedules) <= _READ_ALL:
+            found = self.estimates(workload, target, schedules)
+            return list(zip(found.log_us.tolist(), _deviations(found).tolist(), strict=True))
+        told = self.skim(workload, target, schedules)
+        best = np.argsort(told, kind="stable")[:_READ_ALL]
+        found = self.estimates(workload, target, [schedules[place] for place in best])
+        deviations = np.full(len(schedules), float(_deviations(found).max()))
+        # The others keep the first stage's order, at the level of those that were read.
+        log_us = told + float(np.median(found.log_us - told[best]))
+        log_us[best], deviations[best] = found.log_us, _deviations(found)
+        return list(zip(log_us.tolist(), deviations.tolist(), strict=True))
+
+    def skim(self, workload: Workload, target: Target, schedules: Sequence[Schedule]) -> Array:
+        """What the first stage says: natural logarithms of microseconds."""
+        one = self._reading(workload, target, {schedule.backend for schedule in schedules})
+        if one is None:
+            raise CostModelError("the model does not read this function")
+        network, most = self._weights.network, one.memory.sites.shape[1] - 1
+        parts = []
+        for start in range(0, len(schedules), 1024):
+            those = [(s.backend, self._input(s, one)) for s in schedules[start : start + 1024]]
+            batch = schedule_batch([those], network.choice_index, network.config.backends, most)
+            with torch.inference_mode():
+                parts.append(network.skim(one.memory, batch)[0].double().numpy())
+        return np.concatenate(parts)
+
+    def _input(self, schedule: Schedule, one: _Read) -> ScheduleInput:
+        sites = one.sites[schedule.backend]
+        return read_schedule(schedule.backend, choices_of(schedule, sites), one.input)
+
+    def _reading(self, workload: Workload, target: Target, backends: set[str]) -> _Read | None:
+        """The encoded workload; None where the model does not read it."""
+        names = tuple(sorted(backends))
+        key = (workload.hash, target.hash, names)
+        if key not in self._read:
+            try:
+                self._read[key] = self._encode(workload, target, names)
+            except CostModelError:
+                self._read[key] = None
+            if len(self._read) > _KEPT:
+                self._read.popitem(last=False)
+        self._read.move_to_end(key)
+        return self._read[key]
+
+    def _encode(self, workload: Workload, target: Target, backends: Sequence[str]) -> _Read:
+        sites = {name: sites_of(name, workload) for name in backends}
+        weights = self._weights
+        given = read_workload_input(
+            workload, target, sites, weights.vocabulary,
+            variant=Variant(weights.network.config.variant),
+        )  # fmt: skip
+        return _Read(given, read(weights.network, given), sites)
+
+
+def _is_default(schedule: ScheduleInput) -> bool:
+    return len(schedule.words) == 1 and schedule.words[0].endswith(":default")
+
+
+def _deviations(found: Estimates) -> Array:
+    return np.asarray(np.maximum(found.high - found.low, 1e-3) / (2 * _HALF_90))
+
+
+def _widened(found: Estimates, by: Array) -> Estimates:
+    """With calibrated bounds, which never cross the median."""
+    return replace(
+        found,
+        low=np.minimum(found.low - by, found.log_us),
+        high=np.maximum(found.high + by, found.log_us),
+    )
