@@ -1,11 +1,12 @@
-"""Time many functions, each as IREE compiles it by default.
+"""Time many functions, each as its compiler makes it by default.
 
     python datasets/collect_functions.py --store collected.sqlite --count 5000
 
 Functions are generated (``graphs.py``), taken from ``kernels/``, and cut out of exported models
-(``--exported``, a folder that ``export_models.py`` has filled). No two have the same canonical
-hash. A run goes on where an earlier one with the same store stopped; ``--out`` writes what the
-store has into a data set. Compilers run on all cores at once and timing on quiet ones, in turns.
+(``--exported``, a folder that ``export_models.py`` has filled). Loop-level ones (``loops.py``),
+which IREE does not take, TVM compiles as they stand. No two have the same canonical hash. A run
+goes on where an earlier one with the same store stopped; ``--out`` writes what the store has into
+a data set. Compilers run on all cores at once and timing on quiet ones, in turns.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from collection import (
@@ -27,6 +30,7 @@ from collection import (
     Function,
     exported,
     generated,
+    looped,
     measured_origins,
     measured_workloads,
     of_kernels,
@@ -35,11 +39,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedCo
 
 from costmodel.backends.iree.compiler import compile_workload
 from costmodel.backends.iree.schedules import default_schedule
+from costmodel.backends.tvm.backend import TVMBackend
+from costmodel.backends.tvm.texts import default_text
 from costmodel.corpus.export import export, measured_origins_in, measured_workloads_in
-from costmodel.errors import BackendError
+from costmodel.errors import BackendError, CostModelError
 from costmodel.measure.machine_code import MachineCode, read_machine_code
 from costmodel.measure.measurer import Measurer
-from costmodel.records import Measurement, Outcome
+from costmodel.records import Measurement, Outcome, Schedule, Target, Workload
 from costmodel.session import Session, open_session
 from costmodel.store import open_store
 from costmodel.store.base import MeasurementStore
@@ -62,65 +68,117 @@ class Compiled:
     error: str = ""
 
 
+@dataclass(frozen=True)
+class Way:
+    """How functions are compiled, untuned, and timed."""
+
+    session: Session
+    measurer: Measurer
+    schedule: Schedule
+    #: Compiles a function into a folder; many at once.
+    compile: Callable[[Sequence[Function], Path], list[Compiled]]
+
+
 def main() -> int:
-    """Collect until the count, or the time, is reached."""
+    """Collect until the counts, or the time, are reached."""
     args = _arguments()
     ends = time.monotonic() + args.seconds
-    session = open_session(
-        ROOT / "kernels/matmul_bias_relu.mlir", function=None, target="cpu", backend="iree",
-        threads=args.threads,
-    )  # fmt: skip
     with open_store(args.store) as store:
-        store.add_target(session.target)
         origins, hashes = measured_origins(store), measured_workloads(store)
         if args.out is not None:
             origins |= measured_origins_in(args.out)
             hashes |= measured_workloads_in(args.out)
-        done = len(hashes)
-        functions = itertools.islice(
-            _distinct(args, origins, hashes), max(0, args.count - len(hashes))
-        )
-        with (
-            measuring(session, args.seed) as measurer,
-            Progress(
-                "functions", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                disable=args.quiet,
-            ) as progress,
-        ):  # fmt: skip
-            task = progress.add_task("", total=args.count, completed=done)
-            while time.monotonic() < ends and (batch := list(itertools.islice(functions, BATCH))):
-                store.add(measured(batch, session, measurer, store))
-                done += len(batch)
-                progress.update(task, completed=done)
+        loops = sum(origin.startswith("loops") for origin in origins)
+        with Progress(
+            "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            disable=args.quiet,
+        ) as progress:  # fmt: skip
+            for name, done, wanted, source, way in (
+                ("functions", len(hashes) - loops, args.count, _distinct(args, origins, hashes),
+                 _by_iree),
+                ("loops", loops, args.loops, _loops(args, origins, hashes), _by_tvm),
+            ):  # fmt: skip
+                functions = itertools.islice(source, max(0, wanted - done))
+                task = progress.add_task(name, total=wanted, completed=done)
+                if done >= wanted or time.monotonic() >= ends:
+                    continue
+                with way(args) as how:
+                    store.add_target(how.session.target)
+                    while time.monotonic() < ends and (
+                        batch := list(itertools.islice(functions, BATCH))
+                    ):
+                        store.add(measured(batch, how, store))
+                        done += len(batch)
+                        progress.update(task, completed=done)
         if args.out is not None:
             added = export(store, args.out, command=f"collect_functions.py --seed {args.seed}")
             print(f"{added} measurements were added to {args.out}", file=sys.stderr)
-    print(f"{done} functions", file=sys.stderr)
     return 0
+
+
+@contextmanager
+def _by_iree(args: argparse.Namespace) -> Iterator[Way]:
+    session = _session("iree", args.threads)
+
+    def compile_all(batch: Sequence[Function], folder: Path) -> list[Compiled]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(lambda one: _compile(one, folder), batch))
+
+    with measuring(session, args.seed) as measurer:
+        yield Way(session, measurer, default_schedule(), compile_all)
+
+
+@contextmanager
+def _by_tvm(args: argparse.Namespace) -> Iterator[Way]:
+    session = _session("tvm", args.threads)
+    # TVM must not be forked once it has started its threads.
+    with (
+        ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool,
+        measuring(session, args.seed) as measurer,
+    ):
+
+        def compile_all(batch: Sequence[Function], folder: Path) -> list[Compiled]:
+            jobs = [(one.workload, session.target, _path(one, folder)) for one in batch]
+            return list(pool.map(_build_loops, jobs))
+
+        yield Way(session, measurer, Schedule("tvm", default_text()), compile_all)
+
+
+def _session(backend: str, threads: int | None) -> Session:
+    return open_session(
+        ROOT / "kernels/matmul_bias_relu.mlir", function=None, target="cpu", backend=backend,
+        threads=threads,
+    )  # fmt: skip
 
 
 def _distinct(args: argparse.Namespace, origins: set[str], hashes: set[str]) -> Iterator[Function]:
     """Functions that are not measured yet, no two of one hash."""
-    seen = set(hashes)
     models = exported(args.exported) if args.exported else iter(())
-    for function in itertools.chain(of_kernels(), models, generated(args.seed, origins)):
+    yield from _new(itertools.chain(of_kernels(), models, generated(args.seed, origins)),
+                    origins, hashes)  # fmt: skip
+
+
+def _loops(args: argparse.Namespace, origins: set[str], hashes: set[str]) -> Iterator[Function]:
+    yield from _new(looped(args.seed, origins), origins, hashes)
+
+
+def _new(functions: Iterable[Function], origins: set[str], hashes: set[str]) -> Iterator[Function]:
+    seen = set(hashes)
+    for function in functions:
         if function.origin not in origins and function.workload.hash not in seen:
             seen.add(function.workload.hash)
             yield function
 
 
-def measured(
-    batch: Sequence[Function], session: Session, measurer: Measurer, store: MeasurementStore
-) -> list[Measurement]:
+def measured(batch: Sequence[Function], way: Way, store: MeasurementStore) -> list[Measurement]:
     """Compile all, time those that compiled, and say what came of each."""
     with tempfile.TemporaryDirectory(prefix="functions-") as name:
         folder = Path(name)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            compiled = list(pool.map(lambda one: _compile(one, folder), batch))
+        compiled = way.compile(batch, folder)
         good = [one for one, made in zip(batch, compiled, strict=True) if not made.error]
         listed = [(_path(one, folder), one.workload) for one in good]
-        rounds = [measurer.profile(listed, samples=SAMPLES) for _ in range(ROUNDS)]
-    environment = measurer.environment(default_schedule())
+        rounds = [way.measurer.profile(listed, samples=SAMPLES) for _ in range(ROUNDS)]
+    environment = way.measurer.environment(way.schedule)
     samples = [sum(each, ()) for each in zip(*rounds, strict=True)]
     taken = dict(zip((one.workload.hash for one in good), samples, strict=True))
     found = []
@@ -135,10 +193,10 @@ def measured(
             Measurement(
                 id=str(uuid.uuid4()),
                 workload=one.workload.hash,
-                schedule=default_schedule(),
-                target=session.target.hash,
+                schedule=way.schedule,
+                target=way.session.target.hash,
                 environment=environment,
-                policy=session.policy,
+                policy=way.session.policy,
                 outcome=outcome,
                 samples_us=samples_us,
                 timestamp=time.time(),
@@ -151,7 +209,7 @@ def measured(
 
 
 def _path(one: Function, folder: Path) -> Path:
-    return folder / f"{one.workload.hash}.vmfb"
+    return folder / f"{one.workload.hash}.{'so' if one.source == 'loops' else 'vmfb'}"
 
 
 def _compile(one: Function, folder: Path) -> Compiled:
@@ -163,11 +221,22 @@ def _compile(one: Function, folder: Path) -> Compiled:
     return Compiled(time.perf_counter() - started, read_machine_code(path))
 
 
+def _build_loops(job: tuple[Workload, Target, Path]) -> Compiled:
+    workload, target, path = job
+    started = time.perf_counter()
+    try:
+        TVMBackend().build(workload, Schedule("tvm", default_text()), target, path)
+    except CostModelError as error:
+        return Compiled(time.perf_counter() - started, error=str(error))
+    return Compiled(time.perf_counter() - started, read_machine_code(path))
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--store", type=Path, required=True, help="keeps what is measured")
     parser.add_argument("--out", type=Path, help="the data set to add it to, a folder")
-    parser.add_argument("--count", type=int, default=5000, help="functions in all (default 5000)")
+    parser.add_argument("--count", type=int, default=5000, help="tensor functions (default 5000)")
+    parser.add_argument("--loops", type=int, default=300, help="loop-level ones (default 300)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after")
     parser.add_argument("--exported", type=Path, help="a folder of models as MLIR files")
     parser.add_argument("--threads", type=int, help="of each function (default: all cores)")

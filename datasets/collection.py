@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import sys
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graphs import FAMILIES, generate
+from loops import to_loops
 
 from costmodel.corpus.export import FACTS
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, UnsupportedError
 from costmodel.ir import analyze, read_workload
 from costmodel.records import Workload
 from costmodel.store.base import MeasurementStore
@@ -21,6 +23,7 @@ __all__ = [
     "Function",
     "exported",
     "generated",
+    "looped",
     "measured_origins",
     "measured_workloads",
     "of_kernels",
@@ -29,6 +32,8 @@ __all__ = [
 ROOT = Path(__file__).resolve().parents[1]
 #: Larger functions take long to time and teach little more.
 MOST_FLOPS, MOST_BYTES = 4e9, 1 << 27
+#: Of loops as they stand, of which a compiler makes a hundredth of the machine's peak.
+MOST_LOOP_FLOPS = 2e8
 
 
 @dataclass(frozen=True)
@@ -51,19 +56,36 @@ class Function:
 
 def generated(seed: int, skip: Iterable[str] = ()) -> Iterator[Function]:
     """Endless; those whose origin is among ``skip`` are left out without being made."""
-    names, known, index = list(FAMILIES), frozenset(skip), -1
-    weights = [weight for _, weight in FAMILIES.values()]
-    while True:
-        index += 1
-        origin = f"seed {seed}, number {index}"
-        if origin in known:
-            continue
-        rng = random.Random(f"{seed} {index}")
-        family = rng.choices(names, weights)[0]
-        text = generate(family, rng, f"{family}_{index}")
+    for family, text, origin, _ in _drawn(f"{seed}", f"seed {seed}", skip):
         function = _read(text, family, "generated", origin)
         if function is not None:
             yield function
+
+
+def looped(seed: int, skip: Iterable[str] = ()) -> Iterator[Function]:
+    """As ``generated``, other graphs, as loops on memrefs."""
+    for family, text, origin, rng in _drawn(f"loops {seed}", f"loops of seed {seed}", skip):
+        loops = to_loops(text, rng)
+        try:
+            function = None if loops is None else _read(loops, family, "loops", origin)
+        except UnsupportedError:
+            continue  # loops whose trip counts nobody can tell
+        if function is not None and analyze(function.workload).flops <= MOST_LOOP_FLOPS:
+            yield function
+
+
+def _drawn(
+    seed: str, origin: str, skip: Iterable[str]
+) -> Iterator[tuple[str, str, str, random.Random]]:
+    """Family, text and origin of graphs, and the generator of numbers that they were drawn by."""
+    names, known = list(FAMILIES), frozenset(skip)
+    weights = [weight for _, weight in FAMILIES.values()]
+    for index in itertools.count():
+        name = f"{origin}, number {index}"
+        if name not in known:
+            rng = random.Random(f"{seed} {index}")
+            family = rng.choices(names, weights)[0]
+            yield family, generate(family, rng, f"{family}_{index}"), name, rng
 
 
 def of_kernels() -> Iterator[Function]:

@@ -23,7 +23,7 @@ from costmodel.ir.structured import (
     scalar_flops,
     structured_flops,
 )
-from costmodel.records import Workload
+from costmodel.records import DTYPE_BYTES, Workload
 from costmodel.tokens.attributes import attribute_tokens, index_tokens, type_tokens
 from costmodel.tokens.stream import Kind, Token, TokenStream
 
@@ -113,7 +113,7 @@ class _Writer:
             extents = _extents(op)
             self._loops([Loop(extent, "parallel") for extent in extents], number)
             return math.prod(extents)
-        moved = sum(traffic.type_bytes(value.type) for value in (*operands, *op.results))
+        moved = sum(_bytes(value.type) for value in (*operands, *op.results))
         if moved:
             self.tokens.append(Token(Kind.COST, "bytes", number, float(moved)))
         return 1
@@ -134,6 +134,12 @@ class _Writer:
             for op in block.operations:
                 self.write(op, times=times, counted=structured)
         self.tokens.append(Token(Kind.STRUCTURE, "}", owner))
+
+
+def _bytes(kind: ir.Type) -> int:
+    """Of a tensor, a memref or a vector whose elements' size is known; else 0."""
+    element = getattr(kind, "element_type", None)
+    return traffic.type_bytes(kind) if str(element) in DTYPE_BYTES else 0
 
 
 def _extents(loop: ir.OpView) -> list[int]:

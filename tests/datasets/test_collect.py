@@ -35,7 +35,7 @@ def test_functions_are_collected_once_each(place: tuple[Path, Path], tmp_path: P
     models.mkdir()
     kernel = Path(__file__).resolve().parents[2] / "kernels" / "bert_softmax.mlir"
     (models / "softmax.mlir").write_text(kernel.read_text(encoding="utf-8"), encoding="utf-8")
-    arguments = ("--store", store, "--out", out, "--exported", models, "--threads", 1)
+    arguments = ("--store", store, "--out", out, "--exported", models, "--threads", 1, "--loops", 0)
     assert "66 measurements were added" in run("collect_functions.py", *arguments, "--count", 66)
     assert "4 measurements were added" in run("collect_functions.py", *arguments, "--count", 70)
     assert "0 measurements were added" in run("collect_functions.py", *arguments, "--count", 70)
@@ -46,8 +46,24 @@ def test_functions_are_collected_once_each(place: tuple[Path, Path], tmp_path: P
     assert all(row["is_default"] and row["backend"] == "iree" for row in rows)
     good = [row for row in rows if row["outcome"] == "ok"]
     assert len(good) > 60
-    assert all(row["instructions"] > 0 and len(row["samples_us"]) == 7 for row in good)
+    assert all(row["instructions"] > 0 and len(row["samples_us"]) == 14 for row in good)
     assert read_workload(workloads[0]["text"]).hash == workloads[0]["workload"]
+
+
+def test_loops_are_collected_by_the_compiler_that_takes_them(place: tuple[Path, Path]) -> None:
+    store, out = place
+    arguments = ("--store", store, "--out", out, "--count", 0, "--threads", 1)
+    run("collect_functions.py", *arguments, "--loops", 4)
+    run("collect_functions.py", *arguments, "--loops", 6)
+    workloads = read_table(out / "workloads.parquet", WORKLOADS).to_pylist()
+    rows = read_table(shards(out), MEASUREMENTS).to_pylist()
+    assert len({row["workload"] for row in workloads}) == len(rows) == 6
+    assert {row["source"] for row in workloads} == {"loops"}
+    assert all("memref" in row["text"] and "linalg" not in row["text"] for row in workloads)
+    assert {(row["backend"], row["outcome"], row["is_default"]) for row in rows} == {
+        ("tvm", "ok", True)
+    }
+    assert all(row["instructions"] > 0 for row in rows)
 
 
 def test_schedules_are_collected_and_go_on(place: tuple[Path, Path]) -> None:

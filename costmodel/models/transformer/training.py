@@ -252,7 +252,7 @@ def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _with(network: CostNetwork, state: dict[str, Tensor]) -> CostNetwork:
-    made = CostNetwork(network.config).to(network.device)
+    made: CostNetwork = CostNetwork(network.config).to(network.device)
     made.load_state_dict(state)
     made.eval()
     return made

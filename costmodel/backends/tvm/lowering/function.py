@@ -12,6 +12,7 @@ from tvm import tirx
 from costmodel.backends.tvm.lowering import reducers
 from costmodel.backends.tvm.lowering.constants import lower_constant
 from costmodel.backends.tvm.lowering.environment import Environment, fill_block
+from costmodel.backends.tvm.lowering.loops import lower_loops
 from costmodel.backends.tvm.lowering.normalize import normalized
 from costmodel.backends.tvm.lowering.scalars import is_scalar_op, scalar
 from costmodel.backends.tvm.lowering.structured import lower_generic
@@ -23,7 +24,8 @@ from costmodel.backends.tvm.lowering.types import (
     unsupported,
 )
 from costmodel.backends.tvm.lowering.values import InBuffer, Splat, Tensor
-from costmodel.ir.parse import main_function
+from costmodel.ir.checks import is_loop_level
+from costmodel.ir.parse import main_function, parse_trusted
 from costmodel.records import Workload
 
 __all__ = ["lower"]
@@ -36,8 +38,14 @@ def lower(workload: Workload) -> tvm.IRModule:
     ..., none of which overlap; a scalar is a buffer of shape (). Each structured op is one block,
     each intermediate tensor one buffer; fills, splats and empty tensors are neither. Raises
     UnsupportedError, naming the op and the reason, for what cannot be expressed.
+
+    A loop-level kernel keeps its loops, its memrefs are the parameters, and nothing is schedulable.
     """
     reducers.register()
+    module = parse_trusted(workload.text)
+    if is_loop_level(main_function(module)):
+        with module.context, ir.Location.unknown():
+            return tvm.IRModule({"main": lower_loops(main_function(module))})
     module = normalized(workload.text)
     with module.context, ir.Location.unknown():
         return tvm.IRModule({"main": _lower_function(main_function(module))})
