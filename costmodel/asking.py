@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from costmodel.models.roofline import bound_us, predict_workload
 from costmodel.records import Prediction, Schedule
-from costmodel.results import PredictResult, RankedSchedule, RankResult
+from costmodel.results import PredictResult, RankedSchedule, RankResult, Untuned
 from costmodel.session import Session, open_session, store_path
 from costmodel.store import open_store
 from costmodel.tally import Tally
@@ -30,23 +30,26 @@ def predict(
     backend: str = "auto",
     threads: int | None = None,
     store: str | os.PathLike[str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
 ) -> PredictResult:
-    """What a kernel is expected to cost once it is tuned; nothing is compiled or run.
+    """What a kernel is expected to cost, untuned and once it is tuned; nothing is run.
 
-    The prediction follows from the kernel's operations and bytes and from the machine's rates, as
+    Tuned it follows from the kernel's operations and bytes and from the machine's rates, as
     ``tune`` or ``doctor`` measured them; before that they are assumed, and the interval is wider.
-    ``source`` is a path or MLIR text. ``store`` (a path) may know a measured latency already,
-    which is given beside the prediction and does not change it. Raises InputError for input that
-    cannot be used.
+    Untuned, as a compiler makes it by default, the trained model predicts it, by default that of
+    the package; ``weights`` is a folder of others. ``source`` is a path or MLIR text. ``store`` (a
+    path) may know a measured latency already, which is given beside the prediction and does not
+    change it. Raises InputError for input that cannot be used.
     """
     session = open_session(
         source, function=function, target=target, backend=backend, threads=threads,
-        tunable=False, measure=False,
+        tunable=False, measure=False, weights=weights,
     )  # fmt: skip
     prediction = predict_workload(session.analysis, session.target)
     with open_store(store_path(store), read_only=True) as opened:
         tally = session.stored(opened)
     low, high = prediction.interval()
+    untuned, note = _untuned(session)
     return PredictResult(
         workload=session.workload.hash,
         function=session.workload.function,
@@ -61,6 +64,8 @@ def predict(
         bytes=session.analysis.bytes,
         intensity=session.analysis.intensity,
         measured_us=tally.best_us,
+        untuned=untuned,
+        notes=(note,) if note else (),
     )
 
 
@@ -74,17 +79,21 @@ def rank(
     backend: str = "auto",
     threads: int | None = None,
     store: str | os.PathLike[str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
 ) -> RankResult:
     """Up to ``n`` schedules of a kernel, the fastest predicted first; nothing is measured.
 
-    The untuned default is among them, then what an expert would try, then random ones. The cost
-    model starts from what ``store`` (a path) knows of this kernel and of others. Raises
-    InputError for input that cannot be used.
+    The untuned default is among them, then what an expert would try, then random ones. The
+    trained model ranks, that of the package or of the folder ``weights``, corrected by what
+    ``store`` (a path) knows of this kernel; where it does not know the target, XGBoost does,
+    started from what the store knows of other kernels. Raises InputError for input that cannot be
+    used.
     """
     started = time.monotonic()
     session = open_session(
-        source, function=function, target=target, backend=backend, threads=threads, measure=False
-    )
+        source, function=function, target=target, backend=backend, threads=threads, measure=False,
+        weights=weights,
+    )  # fmt: skip
     with open_store(store_path(store), read_only=True) as opened:
         model = session.model(opened, seed, own=True)
         tally = session.tally(opened)
@@ -97,8 +106,37 @@ def rank(
         target=session.target_name,
         backend=backend,
         model=model.name,
+        notes=(session.trained.reason,) if session.trained.reason else (),
         schedules=_ranked(schedules, model.predict(queries), tally),
         seconds=time.monotonic() - started,
+    )
+
+
+def _untuned(session: Session) -> tuple[Untuned | None, str]:
+    """What the trained model says of the compiler's default, or why it says nothing."""
+    from costmodel.models.shipped import choose
+
+    # Loops on memrefs are TVM's, which makes them as they stand.
+    backend = "iree" if session.workload.outputs else "tvm"
+    trained = choose(session.workload, session.target, {backend}, session.weights)
+    if trained.model is None:
+        return None, trained.reason
+    default = Schedule(backend, json.dumps({"kind": "default"}))
+    found = trained.model.estimates(session.workload, session.target, [default])
+    return (
+        Untuned(
+            compiler=backend,
+            latency_us=math.exp(found.log_us[0]),
+            low_us=math.exp(found.low[0]),
+            high_us=math.exp(found.high[0]),
+            vector_registers=int(found.registers[0]),
+            spills=float(found.spills[0]),
+            instructions=float(found.instructions[0]),
+            code_bytes=float(found.code_bytes[0]),
+            vector_share=float(found.vector_share[0]),
+            utilization=float(found.utilization[0]),
+        ),
+        "",
     )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "TrialRecord",
     "TuneResult",
     "TuneStart",
+    "Untuned",
 ]
 
 #: Where a trial came from: the untuned default, what an expert would try, exploration, the cost
@@ -214,10 +215,35 @@ class TuneResult:
 
 
 @dataclass(frozen=True)
+class Untuned:
+    """What the trained model expects of a kernel as a compiler makes it by default.
+
+    The interval spans 90%. ``vector_registers`` are the different ones that its machine code uses,
+    ``spills`` the stores of them to the stack; ``utilization`` is the FLOP/s achieved over the
+    peak of all threads, ``vector_share`` that of vector instructions, both from 0 to 1.
+    """
+
+    compiler: str
+    latency_us: float
+    low_us: float
+    high_us: float
+    vector_registers: int
+    spills: float
+    instructions: float
+    code_bytes: float
+    vector_share: float
+    utilization: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
 class PredictResult:
     """What a kernel is expected to cost, before anything is measured.
 
-    ``latency_us`` with its 90% interval is the prediction for the tuned kernel.
+    ``latency_us`` with its 90% interval is the prediction for the tuned kernel. ``untuned`` is
+    there where the trained model reads the kernel and knows the target; ``notes`` say why not.
     ``intensity`` is in FLOP per byte, ``roofline_us`` the least latency that the machine allows,
     and ``measured_us`` the best correct measurement that the store knows, if any.
     """
@@ -235,6 +261,8 @@ class PredictResult:
     bytes: int
     intensity: float
     measured_us: float | None = None
+    untuned: Untuned | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -251,6 +279,8 @@ class PredictResult:
             "bytes": self.bytes,
             "intensity": _finite(self.intensity),
             "measured_us": _finite(self.measured_us),
+            "untuned": None if self.untuned is None else self.untuned.to_json(),
+            "notes": list(self.notes),
         }
 
 
@@ -291,6 +321,7 @@ class RankResult:
     model: str
     seconds: float
     schedules: tuple[RankedSchedule, ...]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -301,6 +332,7 @@ class RankResult:
             "model": self.model,
             "seconds": round(self.seconds, 3),
             "schedules": [schedule.to_json() for schedule in self.schedules],
+            "notes": list(self.notes),
         }
 
 

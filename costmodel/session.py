@@ -29,6 +29,7 @@ from costmodel.tally import Tally
 
 if TYPE_CHECKING:
     from costmodel.models.by_backend import ByBackend
+    from costmodel.models.shipped import Trained
 
 __all__ = ["Session", "open_session", "store_path"]
 
@@ -50,6 +51,8 @@ class Session:
     backend: Backend
     policy: TimingPolicy
     origin: Origin | None = None
+    #: The folder of the trained model; None for that of the package.
+    weights: Path | None = None
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -120,17 +123,25 @@ class Session:
         """Latencies of this workload's schedules, as far as the store knows them."""
         return Tally(one for measurements in self.known(store).values() for one in measurements)
 
+    @cached_property
+    def trained(self) -> Trained:
+        """The trained model, or why there is none for this workload and target."""
+        from costmodel.models.shipped import choose
+
+        names = {part.name for part in self.backend.parts}
+        return choose(self.workload, self.target, names, self.weights)
+
     def examples(
-        self, store: MeasurementStore, space: SearchSpace, *, own: bool
+        self, store: MeasurementStore, space: SearchSpace, *, own: bool, others: bool = True
     ) -> Iterator[Example]:
         """What the store knows of workloads on this target, for a warm start.
 
         ``space`` is the part whose features are wanted. Of this workload only with ``own``: a
-        search learns from its own measurements by itself.
+        search learns from its own measurements by itself. Of others only with ``others``.
         """
         stored: dict[str, dict[str, Features]] = defaultdict(dict)
         for key, schedule, features in store.features(space.feature_set):
-            if own or key != self.workload.hash:
+            if own if key == self.workload.hash else others:
                 stored[key][schedule] = features
         for key, rows in stored.items():
             workload = store.workload(key)
@@ -147,19 +158,23 @@ class Session:
         return {one.schedule.hash: one for one in self._measurements(store, workload)}
 
     def model(self, store: MeasurementStore, seed: int, *, own: bool = False) -> ByBackend:
-        """XGBoost started from the store, with the roofline where it misleads or knows nothing.
+        """The trained model corrected by XGBoost, with the roofline where that misleads.
 
-        One for each backend: what a compiler makes of a schedule says nothing of another's, but
-        both are latencies, so that they compete for the same trials.
+        Where the trained model does not know the target or the workload, XGBoost corrects the
+        roofline and is started from what the store knows of other workloads. One XGBoost for each
+        backend: what a compiler makes of a schedule says nothing of another's, but both are
+        latencies, so that they compete for the same trials.
         """
         from costmodel.models.boosted import Boosted
         from costmodel.models.by_backend import ByBackend
         from costmodel.models.guard import Guarded
         from costmodel.models.roofline import Roofline
 
+        base = self.trained.model
+
         def started(space: SearchSpace) -> Guarded:
-            examples = list(self.examples(store, space, own=own))
-            return Guarded(Boosted(examples, seed=seed), Roofline())
+            examples = list(self.examples(store, space, own=own, others=base is None))
+            return Guarded(Boosted(examples, seed=seed, base=base), Roofline())
 
         return ByBackend({name: started(space) for name, space in self.space.parts.items()})
 
@@ -179,6 +194,7 @@ def open_session(
     tunable: bool = True,
     policy: TimingPolicy | None = None,
     measure: bool = True,
+    weights: str | os.PathLike[str] | None = None,
 ) -> Session:
     """Read the input and resolve the names. Writes nothing but the machine's rates.
 
@@ -195,5 +211,6 @@ def open_session(
     chosen = load(backend)
     device = parse_target(target, threads=threads, measure=measure)
     return Session(
-        origin.place, workload, analyze(workload), device, chosen, policy or TimingPolicy(), origin
-    )
+        origin.place, workload, analyze(workload), device, chosen, policy or TimingPolicy(), origin,
+        None if weights is None else Path(weights),
+    )  # fmt: skip

@@ -72,13 +72,15 @@ def tune(
     backend: str = "auto",
     function: str | None = None,
     threads: int | None = None,
+    weights: str | os.PathLike[str] | None = None,
     progress: ProgressListener | None = None,
 ) -> TuneResult:
     """Find the fastest schedule of a kernel, check it and export it.
 
     ``source`` is a path or MLIR text. At most ``trials`` candidates are measured; after
     ``seconds`` none is begun, as soon as there is one to answer with. What ``store`` (a path)
-    knows is not measured again, and with no ``trials`` the store is only read. Without ``out`` no
+    knows is not measured again, and with no ``trials`` the store is only read. ``weights`` is a
+    folder with another trained model than the package's. Without ``out`` no
     files are written. An interrupt ends the run early and keeps all that was measured; a second
     one ends it at once.
 
@@ -91,7 +93,7 @@ def tune(
     budget = make_budget(trials, seconds, started)
     listener.on_phase("reading")
     session = open_session(
-        source, function=function, target=target, backend=backend, threads=threads
+        source, function=function, target=target, backend=backend, threads=threads, weights=weights
     )
     listener.on_phase("space")
     default, path = session.space.default(), store_path(store)
@@ -113,6 +115,7 @@ def tune(
             final = search_and_confirm(run, learned, measurer, budget, seed, interrupts)
             model = learned.ranked_by(session.workload.hash)
             run.notes += learned.reports(session.workload.hash)
+            run.notes += [session.trained.reason] if session.trained.reason else []
         if not run.interrupted:
             interrupts.defer()
         listener.on_phase("exporting")

@@ -90,6 +90,12 @@ _RUN_OPTIONS = (
     ),
     threads_option,
     store_option,
+    click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="The trained model, as `costmodel train` writes it; by default that of the package.",
+    ),
 )
 
 

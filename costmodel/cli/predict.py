@@ -22,6 +22,7 @@ def predict(
     backend: str,
     threads: int | None,
     store: Path | None,
+    weights: Path | None,
     as_json: bool,
 ) -> None:
     """Predict the latency of the kernel in FILE, once tuned, with a 90% interval.
@@ -33,7 +34,13 @@ def predict(
     import costmodel
 
     result = costmodel.predict(
-        file, function=function, target=target, backend=backend, threads=threads, store=store
+        file,
+        function=function,
+        target=target,
+        backend=backend,
+        threads=threads,
+        store=store,
+        weights=weights,
     )
     if as_json:
         print_json(result.to_json())

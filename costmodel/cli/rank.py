@@ -42,6 +42,7 @@ def rank(
     backend: str,
     threads: int | None,
     store: Path | None,
+    weights: Path | None,
     count: int,
     top: int,
     seed: int,
@@ -59,6 +60,7 @@ def rank(
         backend=backend,
         threads=threads,
         store=store,
+        weights=weights,
     )
     if as_json:
         print_json(result.to_json())

@@ -105,7 +105,8 @@ def print_predict(result: PredictResult) -> None:
     _print_heading(console, result)
     interval = f"{latency(result.low_us)} to {latency(result.high_us)}"
     rows = [
-        ("predicted", f"{latency(result.latency_us)} (90%: {interval}, by {result.model})"),
+        ("tuned", f"{latency(result.latency_us)} (90%: {interval}, by {result.model})"),
+        *_by_default(result),
         ("roofline", latency(result.roofline_us)),
         ("work", quantity(result.flops, "FLOP")),
         ("traffic", quantity(result.bytes, "B", 1024.0)),
@@ -114,6 +115,23 @@ def print_predict(result: PredictResult) -> None:
     if result.measured_us is not None:
         rows.append(("measured", f"{latency(result.measured_us)} (best in the store)"))
     _print_rows(console, rows)
+    for note in result.notes:
+        console.print(note, soft_wrap=True)
+
+
+def _by_default(result: PredictResult) -> list[tuple[str, str]]:
+    """What the trained model says of the compiler's default."""
+    one = result.untuned
+    if one is None:
+        return []
+    interval = f"{latency(one.low_us)} to {latency(one.high_us)}"
+    code = f"{number(one.instructions)} instructions, {quantity(one.code_bytes, 'B', 1024.0)}"
+    return [
+        ("untuned", f"{latency(one.latency_us)} (90%: {interval}, by the transformer)"),
+        ("registers", f"{one.vector_registers} vector registers, {number(one.spills)} spills"),
+        ("code", f"{code}, {number(100 * one.vector_share)}% of it vectors"),
+        ("utilization", f"{number(100 * one.utilization)}% of the peak"),
+    ]
 
 
 def print_rank(result: RankResult, top: int) -> None:
@@ -132,6 +150,8 @@ def print_rank(result: RankResult, top: int) -> None:
         bounds = (row.predicted_us, row.low_us, row.high_us, row.measured_us)
         table.add_row(str(row.rank), *map(latency, bounds), row.backend, row.schedule_hash[:12])
     console.print(table)
+    for note in result.notes:
+        console.print(note, soft_wrap=True)
     console.print("--json gives the schedules themselves", style="dim")
 
 

@@ -71,6 +71,7 @@ def tune(
     backend: str,
     threads: int | None,
     store: Path | None,
+    weights: Path | None,
     trials: int,
     seconds: float | None,
     seed: int,
@@ -93,7 +94,7 @@ def tune(
 
     common: dict[str, Any] = {
         "trials": trials, "seconds": seconds, "seed": seed, "store": store, "target": target,
-        "function": function, "threads": threads,
+        "function": function, "threads": threads, "weights": weights,
         "out": default_out(file, function) if out is None else out,
     }  # fmt: skip
     if _is_model(file, function, whole_model, silent=quiet):

@@ -132,7 +132,7 @@ def boosted(
     }  # fmt: skip
     return xgboost.train(
         parameters, xgboost.DMatrix(x[known], y[known]), rounds,
-        evals=[(xgboost.DMatrix(held[judged], wanted[judged]), "held out")],
+        evals=[(xgboost.DMatrix(held[judged], wanted[judged]), "held_out")],
         early_stopping_rounds=60, verbose_eval=False,
     )  # fmt: skip
 

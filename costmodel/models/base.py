@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from costmodel.backends.base import Features
 from costmodel.records import Candidate, Prediction
 
-__all__ = ["CostModel", "Example", "Query"]
+__all__ = ["BaseModel", "CostModel", "Example", "Query"]
 
 
 @dataclass(frozen=True)
@@ -44,4 +47,12 @@ class CostModel(Protocol):
 
     def update(self, examples: Sequence[Example]) -> None:
         """Learn from new measurements; never forgets earlier ones."""
+        ...
+
+
+class BaseModel(CostModel, Protocol):
+    """A model that another one corrects."""
+
+    def expected_us(self, queries: Sequence[Query]) -> NDArray[np.float64]:
+        """What it says by itself, whatever has been measured; shape (queries,), microseconds."""
         ...

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.models.base import Example, Query
+from costmodel.models.base import BaseModel, Example, Query
 from costmodel.models.pooled import pool
-from costmodel.models.roofline import Roofline, estimates_us
+from costmodel.models.roofline import Roofline
 from costmodel.records import Prediction
 
 __all__ = ["Boosted", "BoostedOptions"]
@@ -54,7 +54,7 @@ class BoostedOptions:
     limit: int = 600
     #: Threads of a training.
     threads: int = 1
-    #: Examples needed; the roofline predicts before that.
+    #: Examples needed; the base predicts before that.
     minimum: int = 8
 
 
@@ -75,10 +75,11 @@ class _Row:
 class Boosted:
     """XGBoost regression of log latency over the analytic estimate; a ``CostModel``.
 
-    ``examples`` of other workloads are a warm start. Until ``options.minimum`` examples are known,
-    and for features of another width than those learned, the roofline predicts. Failures are no
-    part of the regression: a second booster learns where they happen, and a candidate that is
-    likelier to fail than usual is predicted up to ten times slower.
+    ``examples`` of other workloads are a warm start. ``base`` is what the trees correct: the
+    roofline, or a model that was trained beforehand. It predicts until ``options.minimum`` examples
+    are known, and for features of another width than those learned. Failures are no part of the
+    regression: a second booster learns where they happen, and a candidate that is likelier to fail
+    than usual is predicted up to ten times slower.
     """
 
     def __init__(
@@ -87,10 +88,12 @@ class Boosted:
         *,
         seed: int = 0,
         options: BoostedOptions | None = None,
+        base: BaseModel | None = None,
     ) -> None:
         self.options = options or BoostedOptions()
         self._seed = seed
-        self._fallback = Roofline()
+        self._base: BaseModel = base or Roofline()
+        self._corrects = base is not None
         self._warm: list[_Row] = []
         self._own: list[_Row] = []
         self._width = 0
@@ -105,11 +108,11 @@ class Boosted:
 
     @property
     def name(self) -> str:
-        return "xgboost"
+        return f"{self._base.name} and xgboost" if self._corrects else "xgboost"
 
     @property
     def trained(self) -> bool:
-        """Whether predictions come from the trees rather than from the roofline."""
+        """Whether predictions come from the trees rather than from the base."""
         return bool(self._boosters)
 
     @property
@@ -119,13 +122,16 @@ class Boosted:
 
     def predict(self, queries: Sequence[Query]) -> list[Prediction]:
         """One prediction a query, in order; latencies in microseconds."""
-        if not self.knows(queries):
-            return self._fallback.predict(queries)
+        if not self._has_learned(queries):
+            return self._base.predict(queries)
         table = pool(queries)
         scores = self._scores(table[:, self._columns])
         offsets = [self._offsets.get(q.candidate.workload.hash, 0.0) for q in queries]
         log_us = (
-            np.log(estimates_us(queries)) + scores.mean(axis=0) + offsets + self._slowdown(table)
+            np.log(self._base.expected_us(queries))
+            + scores.mean(axis=0)
+            + offsets
+            + self._slowdown(table)
         )
         deviation = np.sqrt(scores.var(axis=0) + self._error_std**2)
         return [
@@ -134,8 +140,8 @@ class Boosted:
         ]
 
     def knows(self, queries: Sequence[Query]) -> bool:
-        """Whether the trees predict these; otherwise the roofline does."""
-        return self.trained and {q.features.shape[1] for q in queries} == {self._width}
+        """Whether the trees predict these, or a base that was trained does."""
+        return self._has_learned(queries) or (self._corrects and self._base.knows(queries))
 
     def update(self, examples: Sequence[Example]) -> None:
         """Learn from new measurements and train again; never forgets earlier ones."""
@@ -143,7 +149,7 @@ class Boosted:
             self._learn(examples, self._own)
 
     def _learn(self, examples: Sequence[Example], rows: list[_Row]) -> None:
-        self._fallback.update(examples)
+        self._base.update(examples)
         if examples and examples[-1].query.features.shape[1] != self._width:
             self._width = examples[-1].query.features.shape[1]
             self._boosters = []
@@ -151,10 +157,21 @@ class Boosted:
         for known in (self._warm, self._own):
             known[:] = [r for r in known if r.width == self._width]
         if usable:
-            rows.extend(_rows(usable))
+            rows.extend(self._rows(usable))
         succeeded = sum(not r.failed for r in (*self._warm, *self._own))
         if succeeded >= max(2, self.options.minimum):
             self._train()
+
+    def _has_learned(self, queries: Sequence[Query]) -> bool:
+        return self.trained and {q.features.shape[1] for q in queries} == {self._width}
+
+    def _rows(self, examples: Sequence[Example]) -> Iterable[_Row]:
+        queries = [e.query for e in examples]
+        table, estimates = pool(queries), self._base.expected_us(queries)
+        for example, features, estimate in zip(examples, table, estimates, strict=True):
+            candidate, width = example.query.candidate, example.query.features.shape[1]
+            residual = math.log(example.latency_us / estimate)
+            yield _Row(candidate.workload.hash, width, features, residual)
 
     def _train(self) -> None:
         chosen = self._chosen()
@@ -268,12 +285,3 @@ class Boosted:
         order = rng.permutation(len(names)) % self.options.folds
         by_name = dict(zip(names, order, strict=True))
         return np.array([by_name[r.workload] for r in rows], dtype=np.intp)
-
-
-def _rows(examples: Sequence[Example]) -> Iterable[_Row]:
-    queries = [e.query for e in examples]
-    table, estimates = pool(queries), estimates_us(queries)
-    for example, features, estimate in zip(examples, table, estimates, strict=True):
-        candidate, width = example.query.candidate, example.query.features.shape[1]
-        residual = math.log(example.latency_us / estimate)
-        yield _Row(candidate.workload.hash, width, features, residual)

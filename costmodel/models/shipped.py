@@ -1,7 +1,8 @@
-"""The weights that the package brings; read once, and only where they are asked for."""
+"""Which trained model answers: that of the package or of a folder, where it can."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING
 from costmodel.errors import UsageError
 
 if TYPE_CHECKING:
+    from costmodel.models.transformer.model import Transformer
     from costmodel.models.transformer.weights import Weights
+    from costmodel.records import Target, Workload
 
-__all__ = ["shipped", "shipped_weights"]
+__all__ = ["Trained", "choose", "load", "shipped_weights"]
 
 _FOLDER = Path(__file__).with_name("weights")
 
@@ -27,8 +30,47 @@ def shipped_weights() -> Path:
 
 
 @cache
-def shipped() -> Weights:
-    """The weights themselves. Raises UsageError where there are none, or they are damaged."""
+def load(folder: Path) -> Weights:
+    """The weights in a folder, read once. Raises UsageError where there are none that can be."""
     from costmodel.models.transformer.weights import load_weights
 
-    return load_weights(shipped_weights())
+    return load_weights(folder)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The trained model where it reads what is asked about, else why it does not."""
+
+    model: Transformer | None
+    reason: str = ""
+
+
+def choose(
+    workload: Workload, target: Target, backends: set[str], weights: Path | None = None
+) -> Trained:
+    """The model of ``weights``, by default those of the package, for a workload on a target.
+
+    Raises UsageError for weights that were named and cannot be used. A package without weights
+    chooses none, and says nothing.
+    """
+    try:
+        folder = weights or shipped_weights()
+    except UsageError:
+        return Trained(None)
+    from costmodel.models.transformer.model import Transformer
+    from costmodel.models.transformer.sites import BACKENDS
+    from costmodel.models.transformer.weights import familiar
+
+    loaded = load(folder)
+    if not familiar(target, loaded.targets):
+        known = ", ".join(sorted({f"{t.arch} with {t.vector_bytes}-byte vectors"
+                                  for t in loaded.targets}))  # fmt: skip
+        return Trained(None, f"the trained model knows {known}, and this target is another: the "
+                      "roofline predicts in its place")  # fmt: skip
+    if not backends <= set(BACKENDS):
+        return Trained(None)
+    model = Transformer(loaded)
+    reason = model.why_not(workload, target, backends)
+    if reason:
+        return Trained(None, f"{reason}: the roofline predicts in its place")
+    return Trained(model)

@@ -74,6 +74,7 @@ def tune_model(
     target: str = "cpu",
     function: str | None = None,
     threads: int | None = None,
+    weights: str | os.PathLike[str] | None = None,
     progress: ProgressListener | None = None,
 ) -> ModelResult:
     """Tune a model: flags for the whole, and each distinct dispatch by itself; export the fastest.
@@ -87,8 +88,9 @@ def tune_model(
     budget = make_budget(trials, seconds, started)
     listener.on_phase("reading")
     session = open_session(
-        source, function=function, target=target, backend="iree", threads=threads, policy=_POLICY
-    )
+        source, function=function, target=target, backend="iree", threads=threads, policy=_POLICY,
+        weights=weights,
+    )  # fmt: skip
     if session.workload.script is not None:
         raise UnsupportedError(
             "the file has a transform script, which is for one kernel",

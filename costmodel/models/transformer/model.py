@@ -60,7 +60,7 @@ class Transformer:
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._read: OrderedDict[tuple[str, str, tuple[str, ...]], _Read | None] = OrderedDict()
+        self._read: OrderedDict[tuple[str, str, tuple[str, ...]], _Read] = OrderedDict()
         self._known: dict[tuple[str, str, str], tuple[float, float]] = {}
         self._errors: dict[tuple[str, str], list[float]] = defaultdict(list)
 
@@ -81,6 +81,14 @@ class Transformer:
                 answers[place] = prediction
         return [answer for answer in answers if answer is not None]
 
+    def expected_us(self, queries: Sequence[Query]) -> Array:
+        """What the network says, without the level of what was measured; microseconds."""
+        told = np.array([prediction.latency_us for prediction in self.predict(queries)])
+        shifts = [
+            self._shift(q.candidate.workload.hash, q.candidate.schedule.backend) for q in queries
+        ]
+        return np.asarray(told / np.exp(shifts), np.float64)
+
     def knows(self, queries: Sequence[Query]) -> bool:
         """Whether it can predict all of these."""
         candidates = {
@@ -93,9 +101,17 @@ class Transformer:
 
     def can_read(self, workload: Workload, target: Target, backends: set[str]) -> bool:
         """Whether it can predict schedules of these backends for a workload and target."""
-        if not familiar(target, self._weights.targets):
-            return False
-        return self._reading(workload, target, backends) is not None
+        return familiar(target, self._weights.targets) and not self.why_not(
+            workload, target, backends
+        )
+
+    def why_not(self, workload: Workload, target: Target, backends: set[str]) -> str:
+        """Why it does not read a workload; empty where it does."""
+        try:
+            self._reading(workload, target, backends)
+        except CostModelError as error:
+            return str(error)
+        return ""
 
     def update(self, examples: Sequence[Example]) -> None:
         """Shift the level of the workloads measured."""
@@ -115,8 +131,6 @@ class Transformer:
         Raises CostModelError for what it does not know.
         """
         one = self._reading(workload, target, {schedule.backend for schedule in schedules})
-        if one is None:
-            raise CostModelError("the model does not read this function")
         inputs = [(s.backend, self._input(s, one)) for s in schedules]
         found = estimate(self._weights.network, one.memory, inputs)
         calibration = self._weights.calibration
@@ -166,8 +180,6 @@ class Transformer:
     def skim(self, workload: Workload, target: Target, schedules: Sequence[Schedule]) -> Array:
         """What the first stage says: natural logarithms of microseconds."""
         one = self._reading(workload, target, {schedule.backend for schedule in schedules})
-        if one is None:
-            raise CostModelError("the model does not read this function")
         network, most = self._weights.network, one.memory.sites.shape[1] - 1
         parts = []
         for start in range(0, len(schedules), 1024):
@@ -181,15 +193,12 @@ class Transformer:
         sites = one.sites[schedule.backend]
         return read_schedule(schedule.backend, choices_of(schedule, sites), one.input)
 
-    def _reading(self, workload: Workload, target: Target, backends: set[str]) -> _Read | None:
-        """The encoded workload; None where the model does not read it."""
+    def _reading(self, workload: Workload, target: Target, backends: set[str]) -> _Read:
+        """The encoded workload. Raises UnsupportedError for one that is too large to be read."""
         names = tuple(sorted(backends))
         key = (workload.hash, target.hash, names)
         if key not in self._read:
-            try:
-                self._read[key] = self._encode(workload, target, names)
-            except CostModelError:
-                self._read[key] = None
+            self._read[key] = self._encode(workload, target, names)
             if len(self._read) > _KEPT:
                 self._read.popitem(last=False)
         self._read.move_to_end(key)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.logging import disable_progress_bar
+
 from costmodel.corpus.tables import sha256
 from costmodel.errors import UsageError
 from costmodel.models.transformer.calibration import Calibration
@@ -44,6 +46,7 @@ def save_weights(weights: Weights, folder: Path) -> None:
     """Write all files; ``costmodel.json``, without which they are not read, comes last."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FACTS).unlink(missing_ok=True)
+    disable_progress_bar()
     weights.network.to("cpu").save_pretrained(folder)
     weights.vocabulary.save(folder / "tokenizer.json")
     targets = {}

@@ -294,4 +294,4 @@ def _most(values: Sequence[Expr], node: Any) -> Expr:
 
 
 def _is_identity(map_: Any) -> bool:
-    return map_ == ir.AffineMap.get_identity(map_.n_dims)
+    return bool(map_ == ir.AffineMap.get_identity(map_.n_dims))
