@@ -106,7 +106,7 @@ def _prepare(dispatch: Dispatch, model: Session, flags: Mapping[str, str]) -> No
     workload = dispatch.part.workload
     session = Session(
         model.place, workload, analyze(workload), model.target, DispatchBackend(flags=flags),
-        TimingPolicy(),
+        TimingPolicy(), weights=model.weights,
     )  # fmt: skip
     try:
         space = session.space

@@ -71,7 +71,7 @@ def test_loops_and_graph_agree(
             error = np.abs(np.asarray(got, np.float64) - np.asarray(want, np.float64)).max()
             assert error / scale < (5e-2 if narrow else 1e-4), (family, seed)
         checked += 1
-        if checked == 4:
+        if checked == 2:
             return
     assert checked > 0, "no small function was drawn"
 

@@ -116,12 +116,11 @@ class Transformer:
     def update(self, examples: Sequence[Example]) -> None:
         """Shift the level of the workloads measured."""
         good = [e for e in examples if np.isfinite(e.latency_us) and self.knows([e.query])]
-        predictions = self.predict([example.query for example in good])
-        for example, prediction in zip(good, predictions, strict=True):
+        expected = self.expected_us([example.query for example in good])
+        for example, told in zip(good, expected, strict=True):
             candidate = example.query.candidate
             key = (candidate.workload.hash, candidate.schedule.backend)
-            told = np.log(prediction.latency_us) - self._shift(*key)
-            self._errors[key].append(float(np.log(example.latency_us) - told))
+            self._errors[key].append(float(np.log(example.latency_us / told)))
 
     def estimates(
         self, workload: Workload, target: Target, schedules: Sequence[Schedule]

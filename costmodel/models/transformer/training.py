@@ -26,7 +26,7 @@ from costmodel.models.transformer.examples import Task
 from costmodel.models.transformer.losses import LossWeights, losses
 from costmodel.models.transformer.network import CostNetwork
 
-__all__ = ["CURVES", "TrainingOptions", "batch_of", "train"]
+__all__ = ["CHECKPOINT", "CURVES", "TrainingOptions", "batch_of", "train"]
 
 CURVES, CHECKPOINT = "curves.jsonl", "checkpoint.pt"
 

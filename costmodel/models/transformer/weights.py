@@ -24,7 +24,7 @@ from costmodel.records import Target
 from costmodel.store.codec import DecodeError, target_from_json, target_to_json
 from costmodel.tokens.vocabulary import Vocabulary
 
-__all__ = ["FORMAT", "Weights", "familiar", "load_weights", "save_weights"]
+__all__ = ["FACTS", "FORMAT", "Weights", "familiar", "load_weights", "save_weights"]
 
 FORMAT = "costmodel-transformer-1"
 FACTS = "costmodel.json"

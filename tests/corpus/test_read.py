@@ -1,0 +1,123 @@
+"""Data sets in memory, and how they are split."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from costmodel.corpus.export import FACTS, export
+from costmodel.corpus.read import Corpus, Function, read_corpus
+from costmodel.corpus.splits import Rules, leaks, split
+from costmodel.errors import UsageError
+from costmodel.ir import read_workload
+from costmodel.records import Environment, Measurement, Outcome, Schedule, TimingPolicy, Workload
+from costmodel.store import open_store
+from costmodel.target import host_target
+
+COPY = """
+func.func @copy(%a: tensor<{n}x4xf32>) -> tensor<4x{n}xf32> {{
+  %e = tensor.empty() : tensor<4x{n}xf32>
+  %t = linalg.transpose ins(%a : tensor<{n}x4xf32>) outs(%e : tensor<4x{n}xf32>)
+      permutation = [1, 0]
+  return %t : tensor<4x{n}xf32>
+}}
+"""
+
+
+def measurement(workload: Workload, number: int, outcome: Outcome) -> Measurement:
+    facts = {"family": "transpose", "source": "generated", "origin": f"n {workload.hash}",
+             "is_default": number == 0}  # fmt: skip
+    return Measurement(
+        id=f"{workload.hash}-{number}",
+        workload=workload.hash,
+        schedule=Schedule("iree", json.dumps({"n": number})),
+        target=host_target(1, measure=False).hash,
+        environment=Environment({"iree": "3"}, {}),
+        policy=TimingPolicy(),
+        outcome=outcome,
+        samples_us=(3.0, 1.0, 2.0) if outcome is Outcome.OK else (),
+        timestamp=float(number),
+        extra={FACTS: facts},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with open_store(tmp_path / "s.sqlite") as store:
+        store.add_target(host_target(1, measure=False))
+        for n in (5, 6):
+            workload = read_workload(COPY.format(n=n))
+            store.add_workload(workload)
+            store.add([measurement(workload, 0, Outcome.OK)])
+            store.add([measurement(workload, 1, Outcome.CRASH)])
+        export(store, tmp_path / "set", command="test")
+    return tmp_path / "set"
+
+
+def test_what_was_exported_is_read(folder: Path) -> None:
+    corpus = read_corpus(folder)
+    assert {f.workload.hash for f in corpus.functions.values()} == set(corpus.functions)
+    assert [trial.ok for trial in corpus.trials].count(True) == 2
+    good = next(trial for trial in corpus.trials if trial.ok)
+    assert good.latency_us == 2.0
+    assert good.is_default
+    assert math.isnan(good.vector_registers)
+    assert next(t for t in corpus.trials if not t.ok).latency_us == math.inf
+    assert set(corpus.targets) == {host_target(1, measure=False).hash}
+    one = next(iter(corpus.functions))
+    assert {trial.workload for trial in corpus.restricted([one]).trials} == {one}
+
+
+def test_a_folder_without_measurements_is_refused(folder: Path) -> None:
+    (folder / "measurements-000.parquet").unlink()
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["files"]["measurements-000.parquet"]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(UsageError, match="empty data set"):
+        read_corpus(folder)
+
+
+def test_a_target_that_nobody_describes_is_refused(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["targets"] = {}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(UsageError, match="does not describe target"):
+        read_corpus(folder)
+
+
+families = st.sampled_from(["a", "b", "c", "d"])
+sources = st.sampled_from(["generated", "exported", "kernels"])
+
+
+@given(
+    st.dictionaries(
+        st.text("0123456789abcdef", min_size=8, max_size=8),
+        st.tuples(families, sources),
+        min_size=20,
+    )
+)
+def test_no_function_is_in_two_parts_and_none_is_lost(drawn: dict) -> None:
+    functions = {
+        key: Function(Workload(key, "f", (), ()), family, source, key, 0.0, 0)
+        for key, (family, source) in drawn.items()
+    }
+    rules = Rules(test=("a",), validation=("b",), shapes=0.3)
+    assume({family for family, source in drawn.values() if source != "kernels"} >= {"a", "b"})
+    try:
+        parts = split(Corpus(functions, (), {}), rules)
+    except UsageError:
+        assume(False)
+    names = list(parts.__dataclass_fields__)
+    assert sum(len(getattr(parts, name)) for name in names) == len(functions)
+    assert set().union(*(getattr(parts, name) for name in names)) == set(functions)
+    learned = parts.train | parts.validation
+    assert not any(leaks(learned, keys) for keys in parts.tests.values())
+    for key in parts.train:
+        assert functions[key].family not in ("a", "b")
+        assert functions[key].source != "kernels"
+    assert split(Corpus(dict(reversed(functions.items())), (), {}), rules) == parts
