@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
+
+import numpy as np
 
 from costmodel.corpus.export import MANIFEST, shards
 from costmodel.corpus.tables import MEASUREMENTS, WORKLOADS, read_table, sha256
@@ -35,8 +36,8 @@ class Function:
 class Trial:
     """One measurement: of a function under a schedule.
 
-    ``latency_us`` is the median of the samples, infinite for a failure. Of the machine code are
-    NaN: what was not read.
+    ``latency_us`` is the lower quartile of the samples, since what disturbs a timing only adds to
+    it; infinite for a failure. What was not read of the machine code is NaN.
     """
 
     workload: str
@@ -154,6 +155,6 @@ def _trial(row: Mapping[str, Any]) -> Trial:
         schedule=Schedule(row["backend"], row["schedule"]),
         is_default=row["is_default"],
         target=row["target"],
-        latency_us=float(median(row["samples_us"])) if good else math.inf,
+        latency_us=float(np.percentile(row["samples_us"], 25)) if good else math.inf,
         **code,
     )

@@ -64,7 +64,7 @@ def test_what_was_exported_is_read(folder: Path) -> None:
     assert {f.workload.hash for f in corpus.functions.values()} == set(corpus.functions)
     assert [trial.ok for trial in corpus.trials].count(True) == 2
     good = next(trial for trial in corpus.trials if trial.ok)
-    assert good.latency_us == 2.0
+    assert good.latency_us == 1.5  # the lower quartile of 1, 2 and 3
     assert good.is_default
     assert math.isnan(good.vector_registers)
     assert next(t for t in corpus.trials if not t.ok).latency_us == math.inf
