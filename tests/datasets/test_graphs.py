@@ -24,7 +24,7 @@ FAMILIES = (
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(DATASETS))
-    for name in ("graphs", "mlir_text"):
+    for name in ("graphs", "drawing", "activations", "images", "mlir_text"):
         sys.modules.pop(name, None)
     return importlib.import_module("graphs")
 
