@@ -44,7 +44,8 @@ _LEAST = 8
 class Row:
     """What one model scores on one part of the data, and there in one family or in all.
 
-    ``level`` is "function" or "schedule"; of schedules, ``of`` says of which backends.
+    ``level`` is "function" or "schedule"; ``of`` says which schedules: the "default", or those of
+    "all" backends or of one.
     """
 
     part: str
@@ -237,7 +238,7 @@ def _function_rows(
     for family in ("", *sorted(set(families))):
         those = np.ones(len(tasks), bool) if not family else families == family
         score: FunctionScore = score_functions({name: c[those] for name, c in columns.items()})
-        rows.append(Row(part, family or "all", model, "function", "iree", asdict(score)))
+        rows.append(Row(part, family or "all", model, "function", "default", asdict(score)))
     return rows
 
 

@@ -37,7 +37,8 @@ TARGETS = (
 class Task:
     """A workload on a target with its schedules; ``targets`` has a row a schedule.
 
-    ``defaults`` are the rows of the untuned default of IREE, by which functions are judged.
+    ``defaults`` are the rows of the untuned default, IREE's if it takes the function, by which
+    functions are judged.
     """
 
     workload: str
@@ -77,11 +78,12 @@ class Reader:
         trials: dict[str, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
         for trial in self._corpus.trials:
             trials[trial.workload][trial.target].append(trial)
-        return [
+        made = [
             self._task(key, target, those, vocabulary, variant)
             for key in keys
             for target, those in trials[key].items()
         ]
+        return [task for task in made if task is not None]
 
     def _task(
         self,
@@ -90,7 +92,8 @@ class Reader:
         trials: Sequence[Trial],
         vocabulary: Vocabulary,
         variant: Variant,
-    ) -> Task:
+    ) -> Task | None:
+        """None where no schedule of it can be read."""
         function = self._corpus.functions[key]
         backends = sorted({trial.schedule.backend for trial in trials})
         sites = {name: self.sites(key, name) for name in backends}
@@ -107,7 +110,11 @@ class Reader:
                 continue  # of another version of the space, or longer than what is read
             kept.append(trial)
             schedules.append((name, read))
-        defaults = [n for n, t in enumerate(kept) if t.is_default and t.schedule.backend == "iree"]
+        if not kept:
+            return None
+        defaults = [n for n, trial in enumerate(kept) if trial.is_default]
+        # Of loops there is TVM's alone.
+        by_iree = [n for n in defaults if kept[n].schedule.backend == "iree"]
         return Task(
             workload=key,
             family=function.family,
@@ -115,7 +122,7 @@ class Reader:
             trials=tuple(kept),
             schedules=tuple(schedules),
             targets=np.stack([targets_of(trial, given) for trial in kept]),
-            defaults=np.array(defaults, np.intp),
+            defaults=np.array(by_iree or defaults, np.intp),
         )
 
 

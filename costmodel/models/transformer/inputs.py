@@ -7,6 +7,7 @@ than the network reads is refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -103,7 +104,6 @@ def read_workload_input(
             hint="split it into the functions that a compiler would make of it",
         )
     encoded = vocabulary.encode(full.shown(variant))
-    whole = vocabulary.encode(full)
     bound, flops, dtype = _bounds(full, target)
     listed = [(name, site) for name, those in sites.items() for site in those]
     first: dict[str, int] = {}
@@ -114,7 +114,7 @@ def read_workload_input(
     return WorkloadInput(
         tokens=encoded,
         token_values=number_features(encoded.values),
-        edges=_edges(whole, variant),
+        edges=_edges(full, variant),
         bound_us=bound,
         axes=_table([row for _, site in listed for row in _axes(site)], AXIS_WIDTH),
         axis_site=np.repeat(np.arange(len(listed)), counts),
@@ -171,13 +171,16 @@ def _about(values: NDArray[np.float64], sites: I64, axes: I64, workload: Workloa
     return table
 
 
-def _edges(encoded: Encoded, variant: Variant) -> I64:
+def _edges(stream: TokenStream, variant: Variant) -> I64:
     """Who reads what; none in the variant that does not show it."""
     if variant is Variant.OPS:
         return np.zeros((0, 2), np.int64)
-    reads = (encoded.kinds == Kind.OPERAND) & np.isfinite(encoded.values)
-    readers = encoded.op[reads].astype(np.int64)
-    return np.stack([readers, readers - encoded.values[reads].astype(np.int64)], axis=1)
+    pairs = [
+        (token.op, token.op - int(token.value))
+        for token in stream
+        if token.kind is Kind.OPERAND and not math.isnan(token.value)
+    ]
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def _bounds(stream: TokenStream, target: Target) -> tuple[F32, float, str]:

@@ -29,6 +29,8 @@ from costmodel.models.transformer.network import CostNetwork
 __all__ = ["CHECKPOINT", "CURVES", "TrainingOptions", "batch_of", "train"]
 
 CURVES, CHECKPOINT = "curves.jsonl", "checkpoint.pt"
+#: A batch of functions is drawn from so many times its number that follow each other in length.
+_WINDOW = 8
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def train(
     if not any(len(task.defaults) or len(task.trials) > 1 for task in tasks):
         raise UsageError("there is nothing to learn from: no measurement succeeded")
     torch.manual_seed(options.seed)
+    pools = _Pools(tasks, options)
     state = _State(network.to(device), options)
     path = folder / CHECKPOINT
     if resume and path.exists():
@@ -90,7 +93,7 @@ def train(
     sums: dict[str, float] = {}
     started, count = time.monotonic(), 0
     while state.step < options.steps:
-        workloads, schedules, targets = _draw(network, tasks, options, state.step)
+        workloads, schedules, targets = pools.draw(network, state.step)
         parts = state.learn(workloads.to(network.device), schedules.to(network.device),
                             targets.to(network.device))  # fmt: skip
         for name, value in parts.items():
@@ -218,23 +221,33 @@ def batch_of(
     return workloads, schedules, torch.from_numpy(targets)
 
 
-def _draw(
-    network: CostNetwork, tasks: Sequence[Task], options: TrainingOptions, step: int
-) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
-    """The batch of a step, which depends on the seed and the step alone."""
-    rng = random.Random(f"{options.seed} {step}")
-    many = [task for task in tasks if len(task.trials) > 1]
-    if many and rng.random() < options.schedule_share:
-        chosen = rng.sample(many, min(options.workloads, len(many)))
-        rows = [
-            rng.sample(range(len(task.trials)), min(options.schedules, len(task.trials)))
-            for task in chosen
-        ]
-    else:
-        single = [task for task in tasks if len(task.defaults)] or list(many)
-        chosen = rng.sample(single, min(options.functions, len(single)))
+class _Pools:
+    """What batches are drawn from: tasks with many schedules, and tasks with a default."""
+
+    def __init__(self, tasks: Sequence[Task], options: TrainingOptions) -> None:
+        self._options = options
+        self._many = [task for task in tasks if len(task.trials) > 1]
+        single = [task for task in tasks if len(task.defaults)] or self._many
+        # Of like lengths: most of a batch would be padding otherwise.
+        self._single = sorted(single, key=lambda task: len(task.input.bound_us))
+
+    def draw(self, network: CostNetwork, step: int) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
+        """The batch of a step, which depends on the seed and the step alone."""
+        options = self._options
+        rng = random.Random(f"{options.seed} {step}")
+        if self._many and rng.random() < options.schedule_share:
+            chosen = rng.sample(self._many, min(options.workloads, len(self._many)))
+            rows = [
+                rng.sample(range(len(task.trials)), min(options.schedules, len(task.trials)))
+                for task in chosen
+            ]
+            return batch_of(network, chosen, rows)
+        count = min(options.functions, len(self._single))
+        window = min(_WINDOW * count, len(self._single))
+        first = rng.randint(0, len(self._single) - window)
+        chosen = rng.sample(self._single[first : first + window], count)
         rows = [[int(rng.choice(task.defaults))] if len(task.defaults) else [0] for task in chosen]
-    return batch_of(network, chosen, rows)
+        return batch_of(network, chosen, rows)
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
