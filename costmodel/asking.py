@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from costmodel.models.roofline import bound_us, predict_workload
 from costmodel.records import Prediction, Schedule
@@ -15,6 +16,9 @@ from costmodel.results import PredictResult, RankedSchedule, RankResult, Untuned
 from costmodel.session import Session, open_session, store_path
 from costmodel.store import open_store
 from costmodel.tally import Tally
+
+if TYPE_CHECKING:
+    from costmodel.models.transformer.inference import Estimates
 
 __all__ = ["predict", "rank"]
 
@@ -34,29 +38,34 @@ def predict(
 ) -> PredictResult:
     """What a kernel is expected to cost, untuned and once it is tuned; nothing is run.
 
-    Tuned it follows from the kernel's operations and bytes and from the machine's rates, as
-    ``tune`` or ``doctor`` measured them; before that they are assumed, and the interval is wider.
-    Untuned, as a compiler makes it by default, the trained model predicts it, by default that of
-    the package; ``weights`` is a folder of others. ``source`` is a path or MLIR text. ``store`` (a
-    path) may know a measured latency already, which is given beside the prediction and does not
-    change it. Raises InputError for input that cannot be used.
+    The trained model predicts both, that of the package or of the folder ``weights``. Where it does
+    not know the target, the tuned latency follows from the kernel's operations and bytes and from
+    the machine's rates, as ``tune`` or ``doctor`` measured them; before that they are assumed, and
+    the interval is wider. ``source`` is a path or MLIR text. ``store`` (a path) may know a measured
+    latency already, which is given beside the prediction and does not change it. Raises InputError
+    for input that cannot be used.
     """
     session = open_session(
         source, function=function, target=target, backend=backend, threads=threads,
         tunable=False, measure=False, weights=weights,
     )  # fmt: skip
-    prediction = predict_workload(session.analysis, session.target)
     with open_store(store_path(store), read_only=True) as opened:
         tally = session.stored(opened)
-    low, high = prediction.interval()
-    untuned, note = _untuned(session)
+    prediction = predict_workload(session.analysis, session.target)
+    (low, high), model, latency_us = prediction.interval(), "roofline", prediction.latency_us
+    untuned, found, note = _trained(session)
+    if found is not None:
+        model = "transformer"
+        low, latency_us, high = (
+            math.exp(each[1]) for each in (found.low, found.log_us, found.high)
+        )
     return PredictResult(
         workload=session.workload.hash,
         function=session.workload.function,
         target=session.target_name,
         backend=backend,
-        model="roofline",
-        latency_us=prediction.latency_us,
+        model=model,
+        latency_us=latency_us,
         low_us=low,
         high_us=high,
         roofline_us=bound_us(session.analysis, session.target),
@@ -112,32 +121,32 @@ def rank(
     )
 
 
-def _untuned(session: Session) -> tuple[Untuned | None, str]:
-    """What the trained model says of the compiler's default, or why it says nothing."""
+def _trained(session: Session) -> tuple[Untuned | None, Estimates | None, str]:
+    """What the trained model says of the compiler's default and of tuning, or why it does not.
+
+    Of loops on memrefs, which TVM makes as they stand and nobody tunes, the first alone.
+    """
     from costmodel.models.shipped import choose
 
-    # Loops on memrefs are TVM's, which makes them as they stand.
-    backend = "iree" if session.workload.outputs else "tvm"
-    trained = choose(session.workload, session.target, {backend}, session.weights)
+    trained = choose(session.workload, session.target, set(), session.weights)
     if trained.model is None:
-        return None, trained.reason
-    default = Schedule(backend, json.dumps({"kind": "default"}))
-    found = trained.model.estimates(session.workload, session.target, [default])
-    return (
-        Untuned(
-            compiler=backend,
-            latency_us=math.exp(found.log_us[0]),
-            low_us=math.exp(found.low[0]),
-            high_us=math.exp(found.high[0]),
-            vector_registers=int(found.registers[0]),
-            spills=float(found.spills[0]),
-            instructions=float(found.instructions[0]),
-            code_bytes=float(found.code_bytes[0]),
-            vector_share=float(found.vector_share[0]),
-            utilization=float(found.utilization[0]),
-        ),
-        "",
+        return None, None, trained.reason
+    tunable = bool(session.workload.outputs)
+    compiler = "iree" if tunable else "tvm"
+    found = trained.model.wholes(session.workload, session.target, compiler)
+    untuned = Untuned(
+        compiler=compiler,
+        latency_us=math.exp(found.log_us[0]),
+        low_us=math.exp(found.low[0]),
+        high_us=math.exp(found.high[0]),
+        vector_registers=int(found.registers[0]),
+        spills=float(found.spills[0]),
+        instructions=float(found.instructions[0]),
+        code_bytes=float(found.code_bytes[0]),
+        vector_share=float(found.vector_share[0]),
+        utilization=float(found.utilization[0]),
     )
+    return untuned, found if tunable else None, ""
 
 
 def _draw(session: Session, count: int, rng: random.Random) -> list[Schedule]:

@@ -20,7 +20,9 @@ from costmodel.learning.measures import (
     function_columns,
     measured_columns,
     ranked,
+    tuned_columns,
     with_defaults,
+    with_tuned,
 )
 from costmodel.learning.scores import FunctionScore, ScheduleScore, score_functions, score_schedules
 
@@ -44,8 +46,8 @@ _LEAST = 8
 class Row:
     """What one model scores on one part of the data, and there in one family or in all.
 
-    ``level`` is "function" or "schedule"; ``of`` says which schedules: the "default", or those of
-    "all" backends or of one.
+    ``level`` is "function" or "schedule"; ``of`` says which schedules: the "default", what tuning
+    finds ("tuned"), those of "all" backends or of one.
     """
 
     part: str
@@ -136,6 +138,10 @@ def _of_transformer(weights: Weights, tasks: Mapping[str, Sequence[Task]]) -> li
         if single:
             columns = function_columns(weights.network, single, weights.calibration)
             rows += _function_rows(part, "transformer", single, columns)
+        known = with_tuned(those)
+        if known:
+            columns = tuned_columns(weights.network, known, weights.calibration)
+            rows += _function_rows(part, "transformer", known, columns, of="tuned")
         found = ranked(weights.network, those, weights.calibration, least=_LEAST)
         rows += _schedule_rows(part, "transformer", found)
     return rows
@@ -231,14 +237,19 @@ def _ranked(tasks: Sequence[Task], scores: Sequence[Array]) -> list[Ranked]:
 
 
 def _function_rows(
-    part: str, model: str, tasks: Sequence[Task], columns: Mapping[str, Array]
+    part: str,
+    model: str,
+    tasks: Sequence[Task],
+    columns: Mapping[str, Array],
+    *,
+    of: str = "default",
 ) -> list[Row]:
     families = np.array([task.family for task in tasks])
     rows = []
     for family in ("", *sorted(set(families))):
         those = np.ones(len(tasks), bool) if not family else families == family
         score: FunctionScore = score_functions({name: c[those] for name, c in columns.items()})
-        rows.append(Row(part, family or "all", model, "function", "default", asdict(score)))
+        rows.append(Row(part, family or "all", model, "function", of, asdict(score)))
     return rows
 
 

@@ -17,7 +17,12 @@ from costmodel.corpus.read import read_corpus
 from costmodel.corpus.splits import read_rules, split
 from costmodel.corpus.tables import sha256
 from costmodel.errors import UsageError
-from costmodel.learning.measures import function_scores, schedule_scores, with_defaults
+from costmodel.learning.measures import (
+    function_scores,
+    schedule_scores,
+    with_defaults,
+    with_tuned,
+)
 from costmodel.records import digest
 from costmodel.tokens.stream import Variant
 from costmodel.tokens.vocabulary import build_vocabulary
@@ -125,12 +130,15 @@ def _drawn(workload: str) -> bool:
 
 def _words(tasks: Sequence[Task]) -> list[str]:
     """Words of choices that several schedules have, after padding and what is not known."""
+    from costmodel.models.transformer.sites import TUNED
+
     counts: dict[str, int] = {}
     for task in tasks:
         for _, schedule in task.schedules:
             for word in set(schedule.words):
                 counts[word] = counts.get(word, 0) + 1
-    return ["<pad>", "<unk>", *sorted(word for word, count in counts.items() if count > 1)]
+    known = sorted(word for word, count in counts.items() if count > 1)
+    return ["<pad>", "<unk>", f"{TUNED}:{TUNED}", *known]
 
 
 def _judge(network: CostNetwork, tasks: Sequence[Task]) -> tuple[float, dict[str, float]]:
@@ -149,20 +157,23 @@ def _judge(network: CostNetwork, tasks: Sequence[Task]) -> tuple[float, dict[str
 
 
 def _calibrate(network: CostNetwork, tasks: Sequence[Task]) -> Calibration:
+    from costmodel.models.transformer import inference
     from costmodel.models.transformer.calibration import Calibration, widening
-    from costmodel.models.transformer.inference import estimate_functions, estimate_schedules
 
-    single = with_defaults(tasks)
-    functions = schedules = 0.0
+    single, known = with_defaults(tasks), with_tuned(tasks)
+    functions = schedules = tuned = 0.0
     if single:
-        told = estimate_functions(network, single)
+        told = inference.estimate_functions(network, single)
         measured = np.array([task.targets[task.defaults[0], 0] for task in single], np.float64)
         functions = widening(measured, told.low, told.high)
+    if known:
+        told = inference.estimate_tuned(network, known)
+        tuned = widening(np.array([task.tuned for task in known]), told.low, told.high)
     many = [task for task in tasks if len(task.trials) > 1]
     if many:
-        found = estimate_schedules(network, many)
+        found = inference.estimate_schedules(network, many)
         joined = [np.concatenate([getattr(e, name) for e in found]) for name in ("low", "high")]
         measured = np.concatenate([task.targets[:, 0] for task in many]).astype(np.float64)
         share = np.concatenate([np.full(len(t.trials), 1 / len(t.trials)) for t in many])
         schedules = widening(measured, *joined, weights=share)
-    return Calibration(functions, schedules)
+    return Calibration(functions, schedules, tuned)

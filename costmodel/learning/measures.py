@@ -28,7 +28,9 @@ __all__ = [
     "measured_columns",
     "ranked",
     "schedule_scores",
+    "tuned_columns",
     "with_defaults",
+    "with_tuned",
 ]
 
 Array = NDArray[np.float64]
@@ -70,6 +72,24 @@ def with_defaults(tasks: Sequence[Task]) -> list[Task]:
         for task in tasks
         if len(task.defaults) and np.isfinite(task.targets[task.defaults[0], 0])
     ]
+
+
+def with_tuned(tasks: Sequence[Task]) -> list[Task]:
+    """Those of which enough schedules were measured to tell what tuning finds."""
+    return [task for task in tasks if np.isfinite(task.tuned)]
+
+
+def tuned_columns(
+    network: CostNetwork, tasks: Sequence[Task], calibration: Calibration
+) -> dict[str, Array]:
+    """What the network expects tuning to find, and what it found; columns of latency alone."""
+    from costmodel.models.transformer.inference import estimate_tuned
+
+    found = estimate_tuned(network, tasks)
+    return {
+        "log_us": found.log_us, "log_us_true": np.array([task.tuned for task in tasks]),
+        "low": found.low - calibration.tuned, "high": found.high + calibration.tuned,
+    }  # fmt: skip
 
 
 def measured_columns(tasks: Sequence[Task]) -> dict[str, Array]:

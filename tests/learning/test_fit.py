@@ -126,6 +126,15 @@ def test_bounds_enclose_the_median_and_predictions_are_plausible(weights: Weight
         assert 0 < np.exp(log_us) < 1e8
 
 
+def test_a_workload_as_a_whole_is_predicted_untuned_and_tuned(weights: Weights) -> None:
+    model, target = Transformer(weights), host_target(2, measure=False)
+    for name, backend in (("bert_softmax", "iree"), ("loops/jacobi_scf", "tvm")):
+        found = model.wholes(read_workload(KERNELS / f"{name}.mlir"), target, backend)
+        assert len(found.log_us) == 2
+        assert (found.low <= found.log_us).all()
+        assert (found.log_us <= found.high).all()
+
+
 def test_measurements_shift_the_level_and_not_the_order(weights: Weights) -> None:
     model, target = Transformer(weights), host_target(2, measure=False)
     workload = read_workload(KERNELS / "matmul_bias_relu.mlir")

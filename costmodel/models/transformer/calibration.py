@@ -1,8 +1,9 @@
 """Intervals that hold what they promise, by conformalized quantile regression.
 
 Romano, Patterson and Candès, NeurIPS 2019: the interval is widened by what it lacked on data held
-out, so that 90% of the latencies are inside whatever the network believes. Functions and schedules
-are calibrated apart, since the network errs differently on them. The promise holds for data like
+out, so that 90% of the latencies are inside whatever the network believes. Functions by
+default, functions once tuned and schedules are calibrated apart, since the network errs differently
+on them. The promise holds for data like
 that which was held out: families that training never saw.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +30,16 @@ class Calibration:
 
     functions: float = 0.0
     schedules: float = 0.0
+    tuned: float = 0.0
 
     def to_json(self) -> dict[str, float]:
-        return {"functions": self.functions, "schedules": self.schedules}
+        return asdict(self)
 
     @staticmethod
     def from_json(given: Mapping[str, object]) -> Calibration:
         """Raises UsageError for what is no calibration."""
         try:
-            values = {name: float(str(given[name])) for name in ("functions", "schedules")}
+            values = {name: float(str(given[name])) for name in Calibration.__dataclass_fields__}
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"the calibration of the weights cannot be read: {error!r}") from error
         if not all(map(math.isfinite, values.values())):

@@ -10,7 +10,8 @@ __all__ = ["CostConfig"]
 
 
 class CostConfig(PreTrainedConfig):  # type: ignore[misc]
-    """``vocab_size`` words of tokens, ``choice_words`` of schedules, ``backends`` in their order.
+    """``vocab_size`` words of tokens, ``choice_words`` of schedules, ``backends`` in their order,
+    the last of which stands for the fastest schedule of all.
 
     ``width`` is that of every hidden vector, ``layers`` those of the workload's encoder and
     ``schedule_layers`` those that score; ``first_width`` is that of the first stage. ``variant`` is
@@ -24,7 +25,7 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
         *,
         vocab_size: int = 512,
         choice_words: tuple[str, ...] | list[str] = (),
-        backends: tuple[str, ...] | list[str] = ("iree", "tvm"),
+        backends: tuple[str, ...] | list[str] = ("iree", "tvm", "tuned"),
         variant: str = "values",
         width: int = 128,
         heads: int = 4,

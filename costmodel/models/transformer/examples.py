@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.backends.choices import Site
+from costmodel.backends.choices import Choice, Site
 from costmodel.corpus.read import Corpus, Trial
 from costmodel.errors import CostModelError
 from costmodel.models.transformer.inputs import (
@@ -19,23 +19,33 @@ from costmodel.models.transformer.inputs import (
     read_schedule,
     read_workload_input,
 )
-from costmodel.models.transformer.sites import choices_of, sites_of
+from costmodel.models.transformer.sites import TUNED, choices_of, sites_of
 from costmodel.tokens.stream import TokenStream, Variant
 from costmodel.tokens.vocabulary import Vocabulary
 from costmodel.tokens.writer import tokenize
 
-__all__ = ["TARGETS", "Reader", "Task", "targets_of"]
+__all__ = ["TARGETS", "Reader", "Task", "targets_of", "tuned_schedule"]
 
 #: What is predicted of a schedule, in the columns of ``Task.targets``; NaN where not known.
 TARGETS = (
     "log_us", "registers", "spills", "instructions", "code_bytes", "vector_share", "utilization",
     "failure",
 )  # fmt: skip
+#: Schedules that must have been measured for the best of them to be what tuning finds.
+_ENOUGH = 64
+
+
+def tuned_schedule(given: WorkloadInput) -> tuple[str, ScheduleInput]:
+    """What stands for the fastest schedule."""
+    return TUNED, read_schedule(TUNED, [Choice(TUNED)], given)
 
 
 @dataclass(frozen=True)
 class Task:
     """A workload on a target with its schedules; ``targets`` has a row a schedule.
+
+    ``tuned`` is the logarithm of the best latency in microseconds, NaN where too few schedules were
+    measured to tell.
 
     ``defaults`` are the rows of the untuned default, IREE's if it takes the function, by which
     functions are judged.
@@ -48,6 +58,12 @@ class Task:
     schedules: tuple[tuple[str, ScheduleInput], ...]
     targets: NDArray[np.float32]
     defaults: NDArray[np.intp]
+    tuned: float
+
+    @property
+    def bare(self) -> WorkloadInput:
+        """The workload as it is read for what is asked of it as a whole."""
+        return self.input.without_sites()
 
 
 class Reader:
@@ -123,6 +139,7 @@ class Reader:
             schedules=tuple(schedules),
             targets=np.stack([targets_of(trial, given) for trial in kept]),
             defaults=np.array(by_iree or defaults, np.intp),
+            tuned=_tuned(kept),
         )
 
 
@@ -136,6 +153,11 @@ def targets_of(trial: Trial, given: WorkloadInput) -> NDArray[np.float32]:
         math.log1p(trial.instructions), math.log1p(trial.code_bytes),
         trial.vector_instructions / max(1.0, trial.instructions), min(1.0, use), 0.0,
     ], np.float32)  # fmt: skip
+
+
+def _tuned(trials: Sequence[Trial]) -> float:
+    good = [trial.latency_us for trial in trials if trial.ok]
+    return math.log(min(good)) if len(good) >= _ENOUGH else math.nan
 
 
 def _once(trials: Sequence[Trial]) -> list[Trial]:

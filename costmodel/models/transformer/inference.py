@@ -10,11 +10,18 @@ import torch
 from numpy.typing import NDArray
 
 from costmodel.models.transformer.batches import schedule_batch, workload_batch
-from costmodel.models.transformer.examples import Task
+from costmodel.models.transformer.examples import Task, tuned_schedule
 from costmodel.models.transformer.inputs import ScheduleInput, WorkloadInput
 from costmodel.models.transformer.network import CostNetwork, Memory, Outputs
 
-__all__ = ["Estimates", "estimate", "estimate_functions", "estimate_schedules", "read"]
+__all__ = [
+    "Estimates",
+    "estimate",
+    "estimate_functions",
+    "estimate_schedules",
+    "estimate_tuned",
+    "read",
+]
 
 Array = NDArray[np.float64]
 #: Schedules scored at once.
@@ -59,7 +66,7 @@ def estimate(
         those = schedules[start : start + _CHUNK]
         batch = schedule_batch([those], network.choice_index, network.config.backends, most)
         with torch.inference_mode():
-            parts.append(_estimates(network.score(memory, batch.to(network.device)), slice(None)))
+            parts.append(_estimates(network.score(memory, batch.to(network.device))))
     return Estimates.joined(parts)
 
 
@@ -75,27 +82,41 @@ def estimate_schedules(network: CostNetwork, tasks: Sequence[Task]) -> list[Esti
 
 
 def estimate_functions(network: CostNetwork, tasks: Sequence[Task]) -> Estimates:
-    """Of each task under IREE's default, which each must have; in the order of the tasks."""
-    order = sorted(range(len(tasks)), key=lambda n: len(tasks[n].input.bound_us))
+    """Of each task under its default, which each must have; in the order of the tasks."""
+    return _estimate_wholes(
+        network, [(task.bare, task.schedules[task.defaults[0]]) for task in tasks]
+    )
+
+
+def estimate_tuned(network: CostNetwork, tasks: Sequence[Task]) -> Estimates:
+    """Of what tuning finds for each task; in the order of the tasks."""
+    return _estimate_wholes(network, [(task.bare, tuned_schedule(task.bare)) for task in tasks])
+
+
+def _estimate_wholes(
+    network: CostNetwork, asked: Sequence[tuple[WorkloadInput, tuple[str, ScheduleInput]]]
+) -> Estimates:
+    """One schedule a workload; those of like length are read together."""
+    order = sorted(range(len(asked)), key=lambda n: len(asked[n][0].bound_us))
     parts = []
     for start in range(0, len(order), _WORKLOADS):
-        those = [tasks[n] for n in order[start : start + _WORKLOADS]]
-        workloads = workload_batch([task.input for task in those])
+        those = [asked[n] for n in order[start : start + _WORKLOADS]]
+        workloads = workload_batch([workload for workload, _ in those])
         schedules = schedule_batch(
-            [[task.schedules[task.defaults[0]]] for task in those],
+            [[schedule] for _, schedule in those],
             network.choice_index, network.config.backends, workloads.most_sites,
         )  # fmt: skip
         with torch.inference_mode():
             out = network(workloads.to(network.device), schedules.to(network.device))
-        parts.append(_estimates(out, slice(None)))
+        parts.append(_estimates(out))
     joined = Estimates.joined(parts)
     back = np.argsort(order)
     return Estimates(*(getattr(joined, name)[back] for name in Estimates.__dataclass_fields__))
 
 
-def _estimates(out: Outputs, where: slice) -> Estimates:
+def _estimates(out: Outputs) -> Estimates:
     def flat(table: torch.Tensor) -> Array:
-        return table.detach().cpu().double().reshape(-1).numpy()[where]
+        return table.detach().cpu().double().reshape(-1).numpy()
 
     log_us = flat(out.log_us)
     return Estimates(

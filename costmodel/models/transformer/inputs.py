@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,13 @@ class WorkloadInput:
     total_us: float
     flops: float
     peak: float
+
+    def without_sites(self) -> WorkloadInput:
+        """For what is asked of the workload as a whole, whatever backends can do with it."""
+        return replace(
+            self, axes=self.axes[:0], axis_site=self.axis_site[:0], sites=self.sites[:0],
+            axis_extents=self.axis_extents[:0], first_axis=self.first_axis[:1], first_site={},
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ def _huber(predicted: Tensor, measured: Tensor, present: Tensor) -> Tensor:
 
 
 def _failures(logits: Tensor, failed: Tensor, present: Tensor) -> Tensor:
+    known = present & torch.isfinite(failed)
     loss = functional.binary_cross_entropy_with_logits(
         logits, failed.nan_to_num(0.0), reduction="none"
     )
-    return torch.where(present, loss, 0.0).sum() / present.sum().clamp(min=1)
+    return torch.where(known, loss, 0.0).sum() / known.sum().clamp(min=1)

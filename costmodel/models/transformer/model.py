@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from costmodel.backends.choices import Site
+from costmodel.backends.choices import Choice, Site
 from costmodel.errors import CostModelError
 from costmodel.models.base import Example, Query
 from costmodel.models.transformer.batches import schedule_batch
+from costmodel.models.transformer.examples import tuned_schedule
 from costmodel.models.transformer.inference import Estimates, estimate, read
 from costmodel.models.transformer.inputs import (
     ScheduleInput,
@@ -136,6 +137,19 @@ class Transformer:
         default = np.array([_is_default(read) for _, read in inputs])
         widen = np.where(default, calibration.functions, calibration.schedules)
         return _widened(found, widen)
+
+    def wholes(self, workload: Workload, target: Target, backend: str) -> Estimates:
+        """Of a workload as ``backend`` makes it by default, and of what tuning finds for it.
+
+        Two estimates, intervals calibrated; nothing of a backend is imported. Raises
+        UnsupportedError for a workload that is too large to be read.
+        """
+        one = self._reading(workload, target, set())
+        default = (backend, read_schedule(backend, [Choice("default")], one.input))
+        asked = [default, tuned_schedule(one.input)]
+        found = estimate(self._weights.network, one.memory, asked)
+        calibration = self._weights.calibration
+        return _widened(found, np.array([calibration.functions, calibration.tuned]))
 
     def _predict(self, candidates: Sequence[Candidate]) -> list[Prediction]:
         workload, target = candidates[0].workload, candidates[0].target

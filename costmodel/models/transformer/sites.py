@@ -8,10 +8,12 @@ from costmodel.backends.choices import Choice, Site
 from costmodel.errors import BackendError, UnsupportedError
 from costmodel.records import Schedule, Workload
 
-__all__ = ["BACKENDS", "choices_of", "sites_of"]
+__all__ = ["BACKENDS", "TUNED", "choices_of", "sites_of"]
 
 #: Backends whose schedules can be read as choices.
 BACKENDS = ("iree", "tvm")
+#: What stands for the fastest schedule of all backends, which nobody knows yet.
+TUNED = "tuned"
 
 
 def sites_of(backend: str, workload: Workload) -> tuple[Site, ...]:

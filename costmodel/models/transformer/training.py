@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from costmodel.errors import UsageError
@@ -22,11 +23,12 @@ from costmodel.models.transformer.batches import (
     schedule_batch,
     workload_batch,
 )
-from costmodel.models.transformer.examples import Task
+from costmodel.models.transformer.examples import TARGETS, Task, tuned_schedule
+from costmodel.models.transformer.inputs import ScheduleInput, WorkloadInput
 from costmodel.models.transformer.losses import LossWeights, losses
 from costmodel.models.transformer.network import CostNetwork
 
-__all__ = ["CHECKPOINT", "CURVES", "TrainingOptions", "batch_of", "train"]
+__all__ = ["CHECKPOINT", "CURVES", "TrainingOptions", "batch_of", "train", "whole_batch"]
 
 CURVES, CHECKPOINT = "curves.jsonl", "checkpoint.pt"
 #: A batch of functions is drawn from so many times its number that follow each other in length.
@@ -208,16 +210,43 @@ def batch_of(
     network: CostNetwork, tasks: Sequence[Task], rows: Sequence[Sequence[int]]
 ) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
     """Workloads with some of their schedules each, and what these took."""
-    workloads = workload_batch([task.input for task in tasks])
-    words = network.choice_index
+    listed = [
+        [(*task.schedules[row], task.targets[row]) for row in those]
+        for task, those in zip(tasks, rows, strict=True)
+    ]
+    return _batch(network, [task.input for task in tasks], listed)
+
+
+def whole_batch(
+    network: CostNetwork, tasks: Sequence[Task], rows: Sequence[int]
+) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
+    """Workloads as wholes: each with its default, at the row given, and with what tuning finds."""
+    listed = []
+    for task, row in zip(tasks, rows, strict=True):
+        each = [(*task.schedules[row], task.targets[row])]
+        if math.isfinite(task.tuned):
+            found = np.full_like(task.targets[row], np.nan)
+            found[TARGETS.index("log_us")] = task.tuned
+            each.append((*tuned_schedule(task.bare), found))
+        listed.append(each)
+    return _batch(network, [task.bare for task in tasks], listed)
+
+
+def _batch(
+    network: CostNetwork,
+    inputs: Sequence[WorkloadInput],
+    listed: Sequence[Sequence[tuple[str, ScheduleInput, NDArray[np.float32]]]],
+) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
+    workloads = workload_batch(inputs)
     schedules = schedule_batch(
-        [[task.schedules[row] for row in those] for task, those in zip(tasks, rows, strict=True)],
-        words, network.config.backends, workloads.most_sites,
+        [[(name, schedule) for name, schedule, _ in those] for those in listed],
+        network.choice_index, network.config.backends, workloads.most_sites,
     )  # fmt: skip
-    most = max(1, *(len(those) for those in rows))
-    targets = np.full((len(tasks), most, tasks[0].targets.shape[1]), np.nan, np.float32)
-    for place, (task, those) in enumerate(zip(tasks, rows, strict=True)):
-        targets[place, : len(those)] = task.targets[list(those)]
+    most = max(1, *(len(those) for those in listed))
+    targets = np.full((len(inputs), most, len(TARGETS)), np.nan, np.float32)
+    for place, those in enumerate(listed):
+        for column, (_, _, found) in enumerate(those):
+            targets[place, column] = found
     return workloads, schedules, torch.from_numpy(targets)
 
 
@@ -246,8 +275,8 @@ class _Pools:
         window = min(_WINDOW * count, len(self._single))
         first = rng.randint(0, len(self._single) - window)
         chosen = rng.sample(self._single[first : first + window], count)
-        rows = [[int(rng.choice(task.defaults))] if len(task.defaults) else [0] for task in chosen]
-        return batch_of(network, chosen, rows)
+        rows = [int(rng.choice(task.defaults)) if len(task.defaults) else 0 for task in chosen]
+        return whole_batch(network, chosen, rows)
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
