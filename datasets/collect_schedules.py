@@ -40,8 +40,12 @@ from costmodel.target import host_target
 
 #: Functions of one family that follow each other are of different sizes: all are taken in turns.
 _ROUND = 64
+#: Kernels after each round.
+_KERNELS = 3
 #: Share of a workload's schedules that IREE compiles, which takes it five times as long.
-_IREE_SHARE = 0.12
+_IREE_SHARE = 0.1
+#: What takes IREE longer to compile is seldom fast.
+_POLICY = TimingPolicy(build_timeout_s=6.0)
 #: Share that mutates the best so far.
 _MUTATED = 0.4
 #: Schedules measured before the next are made of the best of them.
@@ -100,9 +104,8 @@ def _known(store: MeasurementStore, out: Path | None) -> dict[str, set[str]]:
 
 
 def _functions(seed: int) -> Iterator[Function]:
-    """The kernels, then generated functions, of each family as many as of the others."""
-    yield from of_kernels()
-    source = generated(seed)
+    """Generated functions, of each family as many as of the others, and kernels between them."""
+    source, kernels = generated(seed), of_kernels()
     while True:
         drawn = list(itertools.islice(source, _ROUND))
         seen: set[str] = set()
@@ -110,12 +113,13 @@ def _functions(seed: int) -> Iterator[Function]:
             if function.family not in seen:
                 seen.add(function.family)
                 yield function
+        yield from itertools.islice(kernels, _KERNELS)
 
 
 def _session(function: Function, target: Target) -> Session:
     return Session(
         SourceLocation(function.origin), function.workload, analyze(function.workload), target,
-        load("auto"), TimingPolicy(),
+        load("auto"), _POLICY,
     )  # fmt: skip
 
 
