@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ from collection import (
     looped,
     measured_origins,
     measured_workloads,
+    of_data_set,
     of_kernels,
 )
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
@@ -42,7 +44,7 @@ from costmodel.backends.iree.schedules import default_schedule
 from costmodel.backends.tvm.backend import TVMBackend
 from costmodel.backends.tvm.texts import default_text
 from costmodel.corpus.export import export, measured_origins_in, measured_workloads_in
-from costmodel.errors import BackendError, CostModelError
+from costmodel.errors import BackendError, CostModelError, UsageError
 from costmodel.measure.machine_code import MachineCode, read_machine_code
 from costmodel.measure.measurer import Measurer
 from costmodel.records import Measurement, Outcome, Schedule, Target, Workload
@@ -89,6 +91,8 @@ def main() -> int:
             origins |= measured_origins_in(args.out)
             hashes |= measured_workloads_in(args.out)
         loops = sum(origin.startswith("loops") for origin in origins)
+        if args.again:
+            _measure_again(args, store, ends)
         with Progress(
             "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             disable=args.quiet,
@@ -114,6 +118,23 @@ def main() -> int:
             added = export(store, args.out, command=f"collect_functions.py --seed {args.seed}")
             print(f"{added} measurements were added to {args.out}", file=sys.stderr)
     return 0
+
+
+def _measure_again(args: argparse.Namespace, store: MeasurementStore, ends: float) -> None:
+    """Time functions of the data set once more, those that were timed least first."""
+    measured_here = Counter(one.workload for one in store.measurements())
+    listed = sorted(of_data_set(args.out), key=lambda one: measured_here[one.workload.hash])
+    for way, source in ((_by_iree, "tensors"), (_by_tvm, "loops")):
+        chosen = [
+            one for one in listed[: args.again] if (one.source == "loops") == (source == "loops")
+        ]
+        if not chosen:
+            continue
+        with way(args) as how:
+            store.add_target(how.session.target)
+            for start in range(0, len(chosen), BATCH):
+                if time.monotonic() < ends:
+                    store.add(measured(chosen[start : start + BATCH], how, store))
 
 
 @contextmanager
@@ -237,12 +258,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="the data set to add it to, a folder")
     parser.add_argument("--count", type=int, default=5000, help="tensor functions (default 5000)")
     parser.add_argument("--loops", type=int, default=300, help="loop-level ones (default 300)")
+    parser.add_argument(
+        "--again", type=int, default=0, help="of those in --out, time so many once more first"
+    )
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after")
     parser.add_argument("--exported", type=Path, help="a folder of models as MLIR files")
     parser.add_argument("--threads", type=int, help="of each function (default: all cores)")
     parser.add_argument("--seed", type=int, default=0, help="of what is generated")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.again and args.out is None:
+        raise UsageError("--again needs a data set: name it with --out")
+    return args
 
 
 if __name__ == "__main__":

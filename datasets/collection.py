@@ -14,6 +14,7 @@ from graphs import FAMILIES, generate
 from loops import to_loops
 
 from costmodel.corpus.export import FACTS
+from costmodel.corpus.tables import WORKLOADS, read_table
 from costmodel.errors import CostModelError, UnsupportedError
 from costmodel.ir import analyze, read_workload
 from costmodel.records import Workload
@@ -26,6 +27,7 @@ __all__ = [
     "looped",
     "measured_origins",
     "measured_workloads",
+    "of_data_set",
     "of_kernels",
 ]
 
@@ -94,6 +96,14 @@ def of_kernels() -> Iterator[Function]:
         function = _read(path, "", "kernels", path.stem)
         if function is not None:
             yield function
+
+
+def of_data_set(folder: Path) -> list[Function]:
+    """The functions of a data set."""
+    return [
+        Function(read_workload(row["text"]), row["family"], row["source"], row["origin"])
+        for row in read_table(folder / "workloads.parquet", WORKLOADS).to_pylist()
+    ]
 
 
 def exported(folder: Path) -> Iterator[Function]:

@@ -64,6 +64,10 @@ def test_loops_are_collected_by_the_compiler_that_takes_them(place: tuple[Path, 
         ("tvm", "ok", True)
     }
     assert all(row["instructions"] > 0 for row in rows)
+    run("collect_functions.py", *arguments, "--loops", 6, "--again", 2)
+    again = read_table(shards(out), MEASUREMENTS).to_pylist()
+    assert len(again) == 8
+    assert {row["workload"] for row in again} == {row["workload"] for row in rows}
 
 
 def test_schedules_are_collected_and_go_on(place: tuple[Path, Path]) -> None:
