@@ -4,8 +4,8 @@
 
 Trains one network a variant (``ops`` and ``operands`` are those of arXiv 2302.11405, ``values`` is
 ours, with numbers by value) with the same options and seed, and judges all on the parts held out.
-What is trained already in ``--out`` is not trained again. All are predicted against the roofline, so
-that even names alone come with a notion of sizes.
+What is trained already in ``--out`` is not trained again. All are predicted against the roofline,
+so that even names alone come with a notion of sizes.
 """
 
 from __future__ import annotations
