@@ -43,7 +43,9 @@ _ROUND = 64
 #: Kernels after each round.
 _KERNELS = 3
 #: Share of a workload's schedules that IREE compiles, which takes it five times as long.
-_IREE_SHARE = 0.1
+_IREE_SHARE = 0.06
+#: IREE's schedules of a workload at the most, where TVM has too few to reach the number asked for.
+_IREE_MOST = 24
 #: What takes IREE longer to compile is seldom fast.
 _POLICY = TimingPolicy(build_timeout_s=6.0)
 #: Share that mutates the best so far.
@@ -167,9 +169,11 @@ def _batch(
         share = 1.0 if len(spaces) == 1 else _IREE_SHARE if name == "iree" else 1 - _IREE_SHARE
         wanted = max(1, round(count * share))
         own = [one for one in done if one.schedule.backend == name]
+        if name == "iree" and len(spaces) > 1:
+            wanted = min(wanted, _IREE_MOST - len(own))
         first = [] if own else _first(space, wanted)
         new = [schedule for schedule in first if schedule.hash not in known]
-        new = new or _later(space, own, wanted, rng)
+        new = new or _later(space, own, max(0, wanted), rng)
         for schedule in new[: count - len(found)]:
             if schedule.hash not in known:
                 known.add(schedule.hash)
