@@ -111,6 +111,9 @@ class _Trace:
         if name == "GetSBlock" and attributes:
             self._blocks[str(outputs[0])] = self._places.get(str(attributes[0]), -1)
             return -1, -1
+        if name == "GetChildBlocks" and len(outputs) == len(self._sites):
+            self._blocks |= {str(block): site for site, block in enumerate(outputs)}
+            return -1, -1
         for variable in names:
             if variable in self._loops:
                 about = self._loops[variable]
