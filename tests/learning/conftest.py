@@ -12,7 +12,7 @@ import pytest
 from costmodel.corpus.export import MANIFEST, shards
 from costmodel.corpus.tables import MEASUREMENTS, WORKLOADS, read_table, sha256, write_table
 
-DATA = Path("/tmp/x/dsold")
+DATA = Path(__file__).resolve().parents[2] / "datasets" / "cpu"
 #: Families of the sample, and functions of each.
 RULES = {"test": ["norm"], "validation": ["softmax", "rope"], "shapes": 0.15}
 FAMILIES = ("norm", "softmax", "rope", "matmul", "elementwise", "reduction")
