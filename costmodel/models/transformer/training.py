@@ -275,8 +275,8 @@ class _Pools:
         window = min(_WINDOW * count, len(self._single))
         first = rng.randint(0, len(self._single) - window)
         chosen = rng.sample(self._single[first : first + window], count)
-        rows = [int(rng.choice(task.defaults)) if len(task.defaults) else 0 for task in chosen]
-        return whole_batch(network, chosen, rows)
+        defaults = [int(rng.choice(task.defaults)) if len(task.defaults) else 0 for task in chosen]
+        return whole_batch(network, chosen, defaults)
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
