@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from costmodel.cli.options import json_option, quiet_option, seed_option
+from costmodel.cli.options import data_option, json_option, quiet_option, seed_option
 from costmodel.cli.output import number, print_json, table_console
 
 if TYPE_CHECKING:
@@ -30,13 +29,7 @@ _SCHEDULE = (
 
 
 @click.command("eval", short_help="Judge the cost model on data it never saw.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="The data set: a folder that the scripts in datasets/ wrote.",
-)
+@data_option
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
@@ -80,7 +73,7 @@ def evaluate(
 
     found = judge(data, weights or shipped_weights(), baselines=baselines, seed=seed, listener=show)
     if as_json:
-        print_json(_finite(found.to_json()))
+        print_json(found.to_json())
         return
     _print(found, families)
 
@@ -108,18 +101,3 @@ def _print_table(
         cells = [number(row.scores[name] * factor) for name, _, factor in columns]
         table.add_row(row.part, row.family, row.of, row.model, *cells)
     table_console().print(table)
-
-
-def _finite(value: object) -> dict[str, object]:
-    """JSON has no NaN: what is not known is null."""
-
-    def clean(each: object) -> object:
-        if isinstance(each, dict):
-            return {name: clean(inner) for name, inner in each.items()}
-        if isinstance(each, list | tuple):
-            return [clean(inner) for inner in each]
-        return None if isinstance(each, float) and not math.isfinite(each) else each
-
-    cleaned = clean(value)
-    assert isinstance(cleaned, dict)
-    return cleaned

@@ -11,6 +11,7 @@ import click
 
 __all__ = [
     "check_seconds",
+    "data_option",
     "describes_run",
     "json_option",
     "quiet_option",
@@ -41,6 +42,13 @@ seed_option = click.option(
 )
 
 
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The data set: a folder that the scripts in datasets/ wrote.",
+)
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=1),

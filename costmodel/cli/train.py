@@ -7,20 +7,20 @@ from pathlib import Path
 
 import click
 
-from costmodel.cli.options import json_option, quiet_option, seed_option, threads_option
+from costmodel.cli.options import (
+    data_option,
+    json_option,
+    quiet_option,
+    seed_option,
+    threads_option,
+)
 from costmodel.cli.output import duration, number, print_json
 
 __all__ = ["train"]
 
 
 @click.command(short_help="Train the cost model on a data set.")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="The data set: a folder that the scripts in datasets/ wrote.",
-)
+@data_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

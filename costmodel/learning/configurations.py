@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.learning.counts import Counts, boosted, told
+from costmodel.learning.measures import log_bounds
 
 if TYPE_CHECKING:
     from costmodel.backends.base import Features
@@ -183,8 +184,8 @@ def _features(one: _Programs) -> list[Features | None]:
 def _factors(tasks: Sequence[Task]) -> Array:
     """Logarithms of latency over the workload's bound, NaN for failures."""
     return np.concatenate([
-        task.targets[:, 0].astype(np.float64) - np.log(max(task.input.total_us, 0.1))
-        for task in tasks
+        task.targets[:, 0].astype(np.float64) - bound
+        for task, bound in zip(tasks, log_bounds(tasks), strict=True)
     ])  # fmt: skip
 
 

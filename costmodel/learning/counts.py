@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.learning.measures import measured_columns
+from costmodel.learning.measures import log_bounds, measured_columns
 from costmodel.tokens.stream import Kind
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ class RooflineFunctions:
     def fit(self, train: Sequence[Task], validation: Sequence[Task]) -> None:
         true = measured_columns(train)
         self._constants = {name: float(np.nanmedian(true[f"{name}_true"])) for name in _TARGETS}
-        self._constants["factor"] = float(np.median(true["log_us_true"] - _bound(train)))
+        self._constants["factor"] = float(np.median(true["log_us_true"] - log_bounds(train)))
 
     def predict(self, tasks: Sequence[Task]) -> dict[str, Array]:
         columns = {name: np.full(len(tasks), self._constants[name]) for name in _TARGETS}
-        return columns | {"log_us": _bound(tasks) + self._constants["factor"]}
+        return columns | {"log_us": log_bounds(tasks) + self._constants["factor"]}
 
 
 class RidgeCounts:
@@ -147,22 +147,18 @@ def _targets(tasks: Sequence[Task]) -> dict[str, Array]:
     true = measured_columns(tasks)
     found = {name: true[f"{name}_true"] for name in _TARGETS}
     found["spills"] = np.log1p(found["spills"])
-    return found | {"log_us": true["log_us_true"] - _bound(tasks)}
+    return found | {"log_us": true["log_us_true"] - log_bounds(tasks)}
 
 
 def _columns(predicted: Mapping[str, Array], tasks: Sequence[Task]) -> dict[str, Array]:
     """Latencies are regressed as factors of the bound."""
     predicted = dict(predicted)
-    predicted["log_us"] = predicted["log_us"] + _bound(tasks)
+    predicted["log_us"] = predicted["log_us"] + log_bounds(tasks)
     predicted["spills"] = np.expm1(predicted["spills"])
     for name, (low, high) in _TARGETS.items():
         predicted[name] = np.clip(predicted[name], low, high)
     predicted["registers"] = np.round(predicted["registers"])
     return predicted
-
-
-def _bound(tasks: Sequence[Task]) -> Array:
-    return np.log([max(task.input.total_us, 0.1) for task in tasks])
 
 
 def _ridge(x: Array, y: Array, penalty: float) -> tuple[Array, Array, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,7 +70,13 @@ class Evaluation:
     rows: tuple[Row, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """JSON has no NaN: what is not known is null."""
+        rows = [
+            {**asdict(row), "scores": {name: value if math.isfinite(value) else None
+                                       for name, value in row.scores.items()}}
+            for row in self.rows
+        ]  # fmt: skip
+        return {**asdict(self), "rows": rows}
 
 
 class _FunctionModel(Protocol):

@@ -25,6 +25,7 @@ __all__ = [
     "Ranked",
     "function_columns",
     "function_scores",
+    "log_bounds",
     "measured_columns",
     "ranked",
     "schedule_scores",
@@ -90,6 +91,11 @@ def tuned_columns(
         "log_us": found.log_us, "log_us_true": np.array([task.tuned for task in tasks]),
         "low": found.low - calibration.tuned, "high": found.high + calibration.tuned,
     }  # fmt: skip
+
+
+def log_bounds(tasks: Sequence[Task]) -> Array:
+    """Logarithms of the microseconds that the roofline allows each task, 0.1 at the least."""
+    return np.log([max(task.input.total_us, 0.1) for task in tasks])
 
 
 def measured_columns(tasks: Sequence[Task]) -> dict[str, Array]:

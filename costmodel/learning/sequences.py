@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from costmodel.learning.measures import measured_columns
+from costmodel.learning.measures import log_bounds, measured_columns
 from costmodel.models.transformer.numbers import WIDTH
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class SequenceModel:
         with torch.inference_mode():
             out = torch.cat([self._network(*_batch([task])) for task in tasks]).double()
         return {
-            "log_us": out[:, 0].numpy() + _bound(tasks),
+            "log_us": out[:, 0].numpy() + log_bounds(tasks),
             "utilization": torch.sigmoid(out[:, 1]).numpy(),
             "spills": np.expm1(functional.softplus(out[:, 2]).numpy()),
             "registers": out[:, 3:].argmax(dim=1).double().numpy(),
@@ -143,7 +143,7 @@ def _batch(tasks: Sequence[Task]) -> tuple[Tensor, Tensor, Tensor]:
 
 def _loss(out: Tensor, tasks: Sequence[Task]) -> Tensor:
     true = measured_columns(tasks)
-    factor = torch.tensor(true["log_us_true"] - _bound(tasks), dtype=torch.float32)
+    factor = torch.tensor(true["log_us_true"] - log_bounds(tasks), dtype=torch.float32)
     loss = functional.smooth_l1_loss(out[:, 0], factor, beta=0.1)
     use, spills, registers = (
         torch.tensor(true[f"{name}_true"], dtype=torch.float32)
@@ -158,7 +158,3 @@ def _loss(out: Tensor, tasks: Sequence[Task]) -> Tensor:
         wanted = registers[known].long().clamp(0, _REGISTERS - 1)
         loss = loss + 0.15 * functional.cross_entropy(out[known, 3:], wanted)
     return loss
-
-
-def _bound(tasks: Sequence[Task]) -> Array:
-    return np.log([max(task.input.total_us, 0.1) for task in tasks])

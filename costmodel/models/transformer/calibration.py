@@ -1,10 +1,9 @@
 """Intervals that hold what they promise, by conformalized quantile regression.
 
 Romano, Patterson and Candès, NeurIPS 2019: the interval is widened by what it lacked on data held
-out, so that 90% of the latencies are inside whatever the network believes. Functions by
-default, functions once tuned and schedules are calibrated apart, since the network errs differently
-on them. The promise holds for data like
-that which was held out: families that training never saw.
+out, so that 90% of the latencies are inside whatever the network believes. Functions by default,
+functions once tuned and schedules are calibrated apart, since the network errs differently on them.
+The promise holds for data like that which was held out: families that training never saw.
 """
 
 from __future__ import annotations
