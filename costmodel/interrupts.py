@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupts", "interrupt_on_endings"]
+__all__ = ["Interrupts", "interrupt_on_endings", "uninterrupted"]
 
 _Handler = Callable[[int, FrameType | None], object]
 
@@ -40,6 +41,32 @@ def _disregard_endings() -> None:
 
 
 def _disregard(number: int, frame: FrameType | None) -> None: ...
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within it Ctrl-C, and what else asks to end, waits for the end of it.
+
+    For imports: a package whose import was broken off neither works nor can be imported again in
+    the same process, which may still have a result to write with it.
+    """
+    held: list[tuple[signal.Signals, FrameType | None]] = []
+    before: dict[signal.Signals, _Handler] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, *_ENDINGS):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                before[number] = handler
+                signal.signal(number, lambda n, frame: held.append((signal.Signals(n), frame)))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number, frame in held:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                handler(number, frame)
 
 
 class Interrupts:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import costmodel
-from costmodel.interrupts import Interrupts, interrupt_on_endings
+from costmodel.interrupts import Interrupts, interrupt_on_endings, uninterrupted
 from costmodel.records import Measurement
 
 pytestmark = pytest.mark.usefixtures("interruptible")
@@ -184,3 +184,17 @@ def test_what_is_ignored_stays_ignored() -> None:
         signal.raise_signal(signal.SIGHUP)
         assert not interrupts.seen
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("endings")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_is_ended_first(number: signal.Signals) -> None:
+    ended = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(number)
+        ended.append(True)
+    assert ended
+    with uninterrupted():
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        press()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from costmodel.cli.options import data_option, json_option, quiet_option, seed_option
-from costmodel.cli.output import number, print_json, table_console
+from costmodel.cli.output import number, print_json, print_wide
 
 if TYPE_CHECKING:
     from costmodel.learning.evaluate import Evaluation, Row
@@ -100,4 +100,4 @@ def _print_table(
     for row in rows:
         cells = [number(row.scores[name] * factor) for name, _, factor in columns]
         table.add_row(row.part, row.family, row.of, row.model, *cells)
-    table_console().print(table)
+    print_wide(table)

@@ -12,8 +12,11 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
-__all__ = ["duration", "latency", "number", "print_json", "quantity", "table_console"]
+__all__ = [
+    "duration", "latency", "number", "print_json", "print_wide", "quantity", "table_console",
+]  # fmt: skip
 
 UNKNOWN = "-"
 #: Columns of what is piped: no name is cut.
@@ -31,6 +34,16 @@ def table_console() -> Console:
 
     told = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(highlight=False, width=None if told else _PIPED_WIDTH)
+
+
+def print_wide(table: Table) -> None:
+    """A table of many columns: where the terminal is narrower its lines wrap, and none is cut."""
+    from rich.measure import Measurement
+
+    console = table_console()
+    options = console.options.update(max_width=_PIPED_WIDTH)
+    console.width = max(console.width, Measurement.get(console, options, table).maximum)
+    console.print(table)
 
 
 def latency(us: float | None) -> str:

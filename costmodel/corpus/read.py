@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,6 @@ class Corpus:
     functions: Mapping[str, Function]
     trials: tuple[Trial, ...]
     targets: Mapping[str, Target]
-
-    def restricted(self, workloads: Iterable[str]) -> Corpus:
-        """Only these functions and their trials."""
-        kept = {key: self.functions[key] for key in workloads}
-        trials = tuple(trial for trial in self.trials if trial.workload in kept)
-        return Corpus(kept, trials, self.targets)
 
 
 def read_corpus(folder: Path) -> Corpus:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.interrupts import uninterrupted
 from costmodel.models.base import BaseModel, Example, Query
 from costmodel.models.pooled import pool
 from costmodel.models.roofline import Roofline
@@ -231,7 +232,8 @@ class Boosted:
         fold: int,
         objective: str = "reg:squarederror",
     ) -> Any:
-        import xgboost
+        with uninterrupted():
+            import xgboost
 
         parameters = {
             "objective": objective,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costmodel.errors import UsageError
+from costmodel.interrupts import uninterrupted
 
 if TYPE_CHECKING:
     from costmodel.models.transformer.model import Transformer
@@ -32,7 +33,8 @@ def shipped_weights() -> Path:
 @cache
 def load(folder: Path) -> Weights:
     """The weights in a folder, read once. Raises UsageError where there are none that can be."""
-    from costmodel.models.transformer.weights import load_weights
+    with uninterrupted():
+        from costmodel.models.transformer.weights import load_weights
 
     return load_weights(folder)
 

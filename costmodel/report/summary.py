@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from costmodel.interrupts import uninterrupted
 from costmodel.results import Source, TrialRecord, TuneResult
 
 __all__ = ["FORMAT", "ranking_quality", "report_json"]
@@ -84,6 +85,7 @@ def ranking_quality(history: Sequence[TrialRecord]) -> float | None:
     predicted, measured = [p.predicted for p in pairs], [p.measured for p in pairs]
     if len(set(predicted)) < 2 or len(set(measured)) < 2:
         return None
-    from scipy.stats import spearmanr
+    with uninterrupted():
+        from scipy.stats import spearmanr
 
     return float(spearmanr(predicted, measured).statistic)

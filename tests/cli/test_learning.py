@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: object, status: int = 0, **environment: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "costmodel.cli", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=280, env=os.environ | environment
+    )
     assert done.returncode == status, done.stdout + done.stderr
     return done
 
@@ -49,23 +54,29 @@ def test_what_was_trained_is_judged(data: Path, weights: Path) -> None:
     told = json.loads(run("eval", "--data", data, "--weights", weights, "--json").stdout)
     assert told["leaked"] == 0
     assert {row["family"] for row in told["rows"]} >= {"all", "norm"}
-    table = run("eval", "--data", data, "--weights", weights, "--baselines", "none").stdout
+    judged = ("eval", "--data", data, "--weights", weights, "--baselines", "none")
+    table = run(*judged, COLUMNS="70").stdout
     assert "transformer" in table
+    assert "registers %" in table
     assert "0 functions are both learned from and judged" in table
 
 
 def test_predict_and_rank_use_it(weights: Path, tmp_path: Path) -> None:
     kernel = ROOT / "kernels" / "matmul_bias_relu.mlir"
-    common = (kernel, "--store", tmp_path / "s.sqlite", "--threads", 2, "--weights", weights)
-    told = json.loads(run("predict", *common, "--json").stdout)
+    common = (kernel, "--threads", 2, "--weights", weights)
+
+    def ask(command: str, *arguments: object) -> str:
+        return run(command, *arguments, COSTMODEL_STORE=str(tmp_path / "s.sqlite")).stdout
+
+    told = json.loads(ask("predict", *common, "--json"))
     untuned = told["untuned"]
     assert untuned["low_us"] <= untuned["latency_us"] <= untuned["high_us"]
     assert 0 <= untuned["vector_registers"] <= 32
-    assert "untuned" in run("predict", *common).stdout
+    assert "untuned" in ask("predict", *common)
     loops = ROOT / "kernels" / "loops" / "matmul_affine.mlir"
-    of_loops = json.loads(run("predict", loops, *common[1:], "--json").stdout)
+    of_loops = json.loads(ask("predict", loops, *common[1:], "--json"))
     assert of_loops["untuned"]["compiler"] == "tvm"
-    ranked = json.loads(run("rank", *common, "--n", 12, "--backend", "tvm", "--json").stdout)
+    ranked = json.loads(ask("rank", *common, "--n", 12, "--backend", "tvm", "--json"))
     assert ranked["model"].startswith("transformer")
     assert len(ranked["schedules"]) == 12
 

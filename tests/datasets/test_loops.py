@@ -23,7 +23,7 @@ from costmodel.target import host_target
 
 DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 FAMILIES = ("matmul", "softmax", "norm", "reduction", "elementwise", "transpose", "batchnorm",
-            "rope", "attention", "matvec", "int8")  # fmt: skip
+            "rope", "attention", "matvec", "int8", "depthwise", "pooling")  # fmt: skip
 
 
 @pytest.fixture
@@ -94,12 +94,12 @@ func.func @f(%a: memref<8xf32>, %b: memref<8xf32>) {{
             "allocates inside a loop",
         ),
         (
-            "%s = memref.subview %a[4] [4] [1] : memref<8xf32> to "
-            "memref<4xf32, strided<[1], offset: 4>>\n"
-            "%t = memref.subview %b[0] [4] [1] : memref<8xf32> to memref<4xf32, strided<[1]>>\n"
-            "memref.copy %s, %t : memref<4xf32, strided<[1], offset: 4>> to "
-            "memref<4xf32, strided<[1]>>",
-            "subview",
+            "%s = memref.expand_shape %a [[0, 1]] output_shape [2, 4] : "
+            "memref<8xf32> into memref<2x4xf32>\n"
+            "%t = memref.expand_shape %b [[0, 1]] output_shape [2, 4] : "
+            "memref<8xf32> into memref<2x4xf32>\n"
+            "memref.copy %s, %t : memref<2x4xf32> to memref<2x4xf32>",
+            "expand_shape",
         ),
     ],
 )
@@ -133,3 +133,34 @@ def test_carried_values_and_branches_are_kept(tmp_path: Path) -> None:
     kernel.prepare([a, np.zeros(8, np.float32)], [])
     kernel.run(1)
     assert np.array_equal(kernel._buffers[1].numpy(), np.maximum.accumulate(a))
+
+
+def test_parts_of_memrefs_are_read_and_written(tmp_path: Path) -> None:
+    """Row i of the output's left half = every other element of a part of the input's row i + 1."""
+    text = """
+    func.func @f(%a: memref<4x8xf32>, %b: memref<3x6xf32>) {
+      %half = memref.subview %b[0, 0] [3, 3] [1, 1]
+        : memref<3x6xf32> to memref<3x3xf32, strided<[6, 1]>>
+      affine.for %i = 0 to 3 {
+        %next = affine.apply affine_map<(d0) -> (d0 + 1)>(%i)
+        %row = memref.subview %a[%next, 1] [1, 6] [1, 1]
+          : memref<4x8xf32> to memref<6xf32, strided<[1], offset: ?>>
+        %others = memref.subview %row[1] [3] [2]
+          : memref<6xf32, strided<[1], offset: ?>> to memref<3xf32, strided<[2], offset: ?>>
+        affine.for %j = 0 to 3 {
+          %v = affine.load %others[%j] : memref<3xf32, strided<[2], offset: ?>>
+          affine.store %v, %half[%i, %j] : memref<3x3xf32, strided<[6, 1]>>
+        }
+      }
+      return
+    }
+    """
+    workload, target = read_workload(text), host_target(1, measure=False)
+    TVMBackend().build(workload, Schedule("tvm", default_text()), target, tmp_path / "f.so")
+    kernel = TVMBackend().load(tmp_path / "f.so", workload, target)
+    a = np.arange(32, dtype=np.float32).reshape(4, 8)
+    kernel.prepare([a, np.zeros((3, 6), np.float32)], [])
+    kernel.run(1)
+    want = np.zeros((3, 6), np.float32)
+    want[:, :3] = a[1:, 2:8:2]
+    assert np.array_equal(kernel._buffers[1].numpy(), want)

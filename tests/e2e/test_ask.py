@@ -9,7 +9,7 @@ def test_predict_counts_and_estimates(place) -> None:
     found = place.json("predict", place.kernel)
     assert set(found) == {
         "workload", "function", "target", "backend", "model", "latency_us", "low_us", "high_us",
-        "roofline_us", "flops", "bytes", "intensity", "measured_us",
+        "roofline_us", "flops", "bytes", "intensity", "measured_us", "untuned", "notes",
     }  # fmt: skip
     assert found["flops"] == pytest.approx(2 * 64 * 96 * 80)
     assert found["bytes"] == 4 * (64 * 96 + 96 * 80 + 64 * 80)

@@ -86,6 +86,8 @@ class _Trace:
         self._sites, self._places = sites, places
         self._blocks: dict[str, int] = {}
         self._loops: dict[str, tuple[int, int]] = {}
+        #: Sites with loops that are no longer their axes, one by one.
+        self._changed: set[int] = set()
 
     def read(self, instructions: list[Any], decisions: list[Any]) -> Iterator[Choice]:
         decided = dict(decisions)
@@ -118,12 +120,22 @@ class _Trace:
             if variable in self._loops:
                 about = self._loops[variable]
                 self._loops |= {str(output): about for output in outputs}
+                self._changed |= {about[0]} if outputs else set()
                 return about
             if variable in self._blocks:
                 site = self._blocks[variable]
                 if name == "GetLoops":
-                    self._loops |= {str(v): (site, axis) for axis, v in enumerate(outputs)}
+                    axes = self._axes(site, len(outputs))
+                    self._loops |= {
+                        str(v): (site, axis) for v, axis in zip(outputs, axes, strict=True)
+                    }
                 else:
                     self._blocks |= {str(output): site for output in outputs}
                 return site, -1
         return -1, -1
+
+    def _axes(self, site: int, loops: int) -> Sequence[int]:
+        """The axes that so many loops of a site stand for: none once they were split or fused."""
+        if site < 0 or site in self._changed or loops != len(self._sites[site].axes):
+            return [-1] * loops
+        return range(loops)

@@ -21,6 +21,7 @@ from costmodel.backends.tvm.lowering.types import (
     splat_value,
     unsupported,
 )
+from costmodel.backends.tvm.lowering.views import View, subview
 from costmodel.ir.trips import bound_operands
 
 __all__ = ["lower_loops"]
@@ -37,10 +38,10 @@ def lower_loops(function: Any) -> Any:
 
 
 class _Lowering:
-    """Buffers and scalars by MLIR value, and the statements of the block that is being lowered."""
+    """Memrefs and scalars by MLIR value, and the statements of the block that is being lowered."""
 
     def __init__(self) -> None:
-        self._buffers: dict[Any, Any] = {}
+        self._views: dict[Any, View] = {}
         self._scalars: dict[Any, Expr] = {}
         self._allocated: list[Any] = []
         self._names = 0
@@ -50,10 +51,9 @@ class _Lowering:
         for number, argument in enumerate(function.arguments):
             if not isinstance(argument.type, ir.MemRefType):
                 raise unsupported(function, f"argument {number} is no memref")
-            self._buffers[argument] = self._buffer(
-                argument.type, function, f"arg{number}", "global"
-            )
-            parameters.append(self._buffers[argument])
+            buffer = self._buffer(argument.type, function, f"arg{number}", "global")
+            self._views[argument] = View.whole(buffer)
+            parameters.append(buffer)
         if len(function.type.results):
             raise unsupported(function, "it returns something", "write results to memrefs")
         body = self._block(function.regions[0].blocks[0])
@@ -84,6 +84,11 @@ class _Lowering:
             return [self._store(op)]
         if name in ("memref.alloc", "memref.alloca"):
             self._allocate(op)
+            return []
+        if name == "memref.subview":
+            source, *operands = op.operands
+            dynamic = [self._scalars[value] for value in operands]
+            self._views[op.results[0]] = subview(op, self._views[source], dynamic)
             return []
         if name == "memref.copy":
             return [self._copy(op)]
@@ -206,13 +211,15 @@ class _Lowering:
         return apply_map(map_, dims, symbols, _INDEX)
 
     def _load(self, op: Any) -> Expr:
-        operands = list(op.operands)
-        return tirx.BufferLoad(self._buffers[operands[0]], self._indices(op, operands[1:]))
+        memref, *indices = op.operands
+        view = self._views[memref]
+        return tirx.BufferLoad(view.buffer, view.place(self._indices(op, indices)))
 
     def _store(self, op: Any) -> Any:
         value, memref, *indices = op.operands
-        buffer = self._buffers[memref]
-        return tirx.BufferStore(buffer, self._scalars[value], self._indices(op, indices))
+        view = self._views[memref]
+        place = view.place(self._indices(op, indices))
+        return tirx.BufferStore(view.buffer, self._scalars[value], place)
 
     def _indices(self, op: Any, operands: Sequence[Any]) -> list[Expr]:
         values = [self._scalars[value] for value in operands]
@@ -221,11 +228,12 @@ class _Lowering:
         return values
 
     def _copy(self, op: Any) -> Any:
-        source, target = (self._buffers[value] for value in op.operands)
+        source, target = (self._views[value] for value in op.operands)
         counters = [tirx.Var(self._name("c"), _INDEX) for _ in source.shape]
-        body: Any = tirx.BufferStore(target, tirx.BufferLoad(source, counters), counters)
+        value = tirx.BufferLoad(source.buffer, source.place(counters))
+        body: Any = tirx.BufferStore(target.buffer, value, target.place(counters))
         for counter, extent in reversed(list(zip(counters, source.shape, strict=True))):
-            end = immediate(_INDEX, int(extent))
+            end = immediate(_INDEX, extent)
             body = tirx.For(counter, immediate(_INDEX, 0), end, tirx.ForKind.SERIAL, body)
         return body
 
@@ -233,7 +241,7 @@ class _Lowering:
         if op.operation.parent is None or op.operation.parent.name != "func.func":
             raise unsupported(op, "it allocates inside a loop", "allocate in front of the loops")
         buffer = self._buffer(op.results[0].type, op, self._name("buffer"), "global")
-        self._buffers[op.results[0]] = buffer
+        self._views[op.results[0]] = View.whole(buffer)
         self._allocated.append(buffer)
 
     def _cell(self, kind: Any, op: Any) -> Any:
