@@ -52,7 +52,9 @@ class Site:
 class Choice(NamedTuple):
     """One decision: its word and its value (NaN for none), about a site and one of its axes.
 
-    ``site`` and ``axis`` are places in the lists of sites and axes, -1 for none.
+    ``site`` and ``axis`` are places in the lists of sites and axes, -1 for none. Where a choice has
+    several numbers, the word ends with ``/`` and which of them, so that the order of choices says
+    nothing.
     """
 
     word: str

@@ -13,6 +13,8 @@ __all__ = ["attribute_tokens", "index_tokens", "type_tokens"]
 
 #: Elements of a constant that are written out; of a longer one, their number is.
 _ELEMENTS = 8
+#: Constants up to this are written out in expressions.
+_SMALL = 4
 #: What these attributes say by default is nothing.
 _SILENT = frozenset({"#arith.fastmath<none>", "#arith.overflow<none>"})
 
@@ -54,11 +56,11 @@ def index_tokens(access: ir.AffineMap, op: int, group: int) -> Iterator[Token]:
 
 
 def _expression(expression: ir.AffineExpr, dims: int) -> str:
-    """``d0`` is the innermost loop. Sums and products without their factors: sizes tell these."""
+    """``d0`` is the innermost loop. Of constants the small ones, as strides and dilations are."""
     if isinstance(expression, ir.AffineDimExpr):
         return f"d{dims - 1 - expression.position}"
     if isinstance(expression, ir.AffineConstantExpr):
-        return "0" if expression.value == 0 else "c"
+        return str(expression.value) if 0 <= expression.value <= _SMALL else "c"
     if isinstance(expression, ir.AffineSymbolExpr):
         return "s"
     left, right = (_expression(side, dims) for side in (expression.lhs, expression.rhs))

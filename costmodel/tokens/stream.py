@@ -25,7 +25,8 @@ class Kind(enum.IntEnum):
     ATTRIBUTE = 4
     ACCESS = 5  # which loops move an operand of a structured operation
     LOOP = 6  # of the iteration space of a structured operation
-    COST = 7  # what follows from the others: how often, how many FLOP and bytes
+    COST = 7  # what follows from the others: how often, how many FLOP of which type, how many bytes
+    READ = 8  # what an operand is that has a shape: its element type, its size in bytes
 
 
 class Variant(enum.StrEnum):
@@ -38,7 +39,7 @@ class Variant(enum.StrEnum):
 
 _SHOWN = {
     Variant.OPS: {Kind.OP, Kind.STRUCTURE},
-    Variant.OPERANDS: set(Kind) - {Kind.COST},
+    Variant.OPERANDS: set(Kind) - {Kind.COST, Kind.READ},
     Variant.VALUES: set(Kind),
 }
 

@@ -105,14 +105,14 @@ def test_a_matmul_in_tokens() -> None:
     """
     stream = tokenize(read_workload(text))
     assert stream.text().splitlines()[1] == (
-        "linalg.matmul tensor f32 # # %arg %arg %arg reduction parallel parallel "
-        "d0 d2 d1 d0 d1 d2 flops bytes"
+        "linalg.matmul tensor f32 # # %arg f32 %arg f32 %arg f32 reduction parallel parallel "
+        "d0 d2 d1 d0 d1 d2 flops:f32 bytes"
     )
     matmul = [token for token in stream if token.op == 1]
     loops = [(token.word, token.value, token.slot) for token in matmul if token.kind is Kind.LOOP]
     assert loops == [("reduction", 32.0, 0), ("parallel", 8.0, 1), ("parallel", 16.0, 2)]
     costs = {token.word: token.value for token in matmul if token.kind is Kind.COST}
-    assert costs == {"flops": 2.0 * 16 * 8 * 32, "bytes": 4.0 * (16 * 32 + 32 * 8 + 2 * 16 * 8)}
+    assert costs == {"flops:f32": 2.0 * 16 * 8 * 32, "bytes": 4.0 * (16 * 32 + 32 * 8 + 2 * 16 * 8)}
 
 
 def test_variants_show_less() -> None:
@@ -137,5 +137,5 @@ def test_dialects_that_nobody_described_are_read_too() -> None:
       return %0 : vector<4xf32> } }"""
     stream = tokenize(Workload(text, "main", (), ()))
     assert [token.word for token in stream if token.op == 1] == [
-        "vector.fma", "vector", "f32", "#", "%arg", "%arg", "%arg", "bytes",
+        "vector.fma", "vector", "f32", "#", "%arg", "f32", "%arg", "f32", "%arg", "f32", "bytes",
     ]  # fmt: skip

@@ -30,15 +30,20 @@ def test_what_the_vocabulary_was_built_from_is_known(
     vocabulary = build_vocabulary(shown, least=1)
     for stream in shown:
         encoded = vocabulary.encode(stream)
+        words = vocabulary.decode(encoded.ids)
+        assert [word for word in words if not word.startswith("~")] == stream.words
         assert encoded.unknown == 0
-        assert vocabulary.decode(encoded.ids) == stream.words
-        assert len(encoded.values) == len(encoded.op) == len(stream)
+        assert len(encoded.values) == len(encoded.op) == len(encoded.general) == len(words)
 
 
-def test_every_operation_of_the_dialect_tables_is_known_without_data() -> None:
+def test_names_are_read_by_their_pieces_without_data() -> None:
     vocabulary = build_vocabulary([])
     tokens = tuple(Token(Kind.OP, name, n) for n, name in enumerate(op_costs()))
-    assert vocabulary.encode(TokenStream(tokens, len(tokens))).unknown == 0
+    encoded = vocabulary.encode(TokenStream(tokens, len(tokens)))
+    assert encoded.unknown == len(tokens)  # the whole names
+    one = vocabulary.encode(TokenStream((Token(Kind.OP, "linalg.conv_1d_nwc_wcf", 0),), 1))
+    assert vocabulary.decode(one.ids) == ["linalg.?", "~linalg", "~conv", "~1d", "~nwc", "~wcf"]
+    assert vocabulary.decode(one.general) == ["linalg.?", *["<unk>"] * 5]
 
 
 def test_unknown_words_become_more_general() -> None:
@@ -49,9 +54,9 @@ def test_unknown_words_become_more_general() -> None:
         Token(Kind.TYPE, "#1234", 1), Token(Kind.ATTRIBUTE, "odd=", 1), Token(Kind.TYPE, "f4", 1),
     )  # fmt: skip
     encoded = vocabulary.encode(TokenStream(tokens, 2))
-    assert encoded.unknown == len(tokens)
+    assert encoded.unknown == len(tokens) + 4
     assert vocabulary.decode(encoded.ids) == [
-        "arith.?", "<op>", "%arg", "%", "#", "<attribute>", "<type>",
+        "arith.?", "~arith", "<unk>", "<op>", "<unk>", "<unk>", "<unk>", "%arg", "%", "#", "<attribute>", "<type>",
     ]  # fmt: skip
 
 

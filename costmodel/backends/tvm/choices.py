@@ -103,8 +103,11 @@ class _Trace:
             elif isinstance(given, int | float):
                 numbers.append(given)
             word = word.replace(" ", "_")
-            for value in numbers or [nan]:
-                yield Choice(word, float(value), site, axis)
+            if len(numbers) < 2:
+                yield Choice(word, float(numbers[0]) if numbers else nan, site, axis)
+            else:  # of several factors, which: the innermost is 0
+                for level, value in enumerate(reversed(numbers)):
+                    yield Choice(f"{word}/{level}", float(value), site, axis)
 
     def _about(
         self, name: str, inputs: list[Any], attributes: list[Any], outputs: list[Any]

@@ -18,7 +18,7 @@ from costmodel.backends.choices import Choice, Site
 from costmodel.errors import UnsupportedError
 from costmodel.models.roofline import bandwidth, peak_flops
 from costmodel.models.transformer.numbers import WIDTH, log_size, number_features
-from costmodel.records import Target, Workload
+from costmodel.records import DTYPE_BYTES, Target, Workload
 from costmodel.tokens.stream import Kind, TokenStream, Variant
 from costmodel.tokens.vocabulary import Encoded, Vocabulary
 from costmodel.tokens.writer import tokenize
@@ -40,8 +40,13 @@ MOST_OPS = 4096
 MOST_CHOICES = 512
 AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 6, 24, 8
 
+#: Column of an axis's numbers that says whether it reduces.
+_REDUCES = 2
 #: Column of a site's numbers that has the lanes of a vector, and what its logarithm is divided by.
 _LANES, _LANES_SCALE = 2, 6.0
+
+#: How a word begins that tells FLOP of a type.
+_FLOPS = "flops:"
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -51,15 +56,16 @@ I64 = NDArray[np.int64]
 class WorkloadInput:
     """A workload for the network; arrays are numbered by token, edge, operation, site, axis.
 
-    ``edges`` has the rows (reader, what it reads). ``bound_us`` is what each operation takes by
-    the roofline, 0 for one that takes nothing. ``first_site`` is where the sites of a backend
-    begin. ``total_us`` is the bound of the whole.
+    ``edges`` has the rows (reader, what it reads). ``compute_us`` and ``memory_us`` are what each
+    operation takes at the least to compute and to move, by the machine's rates, 0 for one that
+    does neither. ``first_site`` is where the sites of a backend begin.
     """
 
     tokens: Encoded
     token_values: F32
     edges: I64
-    bound_us: F32
+    compute_us: F32
+    memory_us: F32
     axes: F32
     axis_site: I64
     axis_extents: I64
@@ -67,9 +73,22 @@ class WorkloadInput:
     first_axis: I64
     first_site: Mapping[str, int]
     target: F32
-    total_us: float
     flops: float
-    peak: float
+
+    @property
+    def ops(self) -> int:
+        """Number of operations."""
+        return len(self.compute_us)
+
+    @property
+    def peak_us(self) -> float:
+        """Microseconds of its FLOP at the machine's peak."""
+        return float(self.compute_us.sum(dtype=np.float64))
+
+    @property
+    def bound_us(self) -> float:
+        """The sum of what the operations take at the least, one after the other."""
+        return float(np.maximum(self.compute_us, self.memory_us).sum(dtype=np.float64))
 
     def without_sites(self) -> WorkloadInput:
         """For what is asked of the workload as a whole, whatever backends can do with it."""
@@ -111,7 +130,7 @@ def read_workload_input(
             hint="split it into the functions that a compiler would make of it",
         )
     encoded = vocabulary.encode(full.shown(variant))
-    bound, flops, dtype = _bounds(full, target)
+    compute, memory, flops = _bounds(full, target)
     listed = [(name, site) for name, those in sites.items() for site in those]
     first: dict[str, int] = {}
     for place, (name, _) in enumerate(listed):
@@ -122,7 +141,8 @@ def read_workload_input(
         tokens=encoded,
         token_values=number_features(encoded.values),
         edges=_edges(full, variant),
-        bound_us=bound,
+        compute_us=compute,
+        memory_us=memory,
         axes=_table([row for _, site in listed for row in _axes(site)], AXIS_WIDTH),
         axis_site=np.repeat(np.arange(len(listed)), counts),
         axis_extents=np.array([a.extent for _, site in listed for a in site.axes], np.int64),
@@ -130,9 +150,7 @@ def read_workload_input(
         first_axis=np.concatenate([[0], np.cumsum(counts)]),
         first_site={name: first.get(name, len(listed)) for name in sites},
         target=_target(target),
-        total_us=float(bound.sum()),
         flops=flops,
-        peak=peak_flops(target, dtype),
     )
 
 
@@ -146,6 +164,7 @@ def read_schedule(
             "the most"
         )
     first = workload.first_site.get(backend, 0)
+    choices = [*choices, *_footprints(choices, workload, first)]
     values = np.array([choice.value for choice in choices], np.float64)
     sites = np.array([c.site + first if c.site >= 0 else -1 for c in choices], np.int64)
     about = _about(values, sites, np.array([c.axis for c in choices], np.int64), workload)
@@ -154,6 +173,25 @@ def read_schedule(
         numbers=np.concatenate([number_features(values), about], axis=1),
         sites=sites,
     )
+
+
+def _footprints(
+    choices: Sequence[Choice], workload: WorkloadInput, first: int
+) -> list[Choice]:
+    """What sizes make together, a site and a level: products over axes that are stored, and not.
+
+    A network that averages choices hardly multiplies them by itself.
+    """
+    products: dict[tuple[int, str], float] = {}
+    for choice in choices:
+        if choice.site < 0 or choice.axis < 0 or not choice.value > 0:
+            continue
+        place = workload.first_axis[choice.site + first] + choice.axis
+        what = "depth" if workload.axes[place, _REDUCES] else "tile"
+        level = choice.word.partition("/")[2]
+        key = (choice.site, f"{what}/{level}" if level else what)
+        products[key] = products.get(key, 1.0) * choice.value
+    return [Choice(word, value, site) for (site, word), value in products.items()]
 
 
 def _about(values: NDArray[np.float64], sites: I64, axes: I64, workload: WorkloadInput) -> F32:
@@ -190,23 +228,28 @@ def _edges(stream: TokenStream, variant: Variant) -> I64:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def _bounds(stream: TokenStream, target: Target) -> tuple[F32, float, str]:
-    """Microseconds of each operation by the roofline; FLOP in all, and in which type most are."""
-    flops = np.zeros(stream.ops)
-    moved = np.zeros(stream.ops)
-    kinds: list[str] = [""] * stream.ops
+def _bounds(stream: TokenStream, target: Target) -> tuple[F32, F32, float]:
+    """Microseconds of each operation to compute and to move; FLOP in all.
+
+    A reduction of narrow numbers in a wide type is bounded by the rate of the narrow ones, since
+    machines have instructions for that.
+    """
+    compute, memory, total = np.zeros(stream.ops), np.zeros(stream.ops), 0.0
+    reads, reduces = [""] * stream.ops, np.zeros(stream.ops, bool)
     for token in stream:
-        if token.kind is Kind.COST:
-            if token.word == "flops":
-                flops[token.op] = token.value
-            elif token.word == "bytes":
-                moved[token.op] = token.value
-        elif token.kind is Kind.TYPE and token.group == 0 and token.word[:1] in "fbi":
-            kinds[token.op] = kinds[token.op] or token.word
-    rates = np.array([peak_flops(target, kind or "f32") for kind in kinds])
-    bound = 1e6 * np.maximum(flops / rates, moved / bandwidth(target))
-    heaviest = int(np.argmax(flops)) if stream.ops else 0
-    return bound.astype(np.float32), float(flops.sum()), kinds[heaviest] or "f32"
+        if token.kind is Kind.READ and token.group == 0:
+            reads[token.op] = token.word
+        elif token.kind is Kind.LOOP and token.word == "reduction":
+            reduces[token.op] = True
+        elif token.kind is Kind.COST and token.word == "bytes":
+            memory[token.op] = token.value / bandwidth(target)
+        elif token.kind is Kind.COST and token.word.startswith(_FLOPS):
+            rate = peak_flops(target, token.word.removeprefix(_FLOPS))
+            if reduces[token.op] and reads[token.op] in DTYPE_BYTES:
+                rate = max(rate, peak_flops(target, reads[token.op]))
+            compute[token.op] += token.value / rate
+            total += token.value
+    return (1e6 * compute).astype(np.float32), (1e6 * memory).astype(np.float32), total
 
 
 def _axes(site: Site) -> list[list[float]]:
