@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.errors import UsageError
 from costmodel.learning.counts import Counts, boosted, told
-from costmodel.learning.measures import log_bounds
+from costmodel.models.transformer.inputs import SHARE
 
 if TYPE_CHECKING:
     from costmodel.backends.base import Features
@@ -61,7 +62,7 @@ class BoostedChoices:
             for word, numbers in zip(schedule.words, schedule.numbers, strict=True):
                 place = self._places.get(word)
                 if place is not None:
-                    table[row, place] += (1.0, numbers[1], numbers[22])
+                    table[row, place] += (1.0, numbers[1], numbers[SHARE])
         table[..., 1:] /= np.maximum(table[..., :1], 1.0)
         return table.reshape(len(table), -1)
 
@@ -131,7 +132,7 @@ class RooflinePrograms:
 
 
 class BoostedPrograms:
-    """XGBoost on pooled features, of latency over the analytic estimate."""
+    """XGBoost on pooled features, of latency over the analytic estimate, less the task's level."""
 
     name = "XGBoost on MetaSchedule features"
 
@@ -156,7 +157,9 @@ class BoostedPrograms:
             table, estimates, kept = self._programs.rows(task)
             if len(kept):
                 tables.append(table)
-                factors.append(task.targets[kept, 0].astype(np.float64) - estimates)
+                factors.append(_centred(task.targets[kept, 0].astype(np.float64) - estimates))
+        if not tables:
+            raise UsageError("no schedule of the data set is one of TVM's space")
         return np.concatenate(tables), np.concatenate(factors)
 
 
@@ -182,11 +185,13 @@ def _features(one: _Programs) -> list[Features | None]:
 
 
 def _factors(tasks: Sequence[Task]) -> Array:
-    """Logarithms of latency over the workload's bound, NaN for failures."""
-    return np.concatenate([
-        task.targets[:, 0].astype(np.float64) - bound
-        for task, bound in zip(tasks, log_bounds(tasks), strict=True)
-    ])  # fmt: skip
+    """Logarithms of latency over the middle of the workload's, NaN for failures."""
+    return np.concatenate([_centred(task.targets[:, 0].astype(np.float64)) for task in tasks])
+
+
+def _centred(log_us: Array) -> Array:
+    """The order within a task is what is judged; levels would only take trees away from it."""
+    return log_us - np.nanmedian(log_us) if np.isfinite(log_us).any() else log_us
 
 
 def _spread(scores: Array, kept: NDArray[np.intp], count: int) -> Array:

@@ -20,10 +20,12 @@ __all__ = ["BoostedCounts", "Counts", "RidgeCounts", "RooflineFunctions", "boost
 Array = NDArray[np.float64]
 #: What is predicted, and from which bounds.
 _TARGETS = {"registers": (0.0, 32.0), "utilization": (0.0, 1.0), "spills": (0.0, np.inf)}
+#: What a call may take, microseconds: that which fits best is taken.
+_CALLS_US = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class Counts:
-    """A row a task: log counts of each operation, log FLOP, log bytes and log of the bound."""
+    """A row a task: logarithms of counts of each operation, of FLOP by type, bytes and the bound."""
 
     def __init__(self, reader: Reader, tasks: Sequence[Task]) -> None:
         self._reader = reader
@@ -33,40 +35,49 @@ class Counts:
         self._words = sorted(word for word, number in seen.items() if number > 1)
 
     def __call__(self, tasks: Sequence[Task]) -> Array:
-        """Shape (tasks, words + 3)."""
+        """Shape (tasks, words + 2)."""
         rows = []
         for task in tasks:
             counts = self._counts(task)
-            moved = sum(
-                token.value
-                for token in self._reader.stream(task.workload)
-                if token.kind is Kind.COST and token.word == "bytes"
-            )
-            sums = [task.input.flops, moved, task.input.total_us]
-            rows.append([np.log1p(counts[word]) for word in self._words] + list(np.log1p(sums)))
+            found = [*(counts[word] for word in self._words), task.input.flops, task.input.bound_us]
+            rows.append(np.log1p(found))
         return np.array(rows, np.float64)
 
     def _counts(self, task: Task) -> Counter[str]:
-        stream = self._reader.stream(task.workload)
-        return Counter(token.word for token in stream if token.kind is Kind.OP)
+        counts: Counter[str] = Counter()
+        for token in self._reader.stream(task.workload):
+            if token.kind is Kind.OP:
+                counts[token.word] += 1
+            elif token.kind is Kind.COST and token.word != "times":
+                counts[token.word] += round(token.value)
+        return counts
 
 
 class RooflineFunctions:
-    """The bound times the factor that fits the training functions best; constants for the rest."""
+    """A factor of the bound and a constant that fit the training functions; constants for the rest."""
 
     name = "roofline"
 
     def __init__(self) -> None:
         self._constants: dict[str, float] = {}
+        self._factor, self._call = 1.0, 0.0
 
     def fit(self, train: Sequence[Task], validation: Sequence[Task]) -> None:
-        true = measured_columns(train)
+        true, bound = measured_columns(train), np.exp(log_bounds(train))
         self._constants = {name: float(np.nanmedian(true[f"{name}_true"])) for name in _TARGETS}
-        self._constants["factor"] = float(np.median(true["log_us_true"] - log_bounds(train)))
+        log_us = true["log_us_true"]
+        fits = [
+            (float(np.median(np.maximum(np.exp(log_us) - call, 0.01) / bound)), call)
+            for call in _CALLS_US
+        ]
+        self._factor, self._call = min(
+            fits, key=lambda fit: np.abs(np.log(fit[0] * bound + fit[1]) - log_us).mean()
+        )
 
     def predict(self, tasks: Sequence[Task]) -> dict[str, Array]:
         columns = {name: np.full(len(tasks), self._constants[name]) for name in _TARGETS}
-        return columns | {"log_us": log_bounds(tasks) + self._constants["factor"]}
+        log_us = np.log(self._factor * np.exp(log_bounds(tasks)) + self._call)
+        return columns | {"log_us": log_us}
 
 
 class RidgeCounts:

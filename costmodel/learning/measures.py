@@ -95,7 +95,7 @@ def tuned_columns(
 
 def log_bounds(tasks: Sequence[Task]) -> Array:
     """Logarithms of the microseconds that the roofline allows each task, 0.1 at the least."""
-    return np.log([max(task.input.total_us, 0.1) for task in tasks])
+    return np.log([max(task.input.bound_us, 0.1) for task in tasks])
 
 
 def measured_columns(tasks: Sequence[Task]) -> dict[str, Array]:

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from costmodel.learning.measures import log_bounds, measured_columns
+from costmodel.models.transformer.inference import within_one
 from costmodel.models.transformer.numbers import WIDTH
+from costmodel.tokens.stream import Kind
 
 if TYPE_CHECKING:
     from costmodel.models.transformer.examples import Task
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["SequenceModel"]
 
 Array = NDArray[np.float64]
-_WIDTH, _BATCH, _RATE, _EVERY = 96, 32, 1e-3, 200
+_WIDTH, _BATCH, _RATE, _EVERY = 96, 64, 1e-3, 200
+_GROUPS, _SLOTS = 16, 16
 _REGISTERS = 33
 
 
@@ -44,12 +47,15 @@ class SequenceModel:
         rng, network = random.Random(self._seed), self._network
         optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=self._steps)
-        # Of like lengths: most of a batch would be padding otherwise.
-        ordered = sorted(train, key=lambda task: len(task.input.tokens.ids))
         best, kept = np.inf, copy.deepcopy(network.state_dict())
         for step in range(self._steps):
             network.train()
-            at = rng.randrange(max(1, len(ordered) - _BATCH))
+            if step % _EVERY == 0:
+                # Of like lengths, since most of a batch would be padding, and others each time.
+                ordered = sorted(
+                    train, key=lambda task: len(task.input.tokens.ids) * rng.uniform(0.8, 1.25)
+                )
+            at = rng.randrange(0, len(ordered), _BATCH)
             batch = ordered[at : at + _BATCH]
             loss = _loss(network(*_batch(batch)), batch)
             optimizer.zero_grad(set_to_none=True)
@@ -74,7 +80,7 @@ class SequenceModel:
             "log_us": out[:, 0].numpy() + log_bounds(tasks),
             "utilization": torch.sigmoid(out[:, 1]).numpy(),
             "spills": np.expm1(functional.softplus(out[:, 2]).numpy()),
-            "registers": out[:, 3:].argmax(dim=1).double().numpy(),
+            "registers": within_one(out[:, 3:]),
         }
 
 
@@ -82,14 +88,20 @@ class _Sequence(nn.Module):
     def __init__(self, vocabulary: int, body: nn.Module) -> None:
         super().__init__()
         self.words = nn.Embedding(vocabulary, _WIDTH, padding_idx=0)
+        self.kinds = nn.Embedding(len(Kind), _WIDTH)
+        self.groups, self.slots = nn.Embedding(_GROUPS, _WIDTH), nn.Embedding(_SLOTS, _WIDTH)
         self.values = nn.Linear(WIDTH, _WIDTH)
         self.body = body
         self.out = nn.Sequential(
             nn.Linear(2 * _WIDTH, _WIDTH), nn.GELU(), nn.Linear(_WIDTH, 3 + _REGISTERS)
         )
 
-    def forward(self, ids: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-        out: Tensor = self.out(self.body(self.words(ids) + self.values(values), mask))
+    def forward(self, ids: Tensor, kinds: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """``kinds`` are kind, group and slot, in the last dimension."""
+        kind, group, slot = kinds.unbind(-1)
+        tokens = self.words(ids) + self.values(values) + self.kinds(kind)
+        tokens = tokens + self.groups(group) + self.slots(slot)
+        out: Tensor = self.out(self.body(tokens, mask))
         return out
 
 
@@ -129,16 +141,20 @@ def _pooled(read: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([mean, most], dim=-1)
 
 
-def _batch(tasks: Sequence[Task]) -> tuple[Tensor, Tensor, Tensor]:
+def _batch(tasks: Sequence[Task]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     length = max(len(task.input.tokens.ids) for task in tasks)
     ids = np.zeros((len(tasks), length), np.int64)
+    kinds = np.zeros((len(tasks), length, 3), np.int64)
     values = np.zeros((len(tasks), length, WIDTH), np.float32)
     mask = np.zeros((len(tasks), length), bool)
     for row, task in enumerate(tasks):
-        n = len(task.input.tokens.ids)
-        ids[row, :n], values[row, :n] = task.input.tokens.ids, task.input.token_values
-        mask[row, :n] = True
-    return torch.from_numpy(ids), torch.from_numpy(values), torch.from_numpy(mask)
+        tokens = task.input.tokens
+        n = len(tokens.ids)
+        ids[row, :n], values[row, :n], mask[row, :n] = tokens.ids, task.input.token_values, True
+        kinds[row, :n, 0] = tokens.kinds
+        kinds[row, :n, 1] = np.minimum(tokens.group, _GROUPS - 1)
+        kinds[row, :n, 2] = np.minimum(tokens.slot, _SLOTS - 1)
+    return tuple(map(torch.from_numpy, (ids, kinds, values, mask)))  # type: ignore[return-value]
 
 
 def _loss(out: Tensor, tasks: Sequence[Task]) -> Tensor:

@@ -8,11 +8,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from costmodel.models.transformer.inputs import CHOICE_WIDTH, ScheduleInput, WorkloadInput
+from costmodel.models.transformer.sites import BACKENDS
 
 __all__ = ["ScheduleBatch", "WorkloadBatch", "schedule_batch", "workload_batch"]
+
+
+#: Computing that counts as none.
+_LEAST_US = 1e-4
 
 
 class _Movable:
@@ -32,8 +38,8 @@ class WorkloadBatch(_Movable):
 
     Tokens, edges and axes of all stand one after the other; ``token_op``, ``edges`` and
     ``axis_site`` are places in the padded rows of operations and sites, one workload after the
-    other. ``bound_us`` and ``mask`` have the shape (size, ops), ``sites`` (size, most_sites,
-    width).
+    other. ``compute_us``, ``memory_us`` and ``mask`` have the shape (size, ops), ``sites`` (size,
+    most_sites, width), ``site_backend`` (size, most_sites).
     """
 
     size: int
@@ -46,12 +52,14 @@ class WorkloadBatch(_Movable):
     token_values: Tensor
     token_op: Tensor
     edges: Tensor
-    bound_us: Tensor
+    compute_us: Tensor
+    memory_us: Tensor
     mask: Tensor
     axes: Tensor
     axis_site: Tensor
     sites: Tensor
     site_mask: Tensor
+    site_backend: Tensor
     target: Tensor
     log_peak_us: Tensor
 
@@ -61,7 +69,8 @@ class ScheduleBatch(_Movable):
     """Schedules of the workloads of a batch, each workload's in a row: (size, schedules, choices).
 
     ``present`` says which schedules are no padding, ``mask`` which choices. ``sites`` are places
-    among the workload's sites, ``most_sites`` for none.
+    among the workload's sites, ``most_sites`` for none. A schedule ``sees`` the sites of a
+    backend, a place in BACKENDS, or of none, -1.
     """
 
     words: Tensor
@@ -70,40 +79,48 @@ class ScheduleBatch(_Movable):
     mask: Tensor
     present: Tensor
     backends: Tensor
+    sees: Tensor
 
 
-def workload_batch(inputs: Sequence[WorkloadInput]) -> WorkloadBatch:
-    """Pad and join."""
+def workload_batch(
+    inputs: Sequence[WorkloadInput], ids: Sequence[NDArray[np.int32]] | None = None
+) -> WorkloadBatch:
+    """Pad and join; ``ids`` take the place of those of the inputs' tokens."""
     size = len(inputs)
-    ops = max(len(one.bound_us) for one in inputs)
+    ops = max(one.ops for one in inputs)
     most = max(1, *(len(one.sites) for one in inputs))
-    bound = np.zeros((size, ops), np.float32)
+    compute, memory = np.zeros((2, size, ops), np.float32)
     mask = np.zeros((size, ops), bool)
     sites = np.zeros((size, most, inputs[0].sites.shape[1]), np.float32)
     site_mask = np.zeros((size, most), bool)
+    site_backend = np.full((size, most), -1, np.int64)
     for row, one in enumerate(inputs):
-        bound[row, : len(one.bound_us)] = one.bound_us
-        mask[row, : len(one.bound_us)] = True
+        compute[row, : one.ops] = one.compute_us
+        memory[row, : one.ops] = one.memory_us
+        mask[row, : one.ops] = True
         sites[row, : len(one.sites)] = one.sites
         site_mask[row, : len(one.sites)] = True
-    peak = [np.log(max(one.flops, 1.0) / one.peak * 1e6) for one in inputs]
+        site_backend[row, : len(one.sites)] = one.site_backend
+    peak = [np.log(max(one.peak_us, _LEAST_US)) for one in inputs]
 
     def joined(parts: list[Any], kind: Any = np.int64) -> Tensor:
         return torch.from_numpy(np.concatenate(parts).astype(kind, copy=False))
 
     return WorkloadBatch(
         size=size, ops=ops, most_sites=most,
-        ids=joined([one.tokens.ids for one in inputs]),
+        ids=joined(list(ids) if ids is not None else [one.tokens.ids for one in inputs]),
         kinds=joined([one.tokens.kinds for one in inputs]),
         groups=joined([one.tokens.group for one in inputs]),
         slots=joined([one.tokens.slot for one in inputs]),
         token_values=joined([one.token_values for one in inputs], np.float32),
         token_op=joined([one.tokens.op + row * ops for row, one in enumerate(inputs)]),
         edges=joined([one.edges + row * ops for row, one in enumerate(inputs)]),
-        bound_us=torch.from_numpy(bound), mask=torch.from_numpy(mask),
+        compute_us=torch.from_numpy(compute), memory_us=torch.from_numpy(memory),
+        mask=torch.from_numpy(mask),
         axes=joined([one.axes for one in inputs], np.float32),
         axis_site=joined([one.axis_site + row * most for row, one in enumerate(inputs)]),
         sites=torch.from_numpy(sites), site_mask=torch.from_numpy(site_mask),
+        site_backend=torch.from_numpy(site_backend),
         target=torch.from_numpy(np.stack([one.target for one in inputs])),
         log_peak_us=torch.tensor(peak, dtype=torch.float32),
     )  # fmt: skip
@@ -124,6 +141,7 @@ def schedule_batch(
     mask = np.zeros((size, count, length), bool)
     present = np.zeros((size, count), bool)
     which = np.zeros((size, count), np.int64)
+    sees = np.full((size, count), -1, np.int64)
     places = {name: number for number, name in enumerate(backends)}
     for row, each in enumerate(schedules):
         for column, (backend, one) in enumerate(each):
@@ -134,6 +152,7 @@ def schedule_batch(
             mask[row, column, :n] = True
             present[row, column] = True
             which[row, column] = places[backend]
+            sees[row, column] = -1 if one.whole else BACKENDS.index(backend)
     return ScheduleBatch(
-        *(torch.from_numpy(each) for each in (ids, numbers, sites, mask, present, which))
+        *(torch.from_numpy(each) for each in (ids, numbers, sites, mask, present, which, sees))
     )

@@ -6,6 +6,9 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
+from costmodel.models.transformer.inputs import TARGET_WIDTH
+from costmodel.models.transformer.sites import BACKENDS, TUNED
+
 __all__ = ["CostConfig"]
 
 
@@ -15,7 +18,8 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
 
     ``width`` is that of every hidden vector, ``layers`` those of the workload's encoder and
     ``schedule_layers`` those that score; ``first_width`` is that of the first stage. ``variant`` is
-    what is read of a workload.
+    what is read of a workload. ``target_low`` and ``target_high`` bound the numbers of the targets
+    that were learned from: of others no more is believed.
     """
 
     model_type = "costmodel"
@@ -25,7 +29,7 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
         *,
         vocab_size: int = 512,
         choice_words: tuple[str, ...] | list[str] = (),
-        backends: tuple[str, ...] | list[str] = ("iree", "tvm", "tuned"),
+        backends: tuple[str, ...] | list[str] = (*BACKENDS, TUNED),
         variant: str = "values",
         width: int = 128,
         heads: int = 4,
@@ -35,6 +39,8 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
         feed_forward: int = 192,
         first_width: int = 48,
         dropout: float = 0.1,
+        target_low: tuple[float, ...] | list[float] = (0.0,) * TARGET_WIDTH,
+        target_high: tuple[float, ...] | list[float] = (0.0,) * TARGET_WIDTH,
         **others: Any,
     ) -> None:
         self.vocab_size = vocab_size
@@ -49,4 +55,6 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
         self.feed_forward = feed_forward
         self.first_width = first_width
         self.dropout = dropout
+        self.target_low = list(target_low)
+        self.target_high = list(target_high)
         super().__init__(**others)

@@ -147,7 +147,7 @@ def targets_of(trial: Trial, given: WorkloadInput) -> NDArray[np.float32]:
     """The row of ``Task.targets`` of one measurement."""
     if not trial.ok:
         return np.array([math.nan] * (len(TARGETS) - 1) + [1.0], np.float32)
-    use = given.flops / (trial.latency_us * 1e-6) / given.peak
+    use = given.peak_us / trial.latency_us
     return np.array([
         math.log(trial.latency_us), trial.vector_registers, math.log1p(trial.spills),
         math.log1p(trial.instructions), math.log1p(trial.code_bytes),

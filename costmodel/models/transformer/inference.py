@@ -21,6 +21,7 @@ __all__ = [
     "estimate_schedules",
     "estimate_tuned",
     "read",
+    "within_one",
 ]
 
 Array = NDArray[np.float64]
@@ -97,7 +98,7 @@ def _estimate_wholes(
     network: CostNetwork, asked: Sequence[tuple[WorkloadInput, tuple[str, ScheduleInput]]]
 ) -> Estimates:
     """One schedule a workload; those of like length are read together."""
-    order = sorted(range(len(asked)), key=lambda n: len(asked[n][0].bound_us))
+    order = sorted(range(len(asked)), key=lambda n: asked[n][0].ops)
     parts = []
     for start in range(0, len(order), _WORKLOADS):
         those = [asked[n] for n in order[start : start + _WORKLOADS]]
@@ -123,7 +124,7 @@ def _estimates(out: Outputs) -> Estimates:
         log_us=log_us,
         low=log_us - flat(out.below),
         high=log_us + flat(out.above),
-        registers=_within_one(out.registers),
+        registers=within_one(out.registers),
         spills=np.expm1(flat(out.spills)),
         instructions=np.expm1(flat(out.instructions)),
         code_bytes=np.expm1(flat(out.code_bytes)),
@@ -133,7 +134,7 @@ def _estimates(out: Outputs) -> Estimates:
     )
 
 
-def _within_one(logits: torch.Tensor) -> Array:
+def within_one(logits: torch.Tensor) -> Array:
     """The number that most probability lies within 1 of: what is asked of the prediction."""
     p = logits.detach().cpu().double().softmax(-1).reshape(-1, logits.shape[-1]).numpy()
     padded = np.pad(p, ((0, 0), (1, 1)))

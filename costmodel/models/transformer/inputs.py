@@ -18,6 +18,7 @@ from costmodel.backends.choices import Choice, Site
 from costmodel.errors import UnsupportedError
 from costmodel.models.roofline import bandwidth, peak_flops
 from costmodel.models.transformer.numbers import WIDTH, log_size, number_features
+from costmodel.models.transformer.sites import BACKENDS
 from costmodel.records import DTYPE_BYTES, Target, Workload
 from costmodel.tokens.stream import Kind, TokenStream, Variant
 from costmodel.tokens.vocabulary import Encoded, Vocabulary
@@ -28,6 +29,7 @@ __all__ = [
     "CHOICE_WIDTH",
     "MOST_CHOICES",
     "MOST_OPS",
+    "SHARE",
     "SITE_WIDTH",
     "TARGET_WIDTH",
     "ScheduleInput",
@@ -38,7 +40,9 @@ __all__ = [
 
 MOST_OPS = 4096
 MOST_CHOICES = 512
-AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 6, 24, 8
+AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 6, 27, 8
+#: Column of a choice's numbers that has how much of its axis it is.
+SHARE = 25
 
 #: Column of an axis's numbers that says whether it reduces.
 _REDUCES = 2
@@ -58,7 +62,8 @@ class WorkloadInput:
 
     ``edges`` has the rows (reader, what it reads). ``compute_us`` and ``memory_us`` are what each
     operation takes at the least to compute and to move, by the machine's rates, 0 for one that
-    does neither. ``first_site`` is where the sites of a backend begin.
+    does neither. ``site_backend`` are places in BACKENDS; ``first_site`` is where the sites of a
+    backend begin.
     """
 
     tokens: Encoded
@@ -71,6 +76,7 @@ class WorkloadInput:
     axis_extents: I64
     sites: F32
     first_axis: I64
+    site_backend: I64
     first_site: Mapping[str, int]
     target: F32
     flops: float
@@ -94,7 +100,8 @@ class WorkloadInput:
         """For what is asked of the workload as a whole, whatever backends can do with it."""
         return replace(
             self, axes=self.axes[:0], axis_site=self.axis_site[:0], sites=self.sites[:0],
-            axis_extents=self.axis_extents[:0], first_axis=self.first_axis[:1], first_site={},
+            axis_extents=self.axis_extents[:0], first_axis=self.first_axis[:1],
+            site_backend=self.site_backend[:0], first_site={},
         )  # fmt: skip
 
 
@@ -108,6 +115,11 @@ class ScheduleInput:
     words: tuple[str, ...]
     numbers: F32
     sites: I64
+
+    @property
+    def whole(self) -> bool:
+        """Whether it says nothing of any site: a default, or what tuning finds."""
+        return len(self.words) == 1 and bool(self.sites[0] < 0)
 
 
 def read_workload_input(
@@ -148,6 +160,7 @@ def read_workload_input(
         axis_extents=np.array([a.extent for _, site in listed for a in site.axes], np.int64),
         sites=_table([_site(site, lanes) for _, site in listed], SITE_WIDTH),
         first_axis=np.concatenate([[0], np.cumsum(counts)]),
+        site_backend=np.array([BACKENDS.index(name) for name, _ in listed], np.int64),
         first_site={name: first.get(name, len(listed)) for name in sites},
         target=_target(target),
         flops=flops,
@@ -211,8 +224,8 @@ def _about(values: NDArray[np.float64], sites: I64, axes: I64, workload: Workloa
     table[at, 3 : 3 + AXIS_WIDTH] = workload.axes[places]
     at, places = at[sized[at]], places[sized[at]]
     extents = workload.axis_extents[places]
-    table[at, 15] = np.log2(extents / values[at]) / 8
-    table[at, 16] = np.mod(extents, values[at]) != 0
+    table[at, SHARE - WIDTH] = np.log2(extents / values[at]) / 8
+    table[at, SHARE - WIDTH + 1] = np.mod(extents, values[at]) != 0
     return table
 
 

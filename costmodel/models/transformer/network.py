@@ -7,8 +7,9 @@ hear of what they read and of what reads them, then attend to each other in Mode
 operations and sites of the workload, whose keys and values are computed once.
 
 Latency is predicted against the roofline: a workload takes the sum of what its operations take at
-the least, each times a factor that the first tower gives, and a schedule has a factor upon that.
-So sizes extrapolate by what is known of them.
+the least to compute and to move, each times a factor that the first tower gives, and of what it
+takes to get to them; a schedule has a factor upon that. So sizes extrapolate by what is known of
+them.
 """
 
 from __future__ import annotations
@@ -41,18 +42,22 @@ _GROUPS, _SLOTS = 16, 16
 MOST_REGISTERS = 32
 #: What a call takes at the least, in microseconds: where the learned constant begins.
 _CALL_US = 2.0
+#: The same of getting to an operation.
+_STEP_US = 0.1
 
 
 @dataclass(frozen=True)
 class Memory:
     """A batch of workloads as the schedules' tower reads it.
 
-    ``base`` is the logarithm of microseconds that a workload takes with each backend.
+    ``backend`` is that of a position that is a site, -1 of one that is an operation. ``base`` is the
+    logarithm of microseconds that a workload takes with each backend.
     """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     mask: Tensor
+    backend: Tensor
     sites: Tensor
     base: Tensor
     log_peak_us: Tensor
@@ -95,7 +100,7 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         self.encoder = ModernBertModel(_bert(config))
         self.axes = _mlp(AXIS_WIDTH, width)
         self.sites = _mlp(SITE_WIDTH + width, width)
-        self.factors = nn.Linear(width, len(config.backends))
+        self.factors = nn.Linear(width, 3 * len(config.backends))
         self.call = nn.Parameter(torch.full((len(config.backends),), _CALL_US).log())
         self.choices = nn.Embedding(len(config.choice_words), width, padding_idx=0)
         self.numbers = _mlp(CHOICE_WIDTH, width)
@@ -104,7 +109,10 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         self.norm = nn.LayerNorm(width)
         self.heads = _Heads(width)
         self.first = _FirstStage(config)
+        self.register_buffer("target_low", torch.tensor(config.target_low), persistent=False)
+        self.register_buffer("target_high", torch.tensor(config.target_high), persistent=False)
         self.post_init()
+        nn.init.zeros_(self.target.weight)
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
@@ -128,7 +136,8 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         ops = self.tokens(batch)
         for round_ in self.graph:
             ops = round_(ops, batch.edges)
-        ops = ops.view(batch.size, batch.ops, -1) + self.target(batch.target)[:, None]
+        about = batch.target.clamp(self.target_low, self.target_high) - self.target_low
+        ops = ops.view(batch.size, batch.ops, -1) + self.target(about)[:, None]
         encoded = self.encoder(
             inputs_embeds=ops, attention_mask=batch.mask.to(torch.long)
         ).last_hidden_state
@@ -141,6 +150,8 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
             keys=tuple(keys for keys, _ in projected),
             values=tuple(values for _, values in projected),
             mask=mask,
+            backend=torch.cat([torch.full_like(batch.mask, -1, dtype=torch.long),
+                               batch.site_backend], dim=1),
             sites=torch.cat([sites, nowhere], dim=1),
             base=self._base(encoded, batch),
             log_peak_us=batch.log_peak_us,
@@ -156,8 +167,12 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         first = self.backend(batch.backends)[:, :, None]
         hidden = torch.cat([first, choices], dim=2)
         mask = torch.cat([batch.present[..., None], batch.mask], dim=2)
+        # Of the sites a schedule sees those of its own backend, whichever others were read.
+        own = (memory.backend[:, None] < 0) | (memory.backend[:, None] == batch.sees[..., None])
+        seen = (own & memory.mask[:, None])[:, :, None].expand(-1, -1, hidden.shape[2], -1)
+        seen = seen.reshape(size, 1, -1, seen.shape[-1])
         for layer, keys, values in zip(self.layers, memory.keys, memory.values, strict=True):
-            hidden = layer(hidden, mask, keys, values, memory.mask)
+            hidden = layer(hidden, mask, keys, values, seen)
         read = self.norm(hidden[:, :, 0])
         base = memory.base.gather(1, batch.backends)
         out: Outputs = self.heads(read, base, memory.log_peak_us[:, None])
@@ -189,9 +204,12 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
 
     def _base(self, encoded: Tensor, batch: WorkloadBatch) -> Tensor:
         """Logarithm of the sum over the operations, and of a call."""
-        counted = (batch.bound_us > 0) & batch.mask
-        bound = batch.bound_us.clamp(min=1e-6).log()[..., None]
-        parts = (bound + self.factors(encoded)).masked_fill(~counted[..., None], -30.0)
+        compute, memory = batch.compute_us, batch.memory_us
+        least = torch.stack([compute, memory, _STEP_US * ((compute > 0) | (memory > 0))], dim=-1)
+        known = (least > 0) & batch.mask[..., None]
+        factors = self.factors(encoded).unflatten(-1, (3, -1))
+        parts = least.clamp(min=1e-6).log()[..., None] + factors
+        parts = parts.masked_fill(~known[..., None], -30.0).flatten(1, 2)
         call = self.call.expand(batch.size, 1, -1)
         return torch.cat([parts, call], dim=1).logsumexp(dim=1)
 
@@ -225,18 +243,30 @@ class _Tokens(nn.Module):
 
 
 class _Neighbours(nn.Module):
-    """One round of messages along the edges, both ways (Gilmer et al., ICML 2017)."""
+    """One round of messages along the edges, both ways (Gilmer et al., ICML 2017).
+
+    Means and the logarithms of how many there are: sums would grow with the function.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.mix = _mlp(3 * width, width)
+        self.norm = nn.LayerNorm(width)
+        self.mix = _mlp(3 * width + 2, width)
 
     def forward(self, ops: Tensor, edges: Tensor) -> Tensor:
         readers, sources = edges[:, 0], edges[:, 1]
-        read = torch.zeros_like(ops).index_add(0, readers, ops[sources])
-        readby = torch.zeros_like(ops).index_add(0, sources, ops[readers])
-        mixed: Tensor = ops + self.mix(torch.cat([ops, read, readby], dim=-1))
+        known = self.norm(ops)
+        read, reads = _means(known, sources, readers)
+        readby, uses = _means(known, readers, sources)
+        mixed: Tensor = ops + self.mix(torch.cat([known, read, readby, reads, uses], dim=-1))
         return mixed
+
+
+def _means(table: Tensor, origin: Tensor, to: Tensor) -> tuple[Tensor, Tensor]:
+    """Means of rows ``origin`` at ``to``, and the logarithm of 1 + their number."""
+    total = torch.zeros_like(table).index_add(0, to, table[origin])
+    count = table.new_zeros(len(table), 1).index_add(0, to, table.new_ones(len(to), 1))
+    return total / count.clamp(min=1.0), count.log1p()
 
 
 class _ScheduleLayer(nn.Module):
@@ -275,7 +305,7 @@ class _ScheduleLayer(nn.Module):
         hidden = hidden + self._drop(self.own_out(self._join(attended)).view_as(hidden))
         query = self._split(self.query(self.norm_cross(hidden)).view(size, count * length, width))
         attended = functional.scaled_dot_product_attention(
-            query, keys, values, attn_mask=seen[:, None, None]
+            query, keys, values, attn_mask=seen
         )
         hidden = hidden + self._drop(self.cross_out(self._join(attended)).view_as(hidden))
         return hidden + self._drop(self.feed(self.norm_feed(hidden)))

@@ -1,7 +1,7 @@
 """Numbers by value: what a network sees of a size, a factor or a constant.
 
-Sizes matter by ratio and by what divides them, so a number is its logarithm and how often 2
-divides it, and not a word: a model then says something of sizes that it never saw.
+Sizes matter by ratio and by what divides them, so a number is its logarithm and which small
+numbers divide it, and not a word: a model then says something of sizes that it never saw.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 __all__ = ["WIDTH", "log_size", "number_features"]
 
 #: Columns of ``number_features``.
-WIDTH = 7
+WIDTH = 10
 _MOST_TWOS = 8
+_ODD = (3, 5, 7)
 
 
 def number_features(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Shape (n, WIDTH): known, magnitude, sign, is 0, is 1, factors of two, is no integer.
+    """Shape (n, WIDTH): known, magnitude, sign, is 0, is 1, factors of two, is no integer, and
+    whether 3, 5 and 7 divide it.
 
     NaN stands for no number: a row of zeros.
     """
@@ -28,6 +30,7 @@ def number_features(values: NDArray[np.float64]) -> NDArray[np.float32]:
     table = np.stack([
         known, log_size(size) / 8, v < 0, known & (v == 0), v == 1,
         np.where(whole & (size > 0), _twos(size) / _MOST_TWOS, 0.0), ~whole,
+        *(whole & (size > 0) & (np.mod(size, odd) == 0) for odd in _ODD),
     ], axis=-1)  # fmt: skip
     return table.astype(np.float32)
 

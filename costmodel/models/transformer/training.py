@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,12 +27,15 @@ from costmodel.models.transformer.examples import TARGETS, Task, tuned_schedule
 from costmodel.models.transformer.inputs import ScheduleInput, WorkloadInput
 from costmodel.models.transformer.losses import LossWeights, losses
 from costmodel.models.transformer.network import CostNetwork
+from costmodel.tokens.stream import Kind
 
 __all__ = ["CHECKPOINT", "CURVES", "TrainingOptions", "batch_of", "train", "whole_batch"]
 
 CURVES, CHECKPOINT = "curves.jsonl", "checkpoint.pt"
-#: A batch of functions is drawn from so many times its number that follow each other in length.
+#: So many batches of functions are drawn at once and sorted by length, of which one is taken.
 _WINDOW = 8
+#: How much oftener functions are drawn of which is known what tuning finds: they are few.
+_TUNED = 3.0
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,13 @@ class TrainingOptions:
     #: Workloads of a batch of functions, each with its default alone.
     functions: int = 48
     #: Workloads of a batch of schedules, and schedules of each.
-    workloads: int = 6
-    schedules: int = 32
+    workloads: int = 8
+    schedules: int = 24
     #: Share of the batches that are of schedules.
     schedule_share: float = 0.5
+    #: Share of the names of operations, and of the pieces of names, that are hidden in a function,
+    #: so that the network learns to do without those that it will not know.
+    hidden: float = 0.1
     #: Decay of the averaged weights, which are the ones that are kept.
     average: float = 0.998
     #: Steps between evaluations, which also write a checkpoint.
@@ -72,6 +78,7 @@ def train(
     *,
     judge: Judge,
     options: TrainingOptions,
+    of: str = "",
     device: str = "cpu",
     listener: Listener = lambda *_: None,
     resume: bool = False,
@@ -79,19 +86,21 @@ def train(
     """Train; the best weights by ``judge`` are returned.
 
     ``folder`` gets the curves and, every ``options.every`` steps, a checkpoint, from which a run
-    with ``resume`` goes on as if it had not ended. Raises UsageError where there is nothing to
-    learn from, or the checkpoint is of a run with other options.
+    with ``resume`` goes on as if it had not ended; ``of`` says what else such a run must have in
+    common, as its data. Raises UsageError where there is nothing to learn from, or the checkpoint
+    is of another run.
     """
     if not any(len(task.defaults) or len(task.trials) > 1 for task in tasks):
         raise UsageError("there is nothing to learn from: no measurement succeeded")
     torch.manual_seed(options.seed)
     pools = _Pools(tasks, options)
-    state = _State(network.to(device), options)
+    state = _State(network.to(device), options, of)
     path = folder / CHECKPOINT
     if resume and path.exists():
         state.load(path)
     elif not resume:
-        (folder / CURVES).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+    _forget(folder / CURVES, state.step)
     sums: dict[str, float] = {}
     started, count = time.monotonic(), 0
     while state.step < options.steps:
@@ -119,8 +128,9 @@ def train(
 class _State:
     """Weights, their average, the optimizer, and the best so far."""
 
-    def __init__(self, network: CostNetwork, options: TrainingOptions) -> None:
+    def __init__(self, network: CostNetwork, options: TrainingOptions, of: str) -> None:
         self.network, self.options = network, options
+        self._run = json.dumps([asdict(options), of], sort_keys=True)
         self.step = 0
         self._optimizer = torch.optim.AdamW(_groups(network, options.weight_decay), lr=options.rate)
         self._average = _copy(network.state_dict())
@@ -177,7 +187,7 @@ class _State:
         new = path.with_suffix(".new")
         torch.save(
             {
-                "options": json.dumps(asdict(self.options), sort_keys=True),
+                "run": self._run,
                 "step": self.step, "score": self._score, "network": self.network.state_dict(),
                 "average": self._average, "best": self._best,
                 "optimizer": self._optimizer.state_dict(),
@@ -190,9 +200,10 @@ class _State:
         """Go on from a checkpoint. Raises UsageError for one of another run, or none."""
         try:
             saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-            if saved["options"] != json.dumps(asdict(self.options), sort_keys=True):
+            if saved["run"] != self._run:
                 raise UsageError(
-                    f"{path} is of a run with other options", hint="train into another folder"
+                    f"{path} is of a run with other options or other data",
+                    hint="train into another folder, or without --resume",
                 )
             self.network.load_state_dict(saved["network"])
             self._optimizer.load_state_dict(saved["optimizer"])
@@ -210,17 +221,27 @@ def batch_of(
     network: CostNetwork, tasks: Sequence[Task], rows: Sequence[Sequence[int]]
 ) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
     """Workloads with some of their schedules each, and what these took."""
-    listed = [
-        [(*task.schedules[row], task.targets[row]) for row in those]
-        for task, those in zip(tasks, rows, strict=True)
-    ]
-    return _batch(network, [task.input for task in tasks], listed)
+    return _batch(network, [task.input for task in tasks], _rows_of(tasks, rows))
 
 
 def whole_batch(
     network: CostNetwork, tasks: Sequence[Task], rows: Sequence[int]
 ) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
     """Workloads as wholes: each with its default, at the row given, and with what tuning finds."""
+    return _batch(network, [task.bare for task in tasks], _wholes_of(tasks, rows))
+
+
+_Listed = list[list[tuple[str, ScheduleInput, NDArray[np.float32]]]]
+
+
+def _rows_of(tasks: Sequence[Task], rows: Sequence[Sequence[int]]) -> _Listed:
+    return [
+        [(*task.schedules[row], task.targets[row]) for row in those]
+        for task, those in zip(tasks, rows, strict=True)
+    ]
+
+
+def _wholes_of(tasks: Sequence[Task], rows: Sequence[int]) -> _Listed:
     listed = []
     for task, row in zip(tasks, rows, strict=True):
         each = [(*task.schedules[row], task.targets[row])]
@@ -229,15 +250,16 @@ def whole_batch(
             found[TARGETS.index("log_us")] = task.tuned
             each.append((*tuned_schedule(task.bare), found))
         listed.append(each)
-    return _batch(network, [task.bare for task in tasks], listed)
+    return listed
 
 
 def _batch(
     network: CostNetwork,
     inputs: Sequence[WorkloadInput],
-    listed: Sequence[Sequence[tuple[str, ScheduleInput, NDArray[np.float32]]]],
+    listed: _Listed,
+    ids: Sequence[NDArray[np.int32]] | None = None,
 ) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
-    workloads = workload_batch(inputs)
+    workloads = workload_batch(inputs, ids)
     schedules = schedule_batch(
         [[(name, schedule) for name, schedule, _ in those] for those in listed],
         network.choice_index, network.config.backends, workloads.most_sites,
@@ -251,32 +273,61 @@ def _batch(
 
 
 class _Pools:
-    """What batches are drawn from: tasks with many schedules, and tasks with a default."""
+    """What batches are drawn from: tasks with many schedules, and tasks with a default.
+
+    Families are drawn by the square roots of their numbers: the largest would drown the others.
+    """
 
     def __init__(self, tasks: Sequence[Task], options: TrainingOptions) -> None:
         self._options = options
         self._many = [task for task in tasks if len(task.trials) > 1]
-        single = [task for task in tasks if len(task.defaults)] or self._many
-        # Of like lengths: most of a batch would be padding otherwise.
-        self._single = sorted(single, key=lambda task: len(task.input.bound_us))
+        self._single = [task for task in tasks if len(task.defaults)] or self._many
+        self._many_shares = _shares(self._many)
+        self._single_shares = _shares(self._single, tuned=_TUNED)
 
     def draw(self, network: CostNetwork, step: int) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
         """The batch of a step, which depends on the seed and the step alone."""
         options = self._options
-        rng = random.Random(f"{options.seed} {step}")
+        rng = np.random.default_rng([options.seed, step])
         if self._many and rng.random() < options.schedule_share:
-            chosen = rng.sample(self._many, min(options.workloads, len(self._many)))
-            rows = [
-                rng.sample(range(len(task.trials)), min(options.schedules, len(task.trials)))
-                for task in chosen
-            ]
-            return batch_of(network, chosen, rows)
-        count = min(options.functions, len(self._single))
-        window = min(_WINDOW * count, len(self._single))
-        first = rng.randint(0, len(self._single) - window)
-        chosen = rng.sample(self._single[first : first + window], count)
-        defaults = [int(rng.choice(task.defaults)) if len(task.defaults) else 0 for task in chosen]
-        return whole_batch(network, chosen, defaults)
+            count = min(options.workloads, len(self._many))
+            places = rng.choice(len(self._many), count, replace=False, p=self._many_shares)
+            tasks = [self._many[place] for place in places]
+            rows = [rng.permutation(len(t.trials))[: options.schedules].tolist() for t in tasks]
+            inputs, listed = [task.input for task in tasks], _rows_of(tasks, rows)
+        else:
+            tasks = self._alike(rng)
+            defaults = [int(rng.choice(t.defaults)) if len(t.defaults) else 0 for t in tasks]
+            inputs, listed = [task.bare for task in tasks], _wholes_of(tasks, defaults)
+        ids = [_hidden(one, options.hidden, rng) for one in inputs]
+        return _batch(network, inputs, listed, ids)
+
+    def _alike(self, rng: np.random.Generator) -> list[Task]:
+        """Functions of like lengths: most of a batch would be padding otherwise."""
+        count = min(self._options.functions, len(self._single))
+        window = min(_WINDOW * count, len(self._single) // count * count)
+        places = rng.choice(len(self._single), window, replace=False, p=self._single_shares)
+        drawn = sorted((self._single[place] for place in places), key=lambda task: task.input.ops)
+        first = count * int(rng.integers(window // count))
+        return drawn[first : first + count]
+
+
+def _shares(tasks: Sequence[Task], *, tuned: float = 1.0) -> NDArray[np.float64]:
+    numbers = Counter(task.family for task in tasks)
+    weights = np.array([
+        numbers[task.family] ** -0.5 * (tuned if math.isfinite(task.tuned) else 1.0)
+        for task in tasks
+    ])  # fmt: skip
+    return np.asarray(weights / weights.sum())
+
+
+def _hidden(given: WorkloadInput, share: float, rng: np.random.Generator) -> NDArray[np.int32]:
+    """The words of a function, some names of operations in a more general form."""
+    tokens = given.tokens
+    named = tokens.kinds == Kind.OP
+    words = np.unique(tokens.ids[named])
+    hidden = words[rng.random(len(words)) < share]
+    return np.where(named & np.isin(tokens.ids, hidden), tokens.general, tokens.ids)
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -298,6 +349,14 @@ def _with(network: CostNetwork, state: dict[str, Tensor]) -> CostNetwork:
     made.load_state_dict(state)
     made.eval()
     return made
+
+
+def _forget(path: Path, step: int) -> None:
+    """Curves go up to the step that a run goes on from."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        path.write_text("".join(kept), encoding="utf-8")
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
