@@ -23,7 +23,7 @@ _FUNCTION = (
     ("spills_mae", "spills", 1), ("covered", "covered %", 100),
 )  # fmt: skip
 _SCHEDULE = (
-    ("tasks", "tasks", 1), ("first", "first", 1), ("five", "best of 5", 1),
+    ("tasks", "tasks", 1), ("grouped", "of 64", 1), ("first", "first", 1), ("five", "best of 5", 1),
     ("spearman", "Spearman", 1), ("covered", "covered %", 100),
 )  # fmt: skip
 

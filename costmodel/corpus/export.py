@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+_SHARD = re.compile(r"measurements-(\d+)\.parquet")
 #: Key of a measurement's ``extra`` where a collection says what family, source and origin its
 #: workload is of, and whether the schedule is its backend's default.
 FACTS = "corpus"
@@ -37,8 +39,18 @@ _CODE = (
 
 
 def shards(folder: Path) -> list[Path]:
-    """The files with measurements."""
-    return sorted(folder.glob("measurements-*.parquet"))
+    """The files with measurements that the manifest lists.
+
+    One that it does not is what a run left that died while it wrote, and the next one replaces.
+    """
+    names = [name for name in _written(folder).get("files", {}) if _SHARD.fullmatch(name)]
+    return sorted(folder / name for name in names)
+
+
+def _written(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
 
 
 def measured_ids(folder: Path) -> set[str]:
@@ -84,11 +96,16 @@ def export(store: MeasurementStore, folder: Path, *, command: str) -> int:
         return 0
     workloads = _workloads(store, folder, new)
     write_table(folder / "workloads.parquet", WORKLOADS, workloads)
-    shard = folder / f"measurements-{len(shards(folder)):03}.parquet"
+    shard = folder / f"measurements-{_next(folder):03}.parquet"
     ordered = sorted(new, key=lambda one: (one.workload, one.schedule.backend, one.timestamp))
     write_table(shard, MEASUREMENTS, [_row(one) for one in ordered])
     _write_manifest(store, folder, new, shard, command)
     return len(new)
+
+
+def _next(folder: Path) -> int:
+    numbers = [int(match[1]) for path in shards(folder) if (match := _SHARD.fullmatch(path.name))]
+    return max(numbers, default=-1) + 1
 
 
 def _workloads(
@@ -142,8 +159,7 @@ def _row(one: Measurement) -> dict[str, Any]:
 def _write_manifest(
     store: MeasurementStore, folder: Path, new: Iterable[Measurement], shard: Path, command: str
 ) -> None:
-    path = folder / MANIFEST
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path, found = folder / MANIFEST, _written(folder)
     manifest: dict[str, Any] = {
         "licence": _LICENCE,
         "targets": {},

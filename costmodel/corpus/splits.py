@@ -7,13 +7,14 @@ function are alike.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from costmodel.corpus.read import Corpus, Function
 from costmodel.errors import UsageError
+from costmodel.ir import analyze
 from costmodel.records import digest
 
 __all__ = ["SPLITS", "Rules", "Split", "read_rules", "split"]
@@ -26,8 +27,8 @@ class Rules:
     """How a data set is split; ``splits.json`` in its folder.
 
     Functions of the families ``test`` are held out for the judgement, those of ``validation`` for
-    choosing options and calibrating. Of the other families the share ``shapes`` is held out as
-    unseen shapes of seen families. ``held_out_sources`` are never learned from.
+    choosing options and calibrating. Of the other families the share ``shapes`` of the shapes is
+    held out: extents of the heaviest operation's loops. ``held_out_sources`` are never learned from.
     """
 
     test: tuple[str, ...]
@@ -104,14 +105,15 @@ def _part(key: str, function: Function, rules: Rules) -> str:
         return "families"
     if function.family in rules.validation:
         return "validation"
-    return "shapes" if _drawn(key) < rules.shapes else "train"
+    return "shapes" if _drawn(function) < rules.shapes else "train"
 
 
-def _drawn(key: str) -> float:
-    """A number from 0 to 1 that depends on the function alone."""
-    return int(digest(f"shapes {key}")[:8], 16) / 0x1_0000_0000
+def _drawn(function: Function) -> float:
+    """A number from 0 to 1 that depends on the loops of the heaviest operation alone.
 
-
-def leaks(train: Iterable[str], test: Iterable[str]) -> set[str]:
-    """Canonical hashes that are in both."""
-    return set(train) & set(test)
+    The same loops with another type or another epilogue are no unseen shape.
+    """
+    ops = analyze(function.workload).ops
+    heaviest = max(ops, key=lambda op: (op.flops, op.bytes), default=None)
+    extents = sorted(loop.extent for loop in heaviest.loops) if heaviest is not None else []
+    return int(digest(f"shapes {extents}")[:8], 16) / 0x1_0000_0000

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from costmodel.corpus.export import MANIFEST
 from costmodel.corpus.read import read_corpus
-from costmodel.corpus.splits import leaks, read_rules, split
+from costmodel.corpus.splits import read_rules, split
 from costmodel.corpus.tables import sha256
 from costmodel.errors import UsageError
 from costmodel.learning.measures import (
@@ -61,7 +61,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All rows, and what they were made from; ``leaked`` functions are learned from and judged."""
+    """All rows, and what they were made from.
+
+    ``leaked`` counts the functions that are judged here and that the weights were trained,
+    chosen or calibrated on, whatever data they came from then.
+    """
 
     data: str
     weights: str
@@ -106,7 +110,7 @@ def evaluate(
     ``baselines`` is one of BASELINES. Raises UsageError for data or weights that cannot be used.
     """
     from costmodel.models.transformer.examples import Reader
-    from costmodel.models.transformer.weights import load_weights
+    from costmodel.models.transformer.weights import LEARNED_DIGITS, load_weights
     from costmodel.tokens.stream import Variant
 
     if baselines not in BASELINES:
@@ -123,12 +127,12 @@ def evaluate(
     rows = list(_of_transformer(loaded, {name: tasks[name] for name in parts.tests}))
     if baselines != "none":
         rows += _of_baselines(corpus, reader, loaded, tasks, parts, baselines, seed, listener)
-    learned = parts.train | parts.validation
+    judged = {key[:LEARNED_DIGITS] for keys in parts.tests.values() for key in keys}
     return Evaluation(
         data=sha256(data / MANIFEST),
         weights=str(loaded.training.get("data", "")),
         parts={name: len(getattr(parts, name)) for name in parts.__dataclass_fields__},
-        leaked=sum(len(leaks(learned, keys)) for keys in parts.tests.values()),
+        leaked=len(judged & loaded.learned),
         rows=tuple(rows),
     )
 
@@ -264,8 +268,10 @@ def _schedule_rows(part: str, model: str, found: Sequence[Ranked]) -> list[Row]:
     rows = []
     for of in ("all", "tvm"):
         shown = [one if of == "all" else one.only(of) for one in found]
+        shown = [one for one in shown if len(one.score) >= _LEAST]
         # A model that reads the programs of one backend alone says nothing of the others.
-        shown = [one for one in shown if np.isfinite(one.score).all() and len(one.score) >= _LEAST]
+        if of == "all" and not all(np.isfinite(one.score).all() for one in shown):
+            continue
         for family in ("", *sorted({one.family for one in shown})):
             those = [one.columns() for one in shown if not family or one.family == family]
             if those:

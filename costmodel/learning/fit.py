@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -61,8 +62,8 @@ def fit(
 ) -> Weights:
     """Train on the part ``train`` of a data set and write the weights to ``out``.
 
-    Of the validation families one half decides which step's weights are kept and the other
-    calibrates the intervals. ``out`` holds the curves and the checkpoint beside. Raises UsageError
+    Of the validation families' functions one half decides which step's weights are kept and the
+    other calibrates the intervals. ``out`` holds the curves and the checkpoint beside. Raises UsageError
     for data, rules or a checkpoint that cannot be used.
     """
     import torch
@@ -72,7 +73,7 @@ def fit(
     from costmodel.models.transformer.examples import Reader
     from costmodel.models.transformer.network import CostNetwork
     from costmodel.models.transformer.training import train
-    from costmodel.models.transformer.weights import Weights, save_weights
+    from costmodel.models.transformer.weights import LEARNED_DIGITS, Weights, save_weights
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
@@ -87,19 +88,22 @@ def fit(
     held_out = reader.tasks(sorted(parts.validation), vocabulary, options.variant)
     choosing = [task for task in held_out if _drawn(task.workload)]
     calibrating = [task for task in held_out if not _drawn(task.workload)]
-    if not choosing or not calibrating:
+    if not with_defaults(choosing) or not with_defaults(calibrating):
         raise UsageError("the validation families have too few functions to choose and calibrate")
     torch.manual_seed(options.training.seed)
-    network = CostNetwork(
-        CostConfig(
-            vocab_size=len(vocabulary), choice_words=_words(learned), variant=str(options.variant),
-            width=options.width, layers=options.layers, **options.sizes,
-        )
+    targets = np.stack([task.input.target for task in learned])
+    config = CostConfig(
+        vocab_size=len(vocabulary), choice_words=_words(learned), variant=str(options.variant),
+        width=options.width, layers=options.layers, target_low=targets.min(axis=0).tolist(),
+        target_high=targets.max(axis=0).tolist(), **options.sizes,
     )  # fmt: skip
+    network = CostNetwork(config)
+    run = [sha256(data / MANIFEST), asdict(rules), config.to_json_string()]
     out.mkdir(parents=True, exist_ok=True)
     network = train(
         network, learned, out, judge=lambda one: _judge(one, choosing),
-        options=options.training, device=options.device, listener=listener, resume=resume,
+        options=options.training, of=digest(run), device=options.device, listener=listener,
+        resume=resume,
     )  # fmt: skip
     network = distill(network, learned, steps=options.distil_steps, seed=options.training.seed).to(
         "cpu"
@@ -119,6 +123,7 @@ def fit(
             "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
             "machine": platform.machine(),
         },
+        learned=frozenset(key[:LEARNED_DIGITS] for key in parts.train | parts.validation),
     )
     save_weights(weights, out)
     return weights
@@ -142,18 +147,35 @@ def _words(tasks: Sequence[Task]) -> list[str]:
 
 
 def _judge(network: CostNetwork, tasks: Sequence[Task]) -> tuple[float, dict[str, float]]:
-    """One number from errors and ranks, of functions and of schedules, and the parts of it."""
+    """One number from errors and ranks, of functions and of schedules, and the parts of it.
+
+    The mean over families: the largest does not decide alone.
+    """
+    families = sorted({task.family for task in tasks})
+    each = [_scores(network, [task for task in tasks if task.family == name]) for name in families]
+    names = sorted({name for scores in each for name in scores})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # what no family has is NaN
+        means = {name: float(np.nanmean([one.get(name, np.nan) for one in each])) for name in names}
+    parts = [
+        means["function_median_error"], 1 - means["function_spearman"],
+        (1 - means["function_registers"]) / 2, means["function_utilization_rmse"] / 50,
+        means.get("schedule_first", np.nan) - 1, 1 - means.get("schedule_spearman", np.nan),
+    ]  # fmt: skip
+    return float(np.nansum(parts)), means
+
+
+def _scores(network: CostNetwork, tasks: Sequence[Task]) -> dict[str, float]:
     from costmodel.models.transformer.calibration import Calibration
 
-    functions = function_scores(network, tasks, Calibration())
+    found: dict[str, float] = {}
+    if with_defaults(tasks):
+        functions = function_scores(network, tasks, Calibration())
+        found |= {f"function_{name}": value for name, value in asdict(functions).items()}
     schedules = schedule_scores(network, tasks, Calibration())
-    score = functions.median_error + (1 - functions.spearman)
-    score += (1 - functions.registers) / 2 + functions.utilization_rmse / 50
-    figures = {f"function_{name}": value for name, value in asdict(functions).items()}
     if schedules.tasks:
-        score += (schedules.first - 1) + (1 - schedules.spearman)
-        figures |= {f"schedule_{name}": value for name, value in asdict(schedules).items()}
-    return float(np.nan_to_num(score, nan=10.0)), figures
+        found |= {f"schedule_{name}": value for name, value in asdict(schedules).items()}
+    return found
 
 
 def _calibrate(network: CostNetwork, tasks: Sequence[Task]) -> Calibration:
@@ -174,6 +196,6 @@ def _calibrate(network: CostNetwork, tasks: Sequence[Task]) -> Calibration:
         found = inference.estimate_schedules(network, many)
         joined = [np.concatenate([getattr(e, name) for e in found]) for name in ("low", "high")]
         measured = np.concatenate([task.targets[:, 0] for task in many]).astype(np.float64)
-        share = np.concatenate([np.full(len(t.trials), 1 / len(t.trials)) for t in many])
-        schedules = widening(measured, *joined, weights=share)
+        groups = np.repeat(np.arange(len(many)), [len(task.trials) for task in many])
+        schedules = widening(measured, *joined, groups=groups)
     return Calibration(functions, schedules, tuned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,11 +39,13 @@ class FunctionScore:
 class ScheduleScore:
     """Of tasks: geometric means of what the choice among a group takes over the best of it.
 
-    ``first`` of the schedule ranked first, ``five`` of the best of the first five; ``spearman``
-    is the mean rank correlation within a task; ``covered`` as for functions.
+    ``first`` of the schedule ranked first, ``five`` of the best of the first five, over the
+    ``grouped`` tasks that have as many schedules; ``spearman`` is the mean rank correlation within
+    each of the ``tasks``; ``covered`` the mean share of a task's latencies inside the 90% interval.
     """
 
     tasks: int
+    grouped: int
     first: float
     five: float
     spearman: float
@@ -100,31 +103,34 @@ def score_schedules(
 ) -> ScheduleScore:
     """Each task has ``score`` (lower is better), ``log_us`` measured, and maybe low and high.
 
-    ``group`` schedules that succeeded are drawn of each task, ``repeats`` times; a task with fewer
-    than two is left out.
+    ``group`` schedules that succeeded are drawn of each task, ``repeats`` times, the same ones for
+    every model; a task with fewer than two is left out.
     """
-    first, five, rho, inside = [], [], [], []
-    for number, task in enumerate(tasks):
+    first, five, rho, inside, grouped = [], [], [], [], 0
+    for task in tasks:
         good = np.flatnonzero(np.isfinite(task["log_us"]))
         if len(good) < 2:
             continue
         measured, score = task["log_us"][good], task["score"][good]
         rho.append(rank_correlation(score, measured))
         if "low" in task:
-            inside += list((task["low"][good] <= measured) & (measured <= task["high"][good]))
-        for repeat in range(repeats):
-            rng = np.random.default_rng([seed, number, repeat])
+            within = (task["low"][good] <= measured) & (measured <= task["high"][good])
+            inside.append(float(within.mean()))
+        grouped += len(good) >= group
+        for repeat in range(repeats if len(good) >= group else 0):
+            rng = np.random.default_rng([seed, repeat, zlib.crc32(measured.tobytes())])
             drawn = rng.permutation(len(good))[:group]
             order = drawn[np.argsort(score[drawn], kind="stable")]
             best = measured[drawn].min()
             first.append(measured[order[0]] - best)
             five.append(measured[order[:5]].min() - best)
     if not rho:
-        return ScheduleScore(0, math.nan, math.nan, math.nan, math.nan)
+        return ScheduleScore(0, 0, math.nan, math.nan, math.nan, math.nan)
     return ScheduleScore(
         tasks=len(rho),
-        first=math.exp(float(np.mean(first))),
-        five=math.exp(float(np.mean(five))),
+        grouped=grouped,
+        first=math.exp(float(np.mean(first))) if first else math.nan,
+        five=math.exp(float(np.mean(five))) if five else math.nan,
         spearman=float(np.mean(rho)),
         covered=float(np.mean(inside)) if inside else math.nan,
     )

@@ -1,7 +1,8 @@
 """The cascade's first stage learns from the network what it makes of schedules.
 
 Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015: the teacher's
-predictions are there for every schedule that can be drawn, measured or not, and free of noise.
+predictions are free of the noise of measurements. Like the network's own choice they count what
+may fail as slower.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch.nn import functional
 from costmodel.models.transformer.batches import schedule_batch, workload_batch
 from costmodel.models.transformer.examples import Task
 from costmodel.models.transformer.losses import ranking_loss
-from costmodel.models.transformer.network import CostNetwork
+from costmodel.models.transformer.network import FAILURE, CostNetwork
 
 __all__ = ["distill"]
 
@@ -45,7 +46,8 @@ def distill(network: CostNetwork, tasks: Sequence[Task], *, steps: int, seed: in
         ).to(network.device)  # fmt: skip
         with torch.no_grad():
             memory = network.encode(workloads)
-            taught = network.score(memory, batch).log_us
+            out = network.score(memory, batch)
+            taught = out.log_us + FAILURE * torch.sigmoid(out.failure)
         told = network.skim(memory, batch)
         error = torch.where(batch.present, told - taught, 0.0)
         value = functional.smooth_l1_loss(error, torch.zeros_like(error), beta=0.1)

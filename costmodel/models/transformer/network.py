@@ -14,6 +14,7 @@ them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -34,10 +35,12 @@ from costmodel.models.transformer.inputs import (
 from costmodel.models.transformer.numbers import WIDTH
 from costmodel.tokens.stream import Kind
 
-__all__ = ["MOST_REGISTERS", "CostNetwork", "Memory", "Outputs"]
+__all__ = ["FAILURE", "MOST_REGISTERS", "CostNetwork", "Memory", "Outputs"]
 
 #: Places that operands and axes are told apart by; further ones share the last.
 _GROUPS, _SLOTS = 16, 16
+#: What is sure to fail counts as this much slower (logarithm).
+FAILURE = math.log(10.0)
 #: Vector registers of AVX-512; the head has one class for each number, 0 included.
 MOST_REGISTERS = 32
 #: What a call takes at the least, in microseconds: where the learned constant begins.

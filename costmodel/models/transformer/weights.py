@@ -24,10 +24,12 @@ from costmodel.records import Target
 from costmodel.store.codec import DecodeError, target_from_json, target_to_json
 from costmodel.tokens.vocabulary import Vocabulary
 
-__all__ = ["FACTS", "FORMAT", "Weights", "familiar", "load_weights", "save_weights"]
+__all__ = ["FACTS", "FORMAT", "LEARNED_DIGITS", "Weights", "familiar", "load_weights", "save_weights"]
 
-FORMAT = "costmodel-transformer-1"
+FORMAT = "costmodel-transformer-2"
 FACTS = "costmodel.json"
+#: Digits of a function's hash by which it is told.
+LEARNED_DIGITS = 12
 _FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
@@ -40,6 +42,8 @@ class Weights:
     calibration: Calibration
     targets: tuple[Target, ...]
     training: Mapping[str, Any] = field(default_factory=dict)
+    #: Beginnings of the hashes of all functions that these weights depend on.
+    learned: frozenset[str] = frozenset()
 
 
 def save_weights(weights: Weights, folder: Path) -> None:
@@ -58,6 +62,7 @@ def save_weights(weights: Weights, folder: Path) -> None:
         "calibration": weights.calibration.to_json(),
         "targets": targets,
         "training": dict(weights.training),
+        "learned": "".join(sorted(weights.learned)),
         "files": {name: sha256(folder / name) for name in _FILES},
     }
     text = json.dumps(written, indent=1, sort_keys=True) + "\n"
@@ -89,6 +94,7 @@ def load_weights(folder: Path) -> Weights:
         calibration=Calibration.from_json(facts["calibration"]),
         targets=_targets(folder, facts["targets"]),
         training=facts["training"],
+        learned=_learned(facts.get("learned")),
     )
 
 
@@ -112,6 +118,11 @@ def _facts(folder: Path) -> dict[str, Any]:
     if not all(isinstance(part, dict) for part in parts):
         raise UsageError(f"{path} cannot be read: a part of it is no object")
     return facts
+
+
+def _learned(given: object) -> frozenset[str]:
+    text, digits = str(given or ""), LEARNED_DIGITS
+    return frozenset(text[at : at + digits] for at in range(0, len(text), digits))
 
 
 def _network(folder: Path) -> CostNetwork:
