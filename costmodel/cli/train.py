@@ -87,14 +87,19 @@ def train(
 ) -> None:
     """Train the cost model on the data set in --data and write its weights to --out.
 
-    The families and shapes that the data set's splits.json holds out are never learned from. The
-    same data, options, seed and number of threads give the same weights. A run that was ended goes
-    on with --resume where its last checkpoint was.
+    The families and shapes that the data set's splits.json holds out are never learned from. On
+    a CPU the same data, options, seed and number of threads give the same weights. A run that was
+    ended goes on with --resume where its last checkpoint was.
     """
+    from costmodel.errors import UsageError
     from costmodel.learning.fit import FitOptions, fit
+    from costmodel.models.transformer.devices import check_device
     from costmodel.models.transformer.training import TrainingOptions
     from costmodel.tokens.stream import Variant
 
+    if width % 16:
+        raise UsageError(f"the width is a multiple of 16, and {width} is none")
+    check_device(device)
     options = FitOptions(
         training=TrainingOptions(steps=steps, seed=seed, every=min(500, steps)),
         variant=Variant(variant), width=width, layers=layers, threads=threads, device=device,

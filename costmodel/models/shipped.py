@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,10 +30,16 @@ def shipped_weights() -> Path:
     return _FOLDER
 
 
-@cache
 def load(folder: Path) -> Weights:
     """The weights in a folder, read once. Raises UsageError where there are none that can be."""
-    with uninterrupted():
+    facts = folder.resolve() / "costmodel.json"
+    return _load(folder.resolve(), facts.stat().st_mtime_ns if facts.is_file() else 0)
+
+
+@lru_cache(maxsize=4)
+def _load(folder: Path, changed: int) -> Weights:
+    with uninterrupted():  # the libraries that it needs
+        import costmodel.models.transformer.model  # noqa: F401
         from costmodel.models.transformer.weights import load_weights
 
     return load_weights(folder)
@@ -59,11 +65,11 @@ def choose(
         folder = weights or shipped_weights()
     except UsageError:
         return Trained(None)
+    loaded = load(folder)
     from costmodel.models.transformer.model import Transformer
     from costmodel.models.transformer.sites import BACKENDS
     from costmodel.models.transformer.weights import familiar
 
-    loaded = load(folder)
     if not familiar(target, loaded.targets):
         known = ", ".join(sorted({f"{t.arch} with {t.vector_bytes}-byte vectors"
                                   for t in loaded.targets}))  # fmt: skip

@@ -139,3 +139,28 @@ def test_dialects_that_nobody_described_are_read_too() -> None:
     assert [token.word for token in stream if token.op == 1] == [
         "vector.fma", "vector", "f32", "#", "%arg", "f32", "%arg", "f32", "%arg", "f32", "bytes",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda path: path.stem)
+def test_costs_add_up_to_the_analysis(path: Path) -> None:
+    workload = read(path)
+    flops = sum(token.value for token in tokenize(workload) if token.word.startswith("flops:"))
+    assert flops == pytest.approx(analyze(workload).flops)
+
+
+def test_loops_that_depend_on_others_count_by_their_first_values() -> None:
+    text = """
+    func.func @f(%a: memref<32xf32>) {
+      affine.for %i = 0 to 32 step 8 {
+        affine.for %j = affine_map<(d0) -> (d0)>(%i) to affine_map<(d0) -> (d0 + 8)>(%i) {
+          %v = affine.load %a[%j] : memref<32xf32>
+          %w = arith.addf %v, %v : f32
+          affine.store %w, %a[%j] : memref<32xf32>
+        }
+      }
+      return
+    }
+    """
+    stream = tokenize(read_workload(text))
+    costs = [(t.word, t.value) for t in stream if t.kind is Kind.COST and t.word != "times"]
+    assert costs == [("bytes", 128.0), ("flops:f32", 32.0), ("bytes", 128.0)]

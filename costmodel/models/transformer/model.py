@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from costmodel.backends.choices import Choice, Site
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, UnsupportedError
 from costmodel.models.base import Example, Query
 from costmodel.models.transformer.batches import schedule_batch
 from costmodel.models.transformer.examples import tuned_schedule
@@ -22,7 +22,7 @@ from costmodel.models.transformer.inputs import (
     read_schedule,
     read_workload_input,
 )
-from costmodel.models.transformer.network import Memory
+from costmodel.models.transformer.network import FAILURE, Memory
 from costmodel.models.transformer.sites import BACKENDS, choices_of, sites_of
 from costmodel.models.transformer.weights import Weights, familiar
 from costmodel.records import Candidate, Prediction, Schedule, Target, Workload
@@ -30,11 +30,16 @@ from costmodel.tokens.stream import Variant
 
 __all__ = ["Transformer"]
 
+_Key = tuple[str, str, str]
 Array = NDArray[np.float64]
 #: Workloads whose encoding is kept.
 _KEPT = 64
 #: Up to so many schedules the network reads all; of more, so many that the first stage likes.
 _READ_ALL = 256
+#: Of those that were read so many come before any that was not.
+_FIRST = 64
+#: Predictions that are kept.
+_KNOWN = 50_000
 #: Half the width of a normal distribution's 90% interval, in standard deviations.
 _HALF_90 = 1.645
 #: Measurements of a workload that weigh as much as the belief that the network's level is right.
@@ -62,8 +67,9 @@ class Transformer:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self._read: OrderedDict[tuple[str, str, tuple[str, ...]], _Read] = OrderedDict()
-        self._known: dict[tuple[str, str, str], tuple[float, float]] = {}
-        self._errors: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self._known: OrderedDict[_Key, tuple[float, float]] = OrderedDict()
+        #: By workload and backend: sum and number of the logarithms by which measurements differ.
+        self._errors: dict[tuple[str, str], tuple[float, int]] = {}
 
     @property
     def name(self) -> str:
@@ -121,7 +127,8 @@ class Transformer:
         for example, told in zip(good, expected, strict=True):
             candidate = example.query.candidate
             key = (candidate.workload.hash, candidate.schedule.backend)
-            self._errors[key].append(float(np.log(example.latency_us / told)))
+            total, count = self._errors.get(key, (0.0, 0))
+            self._errors[key] = total + float(np.log(example.latency_us / told)), count + 1
 
     def estimates(
         self, workload: Workload, target: Target, schedules: Sequence[Schedule]
@@ -134,7 +141,7 @@ class Transformer:
         inputs = [(s.backend, self._input(s, one)) for s in schedules]
         found = estimate(self._weights.network, one.memory, inputs)
         calibration = self._weights.calibration
-        default = np.array([_is_default(read) for _, read in inputs])
+        default = np.array([read.whole for _, read in inputs])
         widen = np.where(default, calibration.functions, calibration.schedules)
         return _widened(found, widen)
 
@@ -155,40 +162,45 @@ class Transformer:
         workload, target = candidates[0].workload, candidates[0].target
         schedules = [candidate.schedule for candidate in candidates]
         keys = [(workload.hash, target.hash, schedule.hash) for schedule in schedules]
-        new = {
-            key: schedule
-            for key, schedule in zip(keys, schedules, strict=True)
-            if key not in self._known
-        }
+        told = {key: self._known[key] for key in keys if key in self._known}
+        new = {key: one for key, one in zip(keys, schedules, strict=True) if key not in told}
         if new:
-            self._known |= zip(new, self._cascade(workload, target, list(new.values())),
-                               strict=True)  # fmt: skip
+            told |= self._cascade(workload, target, new)
         found = []
         for key, schedule in zip(keys, schedules, strict=True):
-            log_us, std = self._known[key]
+            log_us, std = told[key]
             shift = self._shift(workload.hash, schedule.backend)
             found.append(Prediction(float(np.exp(log_us + shift)), std))
         return found
 
     def _shift(self, workload: str, backend: str) -> float:
-        errors = self._errors[workload, backend]
-        return sum(errors) / (len(errors) + _BELIEF)
+        total, count = self._errors.get((workload, backend), (0.0, 0))
+        return total / (count + _BELIEF)
 
     def _cascade(
-        self, workload: Workload, target: Target, schedules: Sequence[Schedule]
-    ) -> list[tuple[float, float]]:
+        self, workload: Workload, target: Target, schedules: Mapping[_Key, Schedule]
+    ) -> dict[_Key, tuple[float, float]]:
         """Median and deviation (logarithms) of each: of many, the network reads the best alone."""
-        if len(schedules) <= _READ_ALL:
-            found = self.estimates(workload, target, schedules)
-            return list(zip(_expected(found).tolist(), _deviations(found).tolist(), strict=True))
-        told = self.skim(workload, target, schedules)
-        best = np.argsort(told, kind="stable")[:_READ_ALL]
-        found = self.estimates(workload, target, [schedules[place] for place in best])
-        deviations = np.full(len(schedules), float(_deviations(found).max()))
-        # The others keep the first stage's order, at the level of those that were read.
-        log_us = told + float(np.median(_expected(found) - told[best]))
-        log_us[best], deviations[best] = _expected(found), _deviations(found)
-        return list(zip(log_us.tolist(), deviations.tolist(), strict=True))
+        keys, asked = list(schedules), list(schedules.values())
+        told, best = np.zeros(len(asked)), np.arange(len(asked))
+        if len(asked) > _READ_ALL:
+            told = self.skim(workload, target, asked)
+            best = np.argsort(told, kind="stable")[:_READ_ALL]
+        found = self.estimates(workload, target, [asked[place] for place in best])
+        read, deviations = _expected(found), _deviations(found)
+        for place, log_us, deviation in zip(best, read, deviations, strict=True):
+            self._known[keys[place]] = float(log_us), float(deviation)
+            if len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
+        answers = {keys[p]: (float(l), float(d)) for p, l, d in zip(best, read, deviations,
+                                                                  strict=True)}  # fmt: skip
+        # The others keep the first stage's order, at the level of those that were read, and none
+        # of them comes before the best of these.
+        level = float(np.median(read - told[best]))
+        least = float(np.sort(read)[min(_FIRST, len(read)) - 1])
+        for place in sorted(set(range(len(asked))) - set(best.tolist())):
+            answers[keys[place]] = max(told[place] + level, least), float(deviations.max())
+        return answers
 
     def skim(self, workload: Workload, target: Target, schedules: Sequence[Schedule]) -> Array:
         """What the first stage says: natural logarithms of microseconds."""
@@ -203,19 +215,25 @@ class Transformer:
         return np.concatenate(parts)
 
     def _input(self, schedule: Schedule, one: _Read) -> ScheduleInput:
-        sites = one.sites[schedule.backend]
-        return read_schedule(schedule.backend, choices_of(schedule, sites), one.input)
+        """Its choices; of one that cannot be read, that nothing is known of it."""
+        try:
+            choices = choices_of(schedule, one.sites[schedule.backend])
+            return read_schedule(schedule.backend, choices, one.input)
+        except UnsupportedError:
+            return read_schedule(schedule.backend, [Choice("unread")], one.input)
 
     def _reading(self, workload: Workload, target: Target, backends: set[str]) -> _Read:
         """The encoded workload. Raises UnsupportedError for one that is too large to be read."""
+        for key in self._read:
+            if key[:2] == (workload.hash, target.hash) and backends <= set(key[2]):
+                self._read.move_to_end(key)
+                return self._read[key]
         names = tuple(sorted(backends))
-        key = (workload.hash, target.hash, names)
-        if key not in self._read:
-            self._read[key] = self._encode(workload, target, names)
-            if len(self._read) > _KEPT:
-                self._read.popitem(last=False)
-        self._read.move_to_end(key)
-        return self._read[key]
+        read = self._encode(workload, target, names)
+        self._read[workload.hash, target.hash, names] = read
+        if len(self._read) > _KEPT:
+            self._read.popitem(last=False)
+        return read
 
     def _encode(self, workload: Workload, target: Target, backends: Sequence[str]) -> _Read:
         sites = {name: sites_of(name, workload) for name in backends}
@@ -227,13 +245,9 @@ class Transformer:
         return _Read(given, read(weights.network, given), sites)
 
 
-def _is_default(schedule: ScheduleInput) -> bool:
-    return len(schedule.words) == 1 and schedule.words[0].endswith(":default")
-
-
 def _expected(found: Estimates) -> Array:
     """Medians; what may fail counts as slower, up to ten times where it is sure to."""
-    return np.asarray(found.log_us + np.log(10.0) * found.failure)
+    return np.asarray(found.log_us + FAILURE * found.failure)
 
 
 def _deviations(found: Estimates) -> Array:

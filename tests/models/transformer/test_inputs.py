@@ -17,6 +17,7 @@ from costmodel.models.roofline import bandwidth, peak_flops
 from costmodel.models.transformer.calibration import COVERAGE, Calibration, widening
 from costmodel.models.transformer.inputs import (
     MOST_CHOICES,
+    SHARE,
     read_schedule,
     read_workload_input,
 )
@@ -61,8 +62,10 @@ def test_bounds_are_those_of_the_roofline() -> None:
     ops = analyze(read_workload(KERNELS / "matmul_bias_relu.mlir")).ops
     matmul = next(op for op in ops if op.name == "linalg.matmul")
     bound = 1e6 * max(matmul.flops / peak_flops(TARGET), matmul.bytes / bandwidth(TARGET))
-    assert given.bound_us.max() == pytest.approx(bound)
-    assert given.total_us == pytest.approx(float(given.bound_us.sum()))
+    each = np.maximum(given.compute_us, given.memory_us)
+    assert each.max() == pytest.approx(bound)
+    assert given.bound_us == pytest.approx(float(each.sum()))
+    assert given.peak_us == pytest.approx(1e6 * given.flops / peak_flops(TARGET))
     assert given.flops == pytest.approx(sum(op.flops for op in ops))
 
 
@@ -80,18 +83,56 @@ def test_a_knob_knows_its_axis_and_what_is_left_over() -> None:
         knobs = {"kind": "template", "knobs": {f"{sites[0].name}.rows0_s0": size}}
         schedule = Schedule("tvm", json.dumps(knobs))
         read = read_schedule("tvm", choices_of(schedule, sites), given)
-        assert read.words == ("tvm:template", "tvm:rows0")
-        assert read.sites.tolist() == [-1, 0]
+        assert read.words == ("tvm:template", "tvm:rows0", "tvm:tile")
+        assert read.sites.tolist() == [-1, 0, 0]
         assert not read.numbers[0, WIDTH:].any()
-        ratio, rest = read.numbers[1, WIDTH + 15 : WIDTH + 17]
+        ratio, rest = read.numbers[1, SHARE : SHARE + 2]
         assert ratio * 8 == pytest.approx(np.log2(rows / size), abs=1e-5)
         assert rest == (rows % size != 0)
+
+
+def test_sizes_of_a_site_are_multiplied_by_level_and_kind_of_axis() -> None:
+    given, sites = matmul_input("tvm")
+    axes = {axis.reduction: n for n, axis in enumerate(sites[0].axes)}
+    choices = [
+        Choice("split/0", 4.0, 0, axes[False]), Choice("split/1", 2.0, 0, axes[False]),
+        Choice("split/0", 8.0, 0, 0), Choice("split/0", 16.0, 0, axes[True]),
+        Choice("unroll", 64.0, 0),
+    ]  # fmt: skip
+    read = read_schedule("tvm", choices, given)
+    told = {
+        word: 2.0 ** (8 * row[1]) - 1
+        for word, row in zip(read.words, read.numbers, strict=True)
+        if word.startswith(("tvm:tile", "tvm:depth"))
+    }
+    assert told == pytest.approx({"tvm:tile/0": 32.0, "tvm:tile/1": 2.0, "tvm:depth/0": 16.0})
+
+
+def test_narrow_numbers_are_bounded_by_their_own_rate() -> None:
+    target = Target(
+        "cpu", "x86_64", "any", (), 2, (32 << 10,), 64, {"f32": 2e11, "i32": 1e11, "i8": 8e11}, 2e10
+    )
+    workload = read_workload(KERNELS / "bert_int8_matmul.mlir")
+    given = read_workload_input(workload, target, {}, build_vocabulary([]))
+    matmul = max(analyze(workload).ops, key=lambda op: op.flops)
+    assert given.compute_us.max() == pytest.approx(1e6 * matmul.flops / 8e11, rel=1e-3)
 
 
 def test_more_choices_than_are_read_are_refused() -> None:
     given, _ = matmul_input("tvm")
     with pytest.raises(UnsupportedError, match="at the most"):
         read_schedule("tvm", [Choice("x")] * (MOST_CHOICES + 1), given)
+
+
+@given(st.integers(60, 400), st.floats(0.01, 2.0), st.integers(0, 1000))
+def test_each_task_counts_the_same_for_an_interval(n: int, width: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, groups = rng.normal(size=n), np.arange(n)
+    low, high = np.full(n, -width), np.full(n, width)
+    once = widening(truth, low, high)
+    often = np.repeat(np.arange(n), np.where(groups % 2 == 0, 5, 1))
+    repeated = widening(truth[often], low[often], high[often], groups=groups[often])
+    assert repeated == pytest.approx(once)
 
 
 @given(st.integers(60, 400), st.floats(0.01, 2.0), st.integers(0, 1000))
