@@ -190,9 +190,14 @@ def test_what_is_ignored_stays_ignored() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_import_is_ended_first(number: signal.Signals) -> None:
     ended = []
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        signal.raise_signal(number)
-        ended.append(True)
+
+    def load() -> None:
+        with uninterrupted():
+            signal.raise_signal(number)
+            ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        load()
     assert ended
     with uninterrupted():
         pass

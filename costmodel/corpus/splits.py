@@ -28,7 +28,8 @@ class Rules:
 
     Functions of the families ``test`` are held out for the judgement, those of ``validation`` for
     choosing options and calibrating. Of the other families the share ``shapes`` of the shapes is
-    held out: extents of the heaviest operation's loops. ``held_out_sources`` are never learned from.
+    held out: extents of the heaviest operation's loops. ``held_out_sources`` are never learned
+    from.
     """
 
     test: tuple[str, ...]

@@ -25,7 +25,7 @@ _CALLS_US = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 class Counts:
-    """A row a task: logarithms of counts of each operation, of FLOP by type, bytes and the bound."""
+    """A row a task: logarithms of counts of operations, of FLOP by type, bytes and the bound."""
 
     def __init__(self, reader: Reader, tasks: Sequence[Task]) -> None:
         self._reader = reader
@@ -54,7 +54,7 @@ class Counts:
 
 
 class RooflineFunctions:
-    """A factor of the bound and a constant that fit the training functions; constants for the rest."""
+    """A factor of the bound and a constant that fit the training functions; else constants."""
 
     name = "roofline"
 

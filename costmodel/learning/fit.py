@@ -63,8 +63,8 @@ def fit(
     """Train on the part ``train`` of a data set and write the weights to ``out``.
 
     Of the validation families' functions one half decides which step's weights are kept and the
-    other calibrates the intervals. ``out`` holds the curves and the checkpoint beside. Raises UsageError
-    for data, rules or a checkpoint that cannot be used.
+    other calibrates the intervals. ``out`` holds the curves and the checkpoint beside. Raises
+    UsageError for data, rules or a checkpoint that cannot be used.
     """
     import torch
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from iree.compiler import ir
 
 from costmodel.errors import UsageError
-from costmodel.ir import parse, read_workload
+from costmodel.ir import analyze, parse, read_workload
 from costmodel.records import Workload
 from costmodel.tokens.stream import Kind, Token, TokenStream, Variant
 from costmodel.tokens.structure import Node, Source, structure_of

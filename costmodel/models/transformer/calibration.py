@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,9 @@ class Calibration:
         return Calibration(**values)
 
 
-def widening(log_us: Array, low: Array, high: Array, *, groups: Array | None = None) -> float:
+def widening(
+    log_us: Array, low: Array, high: Array, *, groups: NDArray[np.integer[Any]] | None = None
+) -> float:
     """What either side lacks for COVERAGE of the latencies ``log_us`` to be inside.
 
     ``groups`` are numbers of the tasks: each counts the same however many schedules it has.

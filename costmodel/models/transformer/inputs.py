@@ -188,9 +188,7 @@ def read_schedule(
     )
 
 
-def _footprints(
-    choices: Sequence[Choice], workload: WorkloadInput, first: int
-) -> list[Choice]:
+def _footprints(choices: Sequence[Choice], workload: WorkloadInput, first: int) -> list[Choice]:
     """What sizes make together, a site and a level: products over axes that are stored, and not.
 
     A network that averages choices hardly multiplies them by itself.

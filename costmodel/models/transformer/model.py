@@ -182,24 +182,23 @@ class Transformer:
     ) -> dict[_Key, tuple[float, float]]:
         """Median and deviation (logarithms) of each: of many, the network reads the best alone."""
         keys, asked = list(schedules), list(schedules.values())
-        told, best = np.zeros(len(asked)), np.arange(len(asked))
+        told, best = np.zeros(len(asked)), list(range(len(asked)))
         if len(asked) > _READ_ALL:
             told = self.skim(workload, target, asked)
-            best = np.argsort(told, kind="stable")[:_READ_ALL]
+            best = np.argsort(told, kind="stable")[:_READ_ALL].tolist()
         found = self.estimates(workload, target, [asked[place] for place in best])
         read, deviations = _expected(found), _deviations(found)
-        for place, log_us, deviation in zip(best, read, deviations, strict=True):
-            self._known[keys[place]] = float(log_us), float(deviation)
-            if len(self._known) > _KNOWN:
-                self._known.popitem(last=False)
-        answers = {keys[p]: (float(l), float(d)) for p, l, d in zip(best, read, deviations,
-                                                                  strict=True)}  # fmt: skip
+        pairs = zip(read.tolist(), deviations.tolist(), strict=True)
+        answers = dict(zip((keys[place] for place in best), pairs, strict=True))
+        self._known |= answers
+        while len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
         # The others keep the first stage's order, at the level of those that were read, and none
         # of them comes before the best of these.
         level = float(np.median(read - told[best]))
         least = float(np.sort(read)[min(_FIRST, len(read)) - 1])
-        for place in sorted(set(range(len(asked))) - set(best.tolist())):
-            answers[keys[place]] = max(told[place] + level, least), float(deviations.max())
+        for place in sorted(set(range(len(asked))) - set(best)):
+            answers[keys[place]] = max(float(told[place]) + level, least), float(deviations.max())
         return answers
 
     def skim(self, workload: Workload, target: Target, schedules: Sequence[Schedule]) -> Array:

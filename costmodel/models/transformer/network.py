@@ -53,8 +53,8 @@ _STEP_US = 0.1
 class Memory:
     """A batch of workloads as the schedules' tower reads it.
 
-    ``backend`` is that of a position that is a site, -1 of one that is an operation. ``base`` is the
-    logarithm of microseconds that a workload takes with each backend.
+    ``backend`` is that of a position that is a site, -1 of one that is an operation. ``base`` is
+    the logarithm of microseconds that a workload takes with each backend.
     """
 
     keys: tuple[Tensor, ...]
@@ -153,8 +153,9 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
             keys=tuple(keys for keys, _ in projected),
             values=tuple(values for _, values in projected),
             mask=mask,
-            backend=torch.cat([torch.full_like(batch.mask, -1, dtype=torch.long),
-                               batch.site_backend], dim=1),
+            backend=torch.cat(
+                [torch.full_like(batch.mask, -1, dtype=torch.long), batch.site_backend], dim=1
+            ),
             sites=torch.cat([sites, nowhere], dim=1),
             base=self._base(encoded, batch),
             log_peak_us=batch.log_peak_us,
@@ -307,9 +308,7 @@ class _ScheduleLayer(nn.Module):
         attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=known)
         hidden = hidden + self._drop(self.own_out(self._join(attended)).view_as(hidden))
         query = self._split(self.query(self.norm_cross(hidden)).view(size, count * length, width))
-        attended = functional.scaled_dot_product_attention(
-            query, keys, values, attn_mask=seen
-        )
+        attended = functional.scaled_dot_product_attention(query, keys, values, attn_mask=seen)
         hidden = hidden + self._drop(self.cross_out(self._join(attended)).view_as(hidden))
         return hidden + self._drop(self.feed(self.norm_feed(hidden)))
 

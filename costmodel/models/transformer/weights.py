@@ -24,7 +24,15 @@ from costmodel.records import Target
 from costmodel.store.codec import DecodeError, target_from_json, target_to_json
 from costmodel.tokens.vocabulary import Vocabulary
 
-__all__ = ["FACTS", "FORMAT", "LEARNED_DIGITS", "Weights", "familiar", "load_weights", "save_weights"]
+__all__ = [
+    "FACTS",
+    "FORMAT",
+    "LEARNED_DIGITS",
+    "Weights",
+    "familiar",
+    "load_weights",
+    "save_weights",
+]
 
 FORMAT = "costmodel-transformer-2"
 FACTS = "costmodel.json"

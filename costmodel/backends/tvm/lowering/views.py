@@ -38,10 +38,10 @@ def subview(op: Any, source: View, dynamic: Sequence[Expr]) -> View:
     given = iter(dynamic)
 
     def listed(name: str, sentinel: int) -> list[Expr]:
-        found = []
-        for value in op.attributes[name]:
-            found.append(next(given) if value == sentinel else immediate(_INDEX, value))
-        return found
+        return [
+            next(given) if value == sentinel else immediate(_INDEX, value)
+            for value in op.attributes[name]
+        ]
 
     sizes = list(op.attributes["static_sizes"])
     if unknown in sizes:
