@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from costmodel.corpus.export import FACTS, export
@@ -92,18 +92,21 @@ families = st.sampled_from(["a", "b", "c", "d"])
 sources = st.sampled_from(["generated", "exported", "kernels"])
 
 
-@given(
-    st.dictionaries(
-        st.text("0123456789abcdef", min_size=8, max_size=8),
-        st.tuples(families, sources),
-        min_size=20,
-    )
-)
+def as_functions(drawn: dict[tuple[int, str], tuple[str, str]]) -> dict[str, Function]:
+    made = {}
+    for (size, dtype), (family, source) in drawn.items():
+        workload = read_workload(COPY.format(n=size).replace("f32", dtype))
+        made[workload.hash] = Function(workload, family, source, "here", 0.0, 0)
+    return made
+
+
+keys = st.tuples(st.integers(1, 60), st.sampled_from(["f32", "f16"]))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.dictionaries(keys, st.tuples(families, sources), min_size=20, max_size=40))
 def test_no_function_is_in_two_parts_and_none_is_lost(drawn: dict) -> None:
-    functions = {
-        key: Function(Workload(key, "f", (), ()), family, source, key, 0.0, 0)
-        for key, (family, source) in drawn.items()
-    }
+    functions = as_functions(drawn)
     rules = Rules(test=("a",), validation=("b",), shapes=0.3)
     assume({family for family, source in drawn.values() if source != "kernels"} >= {"a", "b"})
     try:
@@ -115,7 +118,9 @@ def test_no_function_is_in_two_parts_and_none_is_lost(drawn: dict) -> None:
     assert set().union(*(getattr(parts, name) for name in names)) == set(functions)
     learned = parts.train | parts.validation
     assert not any(learned & keys for keys in parts.tests.values())
+    shapes = {functions[key].workload.text.replace("f16", "f32") for key in parts.shapes}
     for key in parts.train:
+        assert functions[key].workload.text.replace("f16", "f32") not in shapes
         assert functions[key].family not in ("a", "b")
         assert functions[key].source != "kernels"
     assert split(Corpus(dict(reversed(functions.items())), (), {}), rules) == parts
