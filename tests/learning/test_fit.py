@@ -170,7 +170,7 @@ def test_many_schedules_go_through_the_cascade(weights: Weights) -> None:
     best = np.argsort(model.skim(workload, target, schedules), kind="stable")[:256]
     assert np.allclose(told[best], read[best], atol=1e-5)
     others = np.setdiff1d(np.arange(len(schedules)), best)
-    assert told[others].min() >= np.sort(told[best])[63] - 1e-5
+    assert told[others].min() >= np.quantile(told[best], 0.25) - 1e-5
     # What was not read is read when it is asked for alone.
     one = int(others[0])
     assert np.log(model.predict([queries[one]])[0].latency_us) == pytest.approx(read[one], abs=1e-5)

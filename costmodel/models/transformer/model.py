@@ -36,8 +36,8 @@ Array = NDArray[np.float64]
 _KEPT = 64
 #: Up to so many schedules the network reads all; of more, so many that the first stage likes.
 _READ_ALL = 256
-#: Of those that were read so many come before any that was not.
-_FIRST = 64
+#: Of those that were read a quarter comes before any that was not.
+_FIRST = 0.25
 #: Predictions that are kept.
 _KNOWN = 50_000
 #: Half the width of a normal distribution's 90% interval, in standard deviations.
@@ -64,8 +64,9 @@ class Transformer:
     than it reads. Thread-compatible, deterministic.
     """
 
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
+    def __init__(self, weights: Weights, *, read_all: int = _READ_ALL) -> None:
+        """Up to ``read_all`` schedules the network reads all, of more the best of a first look."""
+        self._weights, self._read_all = weights, read_all
         self._read: OrderedDict[tuple[str, str, tuple[str, ...]], _Read] = OrderedDict()
         self._known: OrderedDict[_Key, tuple[float, float]] = OrderedDict()
         #: By workload and backend: sum and number of the logarithms by which measurements differ.
@@ -183,9 +184,9 @@ class Transformer:
         """Median and deviation (logarithms) of each: of many, the network reads the best alone."""
         keys, asked = list(schedules), list(schedules.values())
         told, best = np.zeros(len(asked)), list(range(len(asked)))
-        if len(asked) > _READ_ALL:
+        if len(asked) > self._read_all:
             told = self.skim(workload, target, asked)
-            best = np.argsort(told, kind="stable")[:_READ_ALL].tolist()
+            best = np.argsort(told, kind="stable")[: self._read_all].tolist()
         found = self.estimates(workload, target, [asked[place] for place in best])
         read, deviations = _expected(found), _deviations(found)
         pairs = zip(read.tolist(), deviations.tolist(), strict=True)
@@ -196,7 +197,7 @@ class Transformer:
         # The others keep the first stage's order, at the level of those that were read, and none
         # of them comes before the best of these.
         level = float(np.median(read - told[best]))
-        least = float(np.sort(read)[min(_FIRST, len(read)) - 1])
+        least = float(np.quantile(read, _FIRST))
         for place in sorted(set(range(len(asked))) - set(best)):
             answers[keys[place]] = max(float(told[place]) + level, least), float(deviations.max())
         return answers
