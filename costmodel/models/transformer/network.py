@@ -9,7 +9,9 @@ operations and sites of the workload, whose keys and values are computed once.
 Latency is predicted against the roofline: a workload takes the sum of what its operations take at
 the least to compute and to move, each times a factor that the first tower gives, and of what it
 takes to get to them; a schedule has a factor upon that. So sizes extrapolate by what is known of
-them.
+them. Likewise the code of a function is the sum of its operations' codes, and the registers that it
+uses are those of the operation that uses most: functions of a kind that was never seen consist of
+operations that were.
 """
 
 from __future__ import annotations
@@ -47,14 +49,17 @@ MOST_REGISTERS = 32
 _CALL_US = 2.0
 #: The same of getting to an operation.
 _STEP_US = 0.1
+#: Where learning of spills, instructions and bytes of code begins (logarithms).
+_CODE = (-2.0, 5.0, 7.0)
 
 
 @dataclass(frozen=True)
 class Memory:
     """A batch of workloads as the schedules' tower reads it.
 
-    ``backend`` is that of a position that is a site, -1 of one that is an operation. ``base`` is
-    the logarithm of microseconds that a workload takes with each backend.
+    ``backend`` is that of a position that is a site, -1 of one that is an operation. With each
+    backend, ``base`` is the logarithm of microseconds that a workload takes, ``registers`` those
+    of the probabilities of how many it uses, and ``code`` those of spills, instructions and bytes.
     """
 
     keys: tuple[Tensor, ...]
@@ -63,6 +68,8 @@ class Memory:
     backend: Tensor
     sites: Tensor
     base: Tensor
+    registers: Tensor
+    code: Tensor
     log_peak_us: Tensor
 
 
@@ -104,6 +111,8 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         self.axes = _mlp(AXIS_WIDTH, width)
         self.sites = _mlp(SITE_WIDTH + width, width)
         self.factors = nn.Linear(width, 3 * len(config.backends))
+        self.op_registers = nn.Linear(width, len(config.backends) * (MOST_REGISTERS + 1))
+        self.op_code = nn.Linear(width, len(config.backends) * len(_CODE))
         self.call = nn.Parameter(torch.full((len(config.backends),), _CALL_US).log())
         self.choices = nn.Embedding(len(config.choice_words), width, padding_idx=0)
         self.numbers = _mlp(CHOICE_WIDTH, width)
@@ -158,6 +167,8 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
             ),
             sites=torch.cat([sites, nowhere], dim=1),
             base=self._base(encoded, batch),
+            registers=self._registers(encoded, batch),
+            code=self._code(encoded, batch),
             log_peak_us=batch.log_peak_us,
         )
 
@@ -178,8 +189,11 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         for layer, keys, values in zip(self.layers, memory.keys, memory.values, strict=True):
             hidden = layer(hidden, mask, keys, values, seen)
         read = self.norm(hidden[:, :, 0])
-        base = memory.base.gather(1, batch.backends)
-        out: Outputs = self.heads(read, base, memory.log_peak_us[:, None])
+        which = batch.backends
+        out: Outputs = self.heads(
+            read, memory.base.gather(1, which), _gathered(memory.registers, which),
+            _gathered(memory.code, which), memory.log_peak_us[:, None],
+        )  # fmt: skip
         return out
 
     def skim(self, memory: Memory, batch: ScheduleBatch) -> Tensor:
@@ -216,6 +230,33 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         parts = parts.masked_fill(~known[..., None], -30.0).flatten(1, 2)
         call = self.call.expand(batch.size, 1, -1)
         return torch.cat([parts, call], dim=1).logsumexp(dim=1)
+
+    def _registers(self, encoded: Tensor, batch: WorkloadBatch) -> Tensor:
+        """Logarithms of the probabilities of the largest number over the operations.
+
+        It is at most n where every operation's is, as if they were independent.
+        """
+        each = self.op_registers(encoded).unflatten(-1, (-1, MOST_REGISTERS + 1)).float()
+        below = each.log_softmax(dim=-1).logcumsumexp(dim=-1)
+        below = below.masked_fill(~_counted(batch)[..., None, None], 0.0).sum(dim=1).exp()
+        shares = torch.diff(below, dim=-1, prepend=torch.zeros_like(below[..., :1]))
+        return (shares.clamp(min=0.0) + 1e-4).log()
+
+    def _code(self, encoded: Tensor, batch: WorkloadBatch) -> Tensor:
+        """Logarithms of the sums over the operations."""
+        each = self.op_code(encoded).unflatten(-1, (-1, len(_CODE)))
+        each = each.masked_fill(~_counted(batch)[..., None, None], -30.0)
+        return each.logsumexp(dim=1) + each.new_tensor(_CODE)
+
+
+def _counted(batch: WorkloadBatch) -> Tensor:
+    """The operations that compute or move something."""
+    return ((batch.compute_us > 0) | (batch.memory_us > 0)) & batch.mask
+
+
+def _gathered(table: Tensor, which: Tensor) -> Tensor:
+    """Of (workloads, backends, n) the rows of the backends: (workloads, schedules, n)."""
+    return table.gather(1, which[..., None].expand(-1, -1, table.shape[-1]))
 
 
 class _Tokens(nn.Module):
@@ -332,9 +373,11 @@ class _Heads(nn.Module):
         self.mix = _mlp(width, width)
         self.latency = nn.Linear(width, 3)
         self.registers = nn.Linear(width, MOST_REGISTERS + 1)
-        self.code = nn.Linear(width, 6)
+        self.code = nn.Linear(width, len(_CODE) + 3)
 
-    def forward(self, read: Tensor, base: Tensor, log_peak_us: Tensor) -> Outputs:
+    def forward(
+        self, read: Tensor, base: Tensor, registers: Tensor, code: Tensor, log_peak_us: Tensor
+    ) -> Outputs:
         mixed = read + self.mix(read)
         shift, below, above = self.latency(mixed).unbind(-1)
         log_us = base + shift
@@ -345,10 +388,10 @@ class _Heads(nn.Module):
             log_us=log_us,
             below=functional.softplus(below - 1) + 1e-3,
             above=functional.softplus(above - 1) + 1e-3,
-            registers=self.registers(mixed),
-            spills=functional.softplus(spills),
-            instructions=instructions + 6,
-            code_bytes=size + 8,
+            registers=registers + self.registers(mixed),
+            spills=functional.softplus(code[..., 0] + spills),
+            instructions=code[..., 1] + instructions,
+            code_bytes=code[..., 2] + size,
             vector_share=torch.sigmoid(share),
             utilization=torch.sigmoid(implied + use),
             failure=failure - 3,
