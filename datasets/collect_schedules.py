@@ -1,6 +1,8 @@
 """Time many schedules of fewer functions, by both compilers.
 
     python datasets/collect_schedules.py --store collected.sqlite --workloads 400 --schedules 150
+    python datasets/collect_schedules.py --store collected.sqlite --workloads 900 --schedules 48 \
+        --families matmul conv2d depthwise
 
 Of each workload are measured the untuned defaults, what an expert would try first, random
 schedules, and mutations of the best by then, as a search makes them: models have to tell apart
@@ -22,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from collection import Function, generated, of_kernels
+from graphs import FAMILIES
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from costmodel.backends.base import SearchSpace
@@ -80,7 +83,7 @@ def main() -> int:
             )
         )
         task = progress.add_task("", total=args.workloads)
-        for function in itertools.islice(_functions(args.seed), args.workloads):
+        for function in itertools.islice(_functions(args.seed, args.families), args.workloads):
             if time.monotonic() >= ends:
                 break
             seen = known.setdefault(function.workload.hash, set())
@@ -105,14 +108,16 @@ def _known(store: MeasurementStore, out: Path | None) -> dict[str, set[str]]:
     return found
 
 
-def _functions(seed: int) -> Iterator[Function]:
+def _functions(seed: int, families: Sequence[str]) -> Iterator[Function]:
     """Generated functions, of each family as many as of the others, and kernels between them."""
     source, kernels = generated(seed), of_kernels()
+    if families:
+        kernels = (kernel for kernel in kernels if kernel.family in families)
     while True:
         drawn = list(itertools.islice(source, _ROUND))
         seen: set[str] = set()
         for function in drawn:
-            if function.family not in seen:
+            if function.family not in seen and (not families or function.family in families):
                 seen.add(function.family)
                 yield function
         yield from itertools.islice(kernels, _KERNELS)
@@ -204,6 +209,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="the data set to add it to, a folder")
     parser.add_argument("--workloads", type=int, default=400, help="default 400")
     parser.add_argument("--schedules", type=int, default=150, help="of each (default 150)")
+    parser.add_argument("--families", nargs="*", default=(), help="only of these (default all)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after")
     parser.add_argument("--threads", type=int, help="of each function (default: all cores)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
@@ -211,6 +217,8 @@ def _arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.schedules < 2:
         raise UsageError("a workload needs at least two schedules to compare")
+    if not set(args.families) <= set(FAMILIES):
+        raise UsageError(f"families are {', '.join(FAMILIES)}")
     return args
 
 

@@ -246,7 +246,8 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         """Logarithms of the sums over the operations."""
         each = self.op_code(encoded).unflatten(-1, (-1, len(_CODE)))
         each = each.masked_fill(~_counted(batch)[..., None, None], -30.0)
-        return each.logsumexp(dim=1) + each.new_tensor(_CODE)
+        summed: Tensor = each.logsumexp(dim=1) + each.new_tensor(_CODE)
+        return summed
 
 
 def _counted(batch: WorkloadBatch) -> Tensor:
