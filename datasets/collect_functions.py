@@ -4,7 +4,8 @@
 
 Functions are generated (``graphs.py``), taken from ``kernels/``, and cut out of exported models
 (``--exported``, a folder that ``export_models.py`` has filled). Loop-level ones (``loops.py``),
-which IREE does not take, TVM compiles as they stand. No two have the same canonical hash. A run
+which IREE does not take, TVM compiles as they stand; mixtures (``mixtures.py``) are like no model
+in particular. No two have the same canonical hash. A run
 goes on where an earlier one with the same store stopped; ``--out`` writes what the store has into
 a data set. Compilers run on all cores at once and timing on quiet ones, in turns.
 """
@@ -34,6 +35,7 @@ from collection import (
     looped,
     measured_origins,
     measured_workloads,
+    mixed,
     of_data_set,
     of_kernels,
 )
@@ -91,6 +93,7 @@ def main() -> int:
             origins |= measured_origins_in(args.out)
             hashes |= measured_workloads_in(args.out)
         loops = sum(origin.startswith("loops") for origin in origins)
+        mixtures = sum(origin.startswith("mixtures") for origin in origins)
         if args.again:
             _measure_again(args, store, ends)
         with Progress(
@@ -98,9 +101,12 @@ def main() -> int:
             disable=args.quiet,
         ) as progress:  # fmt: skip
             for name, done, wanted, source, way in (
-                ("functions", len(hashes) - loops, args.count, _distinct(args, origins, hashes),
-                 _by_iree),
-                ("loops", loops, args.loops, _loops(args, origins, hashes), _by_tvm),
+                ("functions", len(hashes) - loops - mixtures, args.count,
+                 _distinct(args, origins, hashes), _by_iree),
+                ("mixtures", mixtures, args.mixtures,
+                 _new(mixed(args.seed, origins), origins, hashes), _by_iree),
+                ("loops", loops, args.loops,
+                 _new(looped(args.seed, origins), origins, hashes), _by_tvm),
             ):  # fmt: skip
                 functions = itertools.islice(source, max(0, wanted - done))
                 task = progress.add_task(name, total=wanted, completed=done)
@@ -179,10 +185,6 @@ def _distinct(args: argparse.Namespace, origins: set[str], hashes: set[str]) -> 
                     origins, hashes)  # fmt: skip
 
 
-def _loops(args: argparse.Namespace, origins: set[str], hashes: set[str]) -> Iterator[Function]:
-    yield from _new(looped(args.seed, origins), origins, hashes)
-
-
 def _new(functions: Iterable[Function], origins: set[str], hashes: set[str]) -> Iterator[Function]:
     seen = set(hashes)
     for function in functions:
@@ -258,6 +260,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="the data set to add it to, a folder")
     parser.add_argument("--count", type=int, default=5000, help="tensor functions (default 5000)")
     parser.add_argument("--loops", type=int, default=300, help="loop-level ones (default 300)")
+    parser.add_argument("--mixtures", type=int, default=2000, help="(default 2000)")
     parser.add_argument(
         "--again", type=int, default=0, help="of those in --out, time so many once more first"
     )

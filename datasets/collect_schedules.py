@@ -23,7 +23,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from collection import Function, generated, of_kernels
+from collection import Function, generated, mixed, of_kernels
 from graphs import FAMILIES
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
@@ -43,8 +43,8 @@ from costmodel.target import host_target
 
 #: Functions of one family that follow each other are of different sizes: all are taken in turns.
 _ROUND = 64
-#: Kernels after each round.
-_KERNELS = 3
+#: Kernels and mixtures in each round.
+_KERNELS, _MIXTURES = 3, 8
 #: Share of a workload's schedules that IREE compiles, which takes it five times as long.
 _IREE_SHARE = 0.06
 #: IREE's schedules of a workload at the most, where TVM has too few to reach the number asked for.
@@ -109,11 +109,13 @@ def _known(store: MeasurementStore, out: Path | None) -> dict[str, set[str]]:
 
 
 def _functions(seed: int, families: Sequence[str]) -> Iterator[Function]:
-    """Generated functions, of each family as many as of the others, and kernels between them."""
-    source, kernels = generated(seed), of_kernels()
+    """Generated functions, of each family as many as of the others, with kernels and mixtures."""
+    source, kernels, mixtures = generated(seed), of_kernels(), mixed(seed)
     if families:
         kernels = (kernel for kernel in kernels if kernel.family in families)
     while True:
+        if not families or "mixture" in families:
+            yield from itertools.islice(mixtures, _MIXTURES)
         drawn = list(itertools.islice(source, _ROUND))
         seen: set[str] = set()
         for function in drawn:
@@ -217,8 +219,8 @@ def _arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.schedules < 2:
         raise UsageError("a workload needs at least two schedules to compare")
-    if not set(args.families) <= set(FAMILIES):
-        raise UsageError(f"families are {', '.join(FAMILIES)}")
+    if not set(args.families) <= {*FAMILIES, "mixture"}:
+        raise UsageError(f"families are {', '.join(FAMILIES)} and mixture")
     return args
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from graphs import FAMILIES, generate
 from loops import to_loops
+from mixtures import mixture
 
 from costmodel.corpus.export import FACTS
 from costmodel.corpus.tables import WORKLOADS, read_table
@@ -27,6 +28,7 @@ __all__ = [
     "looped",
     "measured_origins",
     "measured_workloads",
+    "mixed",
     "of_data_set",
     "of_kernels",
 ]
@@ -74,6 +76,18 @@ def looped(seed: int, skip: Iterable[str] = ()) -> Iterator[Function]:
             continue  # loops whose trip counts nobody can tell
         if function is not None and analyze(function.workload).flops <= MOST_LOOP_FLOPS:
             yield function
+
+
+def mixed(seed: int, skip: Iterable[str] = ()) -> Iterator[Function]:
+    """Endless mixtures of operations; see ``mixtures.py``."""
+    known = frozenset(skip)
+    for index in itertools.count():
+        origin = f"mixtures of seed {seed}, number {index}"
+        if origin not in known:
+            text = mixture(random.Random(f"mixtures {seed} {index}"), f"mixture_{index}")
+            function = _read(text, "mixture", "mixtures", origin)
+            if function is not None:
+                yield function
 
 
 def _drawn(

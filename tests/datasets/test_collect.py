@@ -35,7 +35,8 @@ def test_functions_are_collected_once_each(place: tuple[Path, Path], tmp_path: P
     models.mkdir()
     kernel = Path(__file__).resolve().parents[2] / "kernels" / "bert_softmax.mlir"
     (models / "softmax.mlir").write_text(kernel.read_text(encoding="utf-8"), encoding="utf-8")
-    arguments = ("--store", store, "--out", out, "--exported", models, "--threads", 1, "--loops", 0)
+    arguments = ("--store", store, "--out", out, "--exported", models, "--threads", 1, "--loops", 0,
+                 "--mixtures", 0)  # fmt: skip
     assert "66 measurements were added" in run("collect_functions.py", *arguments, "--count", 66)
     assert "4 measurements were added" in run("collect_functions.py", *arguments, "--count", 70)
     assert "0 measurements were added" in run("collect_functions.py", *arguments, "--count", 70)
@@ -52,7 +53,7 @@ def test_functions_are_collected_once_each(place: tuple[Path, Path], tmp_path: P
 
 def test_loops_are_collected_by_the_compiler_that_takes_them(place: tuple[Path, Path]) -> None:
     store, out = place
-    arguments = ("--store", store, "--out", out, "--count", 0, "--threads", 1)
+    arguments = ("--store", store, "--out", out, "--count", 0, "--mixtures", 0, "--threads", 1)
     run("collect_functions.py", *arguments, "--loops", 4)
     run("collect_functions.py", *arguments, "--loops", 6)
     workloads = read_table(out / "workloads.parquet", WORKLOADS).to_pylist()
@@ -68,6 +69,16 @@ def test_loops_are_collected_by_the_compiler_that_takes_them(place: tuple[Path, 
     again = read_table(shards(out), MEASUREMENTS).to_pylist()
     assert len(again) == 8
     assert {row["workload"] for row in again} == {row["workload"] for row in rows}
+
+
+def test_mixtures_are_counted_by_themselves(place: tuple[Path, Path]) -> None:
+    store, out = place
+    arguments = ("--store", store, "--out", out, "--count", 0, "--loops", 0, "--threads", 1)
+    run("collect_functions.py", *arguments, "--mixtures", 3)
+    assert "2 measurements were added" in run("collect_functions.py", *arguments, "--mixtures", 5)
+    rows = read_table(out / "workloads.parquet", WORKLOADS).to_pylist()
+    assert {(row["source"], row["family"]) for row in rows} == {("mixtures", "mixture")}
+    assert len(rows) == 5
 
 
 def test_schedules_are_collected_and_go_on(place: tuple[Path, Path]) -> None:

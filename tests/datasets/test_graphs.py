@@ -24,7 +24,7 @@ FAMILIES = (
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(DATASETS))
-    for name in ("graphs", "drawing", "activations", "images", "mlir_text"):
+    for name in ("graphs", "mixtures", "drawing", "activations", "images", "mlir_text"):
         sys.modules.pop(name, None)
     return importlib.import_module("graphs")
 
@@ -53,3 +53,18 @@ def test_what_is_generated_compiles(graphs: ModuleType, family: str, tmp_path: P
             compile_workload(workload, tmp_path / "f.vmfb")
             return
     pytest.fail("no small function was drawn")
+
+
+def test_mixtures_can_be_read_and_compile(graphs: ModuleType, tmp_path: Path) -> None:
+    mixture = importlib.import_module("mixtures").mixture
+    hashes, compiled = set(), 0
+    for seed in range(60):
+        text = mixture(random.Random(seed), "f")
+        assert text == mixture(random.Random(seed), "f")
+        workload = read_workload(text)
+        hashes.add(workload.hash)
+        if compiled < 8 and analyze(workload).flops < 1e6:
+            compile_workload(workload, tmp_path / "f.vmfb")
+            compiled += 1
+    assert len(hashes) >= 58
+    assert compiled == 8

@@ -29,7 +29,7 @@ FAMILIES = ("matmul", "softmax", "norm", "reduction", "elementwise", "transpose"
 @pytest.fixture
 def modules(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
     monkeypatch.syspath_prepend(str(DATASETS))
-    for name in ("graphs", "drawing", "activations", "images", "mlir_text", "loops"):
+    for name in ("graphs", "mixtures", "drawing", "activations", "images", "mlir_text", "loops"):
         sys.modules.pop(name, None)
     return importlib.import_module("graphs"), importlib.import_module("loops")
 
