@@ -50,23 +50,23 @@ def uninterrupted() -> Iterator[None]:
     For imports: a package whose import was broken off neither works nor can be imported again in
     the same process, which may still have a result to write with it.
     """
-    held: list[tuple[signal.Signals, FrameType | None]] = []
+    held: list[tuple[int, FrameType | None]] = []
     before: dict[signal.Signals, _Handler] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, *_ENDINGS):
-            handler = signal.getsignal(number)
-            if callable(handler):
-                before[number] = handler
-                signal.signal(number, lambda n, frame: held.append((signal.Signals(n), frame)))
     try:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, *_ENDINGS):
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    before[number] = handler
+                    signal.signal(number, lambda *given: held.append(given))
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number, frame in held:
-            handler = signal.getsignal(number)
-            if callable(handler):
-                handler(number, frame)
+        for given in held:
+            current = signal.getsignal(given[0])
+            if callable(current):
+                current(*given)
 
 
 class Interrupts:
@@ -79,6 +79,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.seen = False
+        self._pressed = False
         self._deferring = False
         self._replaced: dict[signal.Signals, _Handler] = {}
 
@@ -97,6 +98,14 @@ class Interrupts:
                 signal.signal(number, before)
         self._replaced.clear()
 
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if one was raised before, and got lost.
+
+        Python drops what is raised in the callbacks of libraries and in destructors.
+        """
+        if self._pressed:
+            raise KeyboardInterrupt
+
     def defer(self) -> None:
         """From now on the first Ctrl-C waits."""
         self._deferring = True
@@ -113,4 +122,5 @@ class Interrupts:
         if self._deferring and not self.seen:
             self.seen = True
         else:
+            self._pressed = True
             raise KeyboardInterrupt

@@ -176,7 +176,7 @@ def search_and_confirm(
         seed=seed, known=known, features=session.features(run.store),
     )  # fmt: skip
     try:
-        _search(run, search, measurer, budget)
+        _search(run, search, measurer, budget, interrupts)
         run.listener.on_phase("confirming")
         return hold_final(run, measurer)
     except KeyboardInterrupt:
@@ -194,7 +194,13 @@ def search_and_confirm(
     return None
 
 
-def _search(run: Run, search: EvolutionarySearch, measurer: Measurer, budget: Budget) -> None:
+def _search(
+    run: Run,
+    search: EvolutionarySearch,
+    measurer: Measurer,
+    budget: Budget,
+    interrupts: Interrupts,
+) -> None:
     """Ask, measure, keep and tell until a budget ends or nothing better is expected."""
     run.listener.on_phase("tuning")
     info = measurer.prepare_reference()
@@ -206,7 +212,8 @@ def _search(run: Run, search: EvolutionarySearch, measurer: Measurer, budget: Bu
         if not batch:
             break
         left -= len(batch)
-        _measure_batch(run, search, measurer, batch, budget)
+        interrupts.check()
+        _measure_batch(run, search, measurer, batch, budget, interrupts)
     if left > 0 and budget.over:
         run.notes.append(f"the time is over, with {left} trials left")
     elif left > 0:
@@ -222,10 +229,12 @@ def _measure_batch(
     measurer: Measurer,
     batch: Sequence[Schedule],
     budget: Budget,
+    interrupts: Interrupts,
 ) -> None:
     """What is still under way when the time is over is dropped."""
     for measurement in measurer.measure(batch):
         _enter(run, search, [measurement])
+        interrupts.check()
         if budget.over and run.tally.best_us is not None:
             break
     # Several may be done at once, of which the loop has been given the first.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -203,3 +204,16 @@ def test_an_import_is_ended_first(number: signal.Signals) -> None:
         pass
     with pytest.raises(KeyboardInterrupt):
         press()
+
+
+def test_one_that_a_library_drops_ends_the_search_all_the_same(
+    tune: Tune, scripted: ModuleType, tmp_path: Path
+) -> None:
+    def press_in_vain() -> None:
+        with suppress(KeyboardInterrupt):
+            press()
+
+    listener = scripted.Listener({"trial:3": press_in_vain})
+    result = tune(trials=20, progress=listener, out=tmp_path / "out")
+    assert result.interrupted
+    assert 4 <= result.measured < 20
