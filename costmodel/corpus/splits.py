@@ -27,21 +27,23 @@ class Rules:
     """How a data set is split; ``splits.json`` in its folder.
 
     Functions of the families ``test`` are held out for the judgement, those of ``validation`` for
-    choosing options and calibrating. Of the other families the share ``shapes`` of the shapes is
-    held out: extents of the heaviest operation's loops. ``held_out_sources`` are never learned
-    from.
+    choosing options and calibrating. Of the other families the share ``shapes`` of the shapes
+    (extents of the heaviest operation's loops) is held out for the judgement, and
+    ``validation_shapes`` for choosing. ``held_out_sources`` are never learned from.
     """
 
     test: tuple[str, ...]
     validation: tuple[str, ...]
     shapes: float = 0.08
+    validation_shapes: float = 0.04
     held_out_sources: tuple[str, ...] = ("kernels",)
 
     def __post_init__(self) -> None:
         if set(self.test) & set(self.validation):
             raise UsageError("a family is held out for the test and for validation")
-        if not 0 <= self.shapes < 1:
-            raise UsageError(f"shapes is a share from 0 to 1, not {self.shapes}")
+        for name in ("shapes", "validation_shapes"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,10 @@ def _part(key: str, function: Function, rules: Rules) -> str:
         return "families"
     if function.family in rules.validation:
         return "validation"
-    return "shapes" if _drawn(function) < rules.shapes else "train"
+    drawn = _drawn(function)
+    if drawn < rules.shapes:
+        return "shapes"
+    return "validation" if drawn < rules.shapes + rules.validation_shapes else "train"
 
 
 def _drawn(function: Function) -> float:

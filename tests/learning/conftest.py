@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from costmodel.corpus.export import MANIFEST, shards
@@ -21,10 +23,8 @@ EACH, SCHEDULES = 10, 12
 
 def write_sample(folder: Path) -> None:
     """Of each family the first functions, those with schedules before the others."""
-    rows = read_table(shards(DATA), MEASUREMENTS).to_pylist()
-    measured = defaultdict(list)
-    for row in rows:
-        measured[row["workload"]].append(row)
+    table = read_table(shards(DATA), MEASUREMENTS)
+    numbers = Counter(table["workload"].to_pylist())
     by_family = defaultdict(list)
     for row in read_table(DATA / "workloads.parquet", WORKLOADS).to_pylist():
         if row["family"] in FAMILIES and row["source"] in ("generated", "exported"):
@@ -32,8 +32,12 @@ def write_sample(folder: Path) -> None:
     chosen = [
         row
         for family in FAMILIES
-        for row in sorted(by_family[family], key=lambda r: -len(measured[r["workload"]]))[:EACH]
+        for row in sorted(by_family[family], key=lambda r: -numbers[r["workload"]])[:EACH]
     ]
+    measured = defaultdict(list)
+    kept_hashes = pa.array([row["workload"] for row in chosen])
+    for row in table.filter(pc.is_in(table["workload"], kept_hashes)).to_pylist():
+        measured[row["workload"]].append(row)
     folder.mkdir(parents=True, exist_ok=True)
     write_table(folder / "workloads.parquet", WORKLOADS, chosen)
     kept = [row for one in chosen for row in _some(measured[one["workload"]])]

@@ -40,9 +40,9 @@ __all__ = [
 
 MOST_OPS = 4096
 MOST_CHOICES = 512
-AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 6, 27, 8
+AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 6, 31, 8
 #: Column of a choice's numbers that has how much of its axis it is.
-SHARE = 25
+SHARE = 29
 
 #: Column of an axis's numbers that says whether it reduces.
 _REDUCES = 2

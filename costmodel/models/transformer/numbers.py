@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 __all__ = ["WIDTH", "log_size", "number_features"]
 
 #: Columns of ``number_features``.
-WIDTH = 10
+WIDTH = 14
 _MOST_TWOS = 8
 _ODD = (3, 5, 7)
+#: Sizes of tiles and vectors: what is left over costs a loop or a mask of its own.
+_TILES = (8, 16, 32, 64)
 
 
 def number_features(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Shape (n, WIDTH): known, magnitude, sign, is 0, is 1, factors of two, is no integer, and
-    whether 3, 5 and 7 divide it.
+    """Shape (n, WIDTH): known, magnitude, sign, is 0, is 1, factors of two, is no integer, whether
+    3, 5 and 7 divide it, and which share of a tile is left over.
 
     NaN stands for no number: a row of zeros.
     """
@@ -31,6 +33,7 @@ def number_features(values: NDArray[np.float64]) -> NDArray[np.float32]:
         known, log_size(size) / 8, v < 0, known & (v == 0), v == 1,
         np.where(whole & (size > 0), _twos(size) / _MOST_TWOS, 0.0), ~whole,
         *(whole & (size > 0) & (np.mod(size, odd) == 0) for odd in _ODD),
+        *(np.where(whole, np.mod(size, tile) / tile, 0.0) for tile in _TILES),
     ], axis=-1)  # fmt: skip
     return table.astype(np.float32)
 
