@@ -37,12 +37,17 @@ class Site:
     """A loop nest that is scheduled; ``axes`` outermost first.
 
     ``place`` is the position of its operation in the canonical text, where the backend knows it.
+    Of one point, ``loads`` are the tensors that are read, ``operations`` the arithmetic ones and
+    ``calls`` those of functions as exp.
     """
 
     name: str
     axes: tuple[Axis, ...]
     element_bytes: int
     place: int | None = None
+    loads: int = 0
+    operations: int = 0
+    calls: int = 0
 
     @property
     def points(self) -> int:

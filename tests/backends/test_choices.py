@@ -55,6 +55,16 @@ def test_strides_of_a_matmul() -> None:
     assert along == [(0, 1, 1, 2), (1, 0, 1, 1), (1, 1, 0, 0)]
 
 
+def test_sites_say_what_a_point_takes() -> None:
+    for sites, loads in ((tvm_sites, 3), (iree_sites, 2)):  # TVM's block reads its own result
+        found = sites(read_workload(MATMUL))
+        matmul = next(site for site in found if len(site.axes) == 3)
+        assert (matmul.loads, matmul.operations, matmul.calls) == (loads, 2, 0)
+        softmax = sites(read_workload(KERNELS / "bert_softmax.mlir"))
+        assert any(site.calls for site in softmax)
+        assert not all(site.calls for site in softmax)
+
+
 def test_tilings_and_flags_of_iree_are_choices() -> None:
     workload = read_workload(MATMUL)
     sites = iree_sites(workload)

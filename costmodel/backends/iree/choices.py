@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import nan
+from math import nan, prod
 
 from iree.compiler import ir
 
@@ -11,7 +11,7 @@ from costmodel.backends.choices import Axis, Choice, Site
 from costmodel.backends.iree.pointwise import is_pointwise, matmul_loops
 from costmodel.backends.iree.schedules import Tiling, parse_schedule
 from costmodel.ir import parse, walk
-from costmodel.ir.structured import is_structured, iteration_space
+from costmodel.ir.structured import is_structured, iteration_space, structured_flops
 from costmodel.records import DTYPE_BYTES, Schedule, Workload
 
 __all__ = ["choices_of", "sites_of"]
@@ -71,7 +71,13 @@ def _site(op: ir.OpView, place: int) -> Site:
             )
         )
     kind = op.results[0].type
-    return Site(op.operation.name, tuple(axes), DTYPE_BYTES.get(str(kind.element_type), 1), place)
+    flops = structured_flops(op).total() / max(1, prod(loop.extent for loop in loops))
+    inner = [each.operation.name for each in walk.operations(op)]
+    return Site(
+        op.operation.name, tuple(axes), DTYPE_BYTES.get(str(kind.element_type), 1), place,
+        loads=len(op.operands) - walk.init_count(op), operations=round(flops),
+        calls=sum(name.startswith("math.") for name in inner),
+    )  # fmt: skip
 
 
 def _stride(access: ir.AffineMap, axis: int) -> int:

@@ -7,15 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import nan
 from typing import Any
 
+import tvm
+
 from costmodel.backends.choices import Axis, Choice, Site
 from costmodel.backends.tvm.access import access_of, accesses
-from costmodel.backends.tvm.program import Block, Program
+from costmodel.backends.tvm.program import Block, Program, children
 from costmodel.backends.tvm.replay import lowered
 from costmodel.backends.tvm.texts import parse
 from costmodel.records import Schedule, Workload
 
 __all__ = ["choices_of", "sites_of"]
 
+_MOST_WORK = 1000
 #: ``rows0_s1`` is a knob ``rows0`` about the block's axis 1.
 _ABOUT = re.compile(r"(?P<what>\w+?)_s(?P<axis>\d+)")
 _AXIS = re.compile(r"s(?P<axis>\d+)")
@@ -56,7 +59,25 @@ def _site(block: Block) -> Site:
             )
         )
     bits = "".join(c for c in str(block.buffer.dtype).removeprefix("bfloat") if c.isdigit()) or "8"
-    return Site(block.name, tuple(axes), max(1, int(bits) // 8))
+    operations, calls = _work(block)
+    return Site(
+        block.name, tuple(axes), max(1, int(bits) // 8),
+        loads=len(list(block.loads())), operations=operations, calls=calls,
+    )  # fmt: skip
+
+
+def _work(block: Block) -> tuple[int, int]:
+    """Arithmetic operations and calls of a point; of a huge expression the first part."""
+    pending, operations, calls = [block.value], 0, 0
+    while pending and operations + calls < _MOST_WORK:
+        expr = pending.pop()
+        if isinstance(expr, tvm.ir.expr.TensorLoad):
+            continue
+        parts = children(expr)
+        calls += isinstance(expr, tvm.ir.Call)
+        operations += len(parts) == 2 and not isinstance(expr, tvm.ir.Call)
+        pending += parts
+    return operations, calls
 
 
 def _knob(name: str, value: Any, places: Mapping[str, int]) -> Choice:

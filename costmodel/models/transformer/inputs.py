@@ -40,7 +40,7 @@ __all__ = [
 
 MOST_OPS = 4096
 MOST_CHOICES = 512
-AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 6, 31, 8
+AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 9, 31, 8
 #: Column of a choice's numbers that has how much of its axis it is.
 SHARE = 29
 
@@ -285,6 +285,7 @@ def _site(site: Site, lanes_bytes: int) -> list[float]:
         float(any(axis.reduction for axis in site.axes)),
         len(site.axes) / 8,
         float(site.place is not None),
+        *(np.log1p([site.loads, site.operations, site.calls]) / 3).tolist(),
     ]
 
 
