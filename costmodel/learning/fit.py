@@ -63,8 +63,9 @@ def fit(
     """Train on the part ``train`` of a data set and write the weights to ``out``.
 
     Of the validation families' functions one half decides, with the validation shapes of the
-    others, which step's weights are kept, and the other half calibrates the intervals. ``out`` holds the curves and the checkpoint beside. Raises
-    UsageError for data, rules or a checkpoint that cannot be used.
+    others, which step's weights are kept, and the other half calibrates the intervals. ``out``
+    holds the curves and the checkpoint beside. Raises UsageError for data, rules or a checkpoint
+    that cannot be used.
     """
     import torch
 
