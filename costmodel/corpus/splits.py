@@ -91,11 +91,14 @@ def split(corpus: Corpus, rules: Rules) -> Split:
     }
     for key, function in corpus.functions.items():
         parts[_part(key, function, rules)].add(key)
+    known = {function.family for function in corpus.functions.values()}
+    empty = {"train": not parts["train"], "families": not parts["families"],
+             "validation": not known & set(rules.validation)}  # fmt: skip
     for name in ("train", "validation", "families"):
-        if not parts[name]:
+        if empty[name]:
             raise UsageError(
                 f"the part {name!r} of the split is empty: the data set has the families "
-                f"{', '.join(sorted({f.family for f in corpus.functions.values()}))}",
+                f"{', '.join(sorted(known))}",
                 hint=f"name others in {SPLITS}, or collect more: {asdict(rules)}",
             )
     return Split(**{name: frozenset(members) for name, members in parts.items()})
