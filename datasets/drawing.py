@@ -11,7 +11,8 @@ from mlir_text import Body, Function, Value
 
 __all__ = [
     "CHANNELS", "CLASSES", "FLOATS", "HEADS", "HEAD_WIDTHS", "IMAGES", "LOW", "TOKENS", "WIDTHS",
-    "Draw", "elementwise", "epilogue", "names_of", "reduced",
+    "Draw", "elementwise", "epilogue", "names_of", "permuted", "product", "reduced", "reduced_rows",
+    "transposed",
 ]  # fmt: skip
 
 #: Widths of layers: MobileBERT, ViT-S, BERT, GPT-2, Llama and others, and odd ones.
@@ -84,6 +85,47 @@ def reduced(draw: Draw, values: Sequence[Value], scalar: Callable[[Body, list[st
     used = [(value, _broadcast(first, value, names)) for value in values]
     loops = list(zip(names, first.shape, strict=True))
     return draw.f.generic(used, loops, scalar, out=names[:keep], dtype=draw.dtype, init=init)
+
+
+def reduced_rows(
+    draw: Draw, x: Value, scalar: Callable[[Body, list[str]], str], init: float
+) -> Value:
+    """Reduce the first dim."""
+    names = names_of(x.rank)
+    loops = list(zip(names, x.shape, strict=True))
+    return draw.f.generic([(x, names)], loops, scalar, out=names[1:], dtype=draw.dtype, init=init)
+
+
+def product(draw: Draw, a: Value, b: Value, *, transposed: bool) -> Value:
+    """A product of the last dims, with leading batch dims of ``a`` and maybe ``b``: a generic."""
+    batch = [f"b{place}" for place in range(a.rank - 2)]
+    (m, k), n = a.shape[-2:], b.shape[-2] if transposed else b.shape[-1]
+    loops = [*zip(batch, a.shape, strict=False), ("m", m), ("n", n), ("k", k)]
+    right = [*(batch if b.rank > 2 else []), *(["n", "k"] if transposed else ["k", "n"])]
+
+    def scalar(body: Body, e: list[str]) -> str:
+        return body.op("arith.addf", e[2], body.op("arith.mulf", e[0], e[1]))
+
+    used = [(a, [*batch, "m", "k"]), (b, right)]
+    return draw.f.generic(used, loops, scalar, out=[*batch, "m", "n"], dtype=draw.dtype, init=0.0)
+
+
+def permuted(draw: Draw, names: list[str]) -> list[str]:
+    """The loops in another order."""
+    order = names[:]
+    while order == names:
+        draw.rng.shuffle(order)
+    return order
+
+
+def transposed(
+    draw: Draw, x: Value, order: list[str], scalar: Callable[[Body, list[str]], str]
+) -> Value:
+    """The dims of ``x`` in the order of ``permuted``."""
+    names = names_of(x.rank)
+    extents = dict(zip(names, x.shape, strict=True))
+    loops = [(name, extents[name]) for name in order]
+    return draw.f.generic([(x, names)], loops, scalar, out=order, dtype=draw.dtype)
 
 
 def epilogue(draw: Draw, x: Value, *, channels: int = -1) -> Value:

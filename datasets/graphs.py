@@ -24,7 +24,11 @@ from drawing import (
     elementwise,
     epilogue,
     names_of,
+    permuted,
+    product,
     reduced,
+    reduced_rows,
+    transposed,
 )  # fmt: skip
 from images import batchnorm, conv1d, conv2d, depthwise, pooling
 from mlir_text import Body, Function, Value
@@ -36,22 +40,8 @@ def _matmul(draw: Draw) -> Value:
     m, k, n = draw.of(TOKENS), draw.of(WIDTHS), draw.of([*WIDTHS, *CLASSES])
     a = draw.input(m, k)
     if draw.chance(0.35):
-        return epilogue(draw, _product(draw, a, draw.input(n, k), transposed=True))
+        return epilogue(draw, product(draw, a, draw.input(n, k), transposed=True))
     return epilogue(draw, draw.f.named("matmul", [a, draw.input(k, n)], (m, n), draw.dtype))
-
-
-def _product(draw: Draw, a: Value, b: Value, *, transposed: bool) -> Value:
-    """A product of the last dims, with leading batch dims, as a generic."""
-    batch = [f"b{place}" for place in range(a.rank - 2)]
-    (m, k), n = a.shape[-2:], b.shape[-2] if transposed else b.shape[-1]
-    loops = [*zip(batch, a.shape, strict=False), ("m", m), ("n", n), ("k", k)]
-    right = [*batch, "n", "k"] if transposed else [*batch, "k", "n"]
-
-    def scalar(body: Body, e: list[str]) -> str:
-        return body.op("arith.addf", e[2], body.op("arith.mulf", e[0], e[1]))
-
-    used = [(a, [*batch, "m", "k"]), (b, right)]
-    return draw.f.generic(used, loops, scalar, out=[*batch, "m", "n"], dtype=draw.dtype, init=0.0)
 
 
 def _mlp(draw: Draw) -> Value:
@@ -78,7 +68,7 @@ def _batch_matmul(draw: Draw) -> Value:
         k, n = n, k
     left = draw.input(b, m, k)
     if draw.chance(0.5):
-        x = _product(draw, left, draw.input(b, n, k), transposed=True)
+        x = product(draw, left, draw.input(b, n, k), transposed=True)
     else:
         x = draw.f.named("batch_matmul", [left, draw.input(b, k, n)], (b, m, n), draw.dtype)
     scale = draw.rng.uniform(0.05, 1.0)
@@ -121,7 +111,7 @@ def _attention(draw: Draw) -> Value:
     heads, q, width = draw.of(HEADS, 12), draw.of(TOKENS, 256), draw.of(HEAD_WIDTHS)
     keys = q if draw.chance(0.7) else draw.of(TOKENS, 256)
     query, key = draw.input(heads, q, width), draw.input(heads, keys, width)
-    x = _product(draw, query, key, transposed=True)
+    x = product(draw, query, key, transposed=True)
     x = elementwise(draw, [x], lambda b, e: b.op("arith.mulf", e[0], b.constant(width**-0.5)))
     if draw.chance(0.4):
         mask = draw.input(q, keys)
@@ -206,9 +196,7 @@ def _reduction(draw: Draw) -> Value:
         return reduced(draw, [x, draw.input(*x.shape)], lambda b, e: b.op(
             "arith.addf", e[2], b.op("arith.mulf", e[0], e[1])), 0.0, x.rank - 1)  # fmt: skip
     if draw.chance(0.3):  # of the columns
-        names = names_of(x.rank)
-        loops = list(zip(names, x.shape, strict=True))
-        return draw.f.generic([(x, names)], loops, add, out=names[1:], dtype=draw.dtype, init=0.0)
+        return reduced_rows(draw, x, add, 0.0)
     if kind == "max":
         return reduced(draw, [x], maximum, -6.0e4, x.rank - 1)
     if kind == "norm":
@@ -256,14 +244,10 @@ def _transpose(draw: Draw) -> Value:
     else:
         shape = (1, draw.of(CHANNELS, 256), draw.of(IMAGES, 64), draw.of(IMAGES, 64))
     x, names = draw.input(*shape), names_of(rank)
-    order = names[:]
-    while order == names:
-        draw.rng.shuffle(order)
+    order = permuted(draw, names)
     activation = ACTIVATIONS[draw.rng.choice(list(ACTIVATIONS))]
     keep = draw.chance(0.6)
-    loops = [(name, dict(zip(names, shape, strict=True))[name]) for name in order]
-    return draw.f.generic([(x, names)], loops, lambda b, e: (
-        e[0] if keep else activation(b, e[0])), out=order, dtype=draw.dtype)  # fmt: skip
+    return transposed(draw, x, order, lambda b, e: e[0] if keep else activation(b, e[0]))
 
 
 def _rope(draw: Draw) -> Value:

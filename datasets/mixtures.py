@@ -22,7 +22,11 @@ from drawing import (
     Draw,
     elementwise,
     names_of,
+    permuted,
+    product,
     reduced,
+    reduced_rows,
+    transposed,
 )
 from mlir_text import Body, Function, Value
 
@@ -143,11 +147,7 @@ def _reduction(draw: Draw, x: Value, values: list[Value]) -> Value | None:
     scalar = {"sum": add, "max": maximum, "squares": squares, "function": of_function}[kind]
     init = -6.0e4 if kind == "max" else 0.0
     if draw.chance(0.2):
-        names = names_of(x.rank)
-        loops = list(zip(names, x.shape, strict=True))
-        return draw.f.generic(
-            [(x, names)], loops, scalar, out=names[1:], dtype=draw.dtype, init=init
-        )
+        return reduced_rows(draw, x, scalar, init)
     return reduced(draw, [x], scalar, init, x.rank - draw.rng.choice((1, 1, 1, 2)) or 1)
 
 
@@ -162,24 +162,12 @@ def _product(draw: Draw, x: Value, values: list[Value]) -> Value | None:
     n = draw.rng.choice(allowed)
     if x.rank == 2 and draw.chance(0.5):
         return draw.f.named("matmul", [x, draw.input(k, n)], (x.shape[0], n), draw.dtype)
-    outer, turned = names_of(x.rank - 1), draw.chance(0.5)
+    turned = draw.chance(0.5)
     weights = draw.input(n, k) if turned else draw.input(k, n)
-    loops = [*zip(outer, x.shape, strict=False), ("n", n), ("k", k)]
-
-    def scalar(b: Body, e: list[str]) -> str:
-        return b.op("arith.addf", e[2], b.op("arith.mulf", e[0], e[1]))
-
-    used = [(x, [*outer, "k"]), (weights, ["n", "k"] if turned else ["k", "n"])]
-    return draw.f.generic(used, loops, scalar, out=[*outer, "n"], dtype=draw.dtype, init=0.0)
+    return product(draw, x, weights, transposed=turned)
 
 
 def _transposition(draw: Draw, x: Value, values: list[Value]) -> Value | None:
     if x.rank < 2:
         return None
-    names = names_of(x.rank)
-    order = names[:]
-    while order == names:
-        draw.rng.shuffle(order)
-    extents = dict(zip(names, x.shape, strict=True))
-    loops = [(name, extents[name]) for name in order]
-    return draw.f.generic([(x, names)], loops, lambda b, e: e[0], out=order, dtype=draw.dtype)
+    return transposed(draw, x, permuted(draw, names_of(x.rank)), lambda b, e: e[0])

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from costmodel.learning.measures import log_bounds, measured_columns
 from costmodel.models.transformer.inference import within_one
+from costmodel.models.transformer.network import GROUPS, MOST_REGISTERS, SLOTS
 from costmodel.models.transformer.numbers import WIDTH
 from costmodel.tokens.stream import Kind
 
@@ -29,8 +30,6 @@ __all__ = ["SequenceModel"]
 
 Array = NDArray[np.float64]
 _WIDTH, _BATCH, _RATE, _EVERY = 96, 64, 1e-3, 200
-_GROUPS, _SLOTS = 16, 16
-_REGISTERS = 33
 
 
 class SequenceModel:
@@ -89,11 +88,11 @@ class _Sequence(nn.Module):
         super().__init__()
         self.words = nn.Embedding(vocabulary, _WIDTH, padding_idx=0)
         self.kinds = nn.Embedding(len(Kind), _WIDTH)
-        self.groups, self.slots = nn.Embedding(_GROUPS, _WIDTH), nn.Embedding(_SLOTS, _WIDTH)
+        self.groups, self.slots = nn.Embedding(GROUPS, _WIDTH), nn.Embedding(SLOTS, _WIDTH)
         self.values = nn.Linear(WIDTH, _WIDTH)
         self.body = body
         self.out = nn.Sequential(
-            nn.Linear(2 * _WIDTH, _WIDTH), nn.GELU(), nn.Linear(_WIDTH, 3 + _REGISTERS)
+            nn.Linear(2 * _WIDTH, _WIDTH), nn.GELU(), nn.Linear(_WIDTH, 4 + MOST_REGISTERS)
         )
 
     def forward(self, ids: Tensor, kinds: Tensor, values: Tensor, mask: Tensor) -> Tensor:
@@ -152,8 +151,8 @@ def _batch(tasks: Sequence[Task]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         n = len(tokens.ids)
         ids[row, :n], values[row, :n], mask[row, :n] = tokens.ids, task.input.token_values, True
         kinds[row, :n, 0] = tokens.kinds
-        kinds[row, :n, 1] = np.minimum(tokens.group, _GROUPS - 1)
-        kinds[row, :n, 2] = np.minimum(tokens.slot, _SLOTS - 1)
+        kinds[row, :n, 1] = np.minimum(tokens.group, GROUPS - 1)
+        kinds[row, :n, 2] = np.minimum(tokens.slot, SLOTS - 1)
     return tuple(map(torch.from_numpy, (ids, kinds, values, mask)))  # type: ignore[return-value]
 
 
@@ -171,6 +170,6 @@ def _loss(out: Tensor, tasks: Sequence[Task]) -> Tensor:
     if known.any():
         told = functional.softplus(out[known, 2])
         loss = loss + 0.1 * functional.smooth_l1_loss(told, torch.log1p(spills[known]))
-        wanted = registers[known].long().clamp(0, _REGISTERS - 1)
+        wanted = registers[known].long().clamp(0, MOST_REGISTERS)
         loss = loss + 0.15 * functional.cross_entropy(out[known, 3:], wanted)
     return loss

@@ -37,10 +37,10 @@ from costmodel.models.transformer.inputs import (
 from costmodel.models.transformer.numbers import WIDTH
 from costmodel.tokens.stream import Kind
 
-__all__ = ["FAILURE", "MOST_REGISTERS", "CostNetwork", "Memory", "Outputs"]
+__all__ = ["FAILURE", "GROUPS", "MOST_REGISTERS", "SLOTS", "CostNetwork", "Memory", "Outputs"]
 
 #: Places that operands and axes are told apart by; further ones share the last.
-_GROUPS, _SLOTS = 16, 16
+GROUPS, SLOTS = 16, 16
 #: What is sure to fail counts as this much slower (logarithm).
 FAILURE = math.log(10.0)
 #: Vector registers of AVX-512; the head has one class for each number, 0 included.
@@ -222,8 +222,8 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
 
     def _base(self, encoded: Tensor, batch: WorkloadBatch) -> Tensor:
         """Logarithm of the sum over the operations, and of a call."""
-        compute, memory = batch.compute_us, batch.memory_us
-        least = torch.stack([compute, memory, _STEP_US * ((compute > 0) | (memory > 0))], dim=-1)
+        step = _STEP_US * _counted(batch)
+        least = torch.stack([batch.compute_us, batch.memory_us, step], dim=-1)
         known = (least > 0) & batch.mask[..., None]
         factors = self.factors(encoded).unflatten(-1, (3, -1))
         parts = least.clamp(min=1e-6).log()[..., None] + factors
@@ -268,8 +268,8 @@ class _Tokens(nn.Module):
         width = config.width
         self.words = nn.Embedding(config.vocab_size, width, padding_idx=0)
         self.kinds = nn.Embedding(len(Kind), width)
-        self.groups = nn.Embedding(_GROUPS, width)
-        self.slots = nn.Embedding(_SLOTS, width)
+        self.groups = nn.Embedding(GROUPS, width)
+        self.slots = nn.Embedding(SLOTS, width)
         self.values = nn.Linear(WIDTH, width)
         self.mix = _mlp(width, width)
         self.norm = nn.LayerNorm(width)
@@ -278,8 +278,8 @@ class _Tokens(nn.Module):
         token = (
             self.words(batch.ids)
             + self.kinds(batch.kinds)
-            + self.groups(batch.groups.clamp(max=_GROUPS - 1))
-            + self.slots(batch.slots.clamp(max=_SLOTS - 1))
+            + self.groups(batch.groups.clamp(max=GROUPS - 1))
+            + self.slots(batch.slots.clamp(max=SLOTS - 1))
             + self.values(batch.token_values)
         )
         mixed = self.mix(token)

@@ -29,7 +29,7 @@ from costmodel.models.transformer.losses import LossWeights, losses
 from costmodel.models.transformer.network import CostNetwork
 from costmodel.tokens.stream import Kind
 
-__all__ = ["CHECKPOINT", "CURVES", "TrainingOptions", "batch_of", "train", "whole_batch"]
+__all__ = ["CHECKPOINT", "CURVES", "TrainingOptions", "train"]
 
 CURVES, CHECKPOINT = "curves.jsonl", "checkpoint.pt"
 #: So many batches of functions are drawn at once and sorted by length, of which one is taken.
@@ -217,24 +217,11 @@ class _State:
             raise UsageError(f"{path} cannot be read as a checkpoint: {error}") from error
 
 
-def batch_of(
-    network: CostNetwork, tasks: Sequence[Task], rows: Sequence[Sequence[int]]
-) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
-    """Workloads with some of their schedules each, and what these took."""
-    return _batch(network, [task.input for task in tasks], _rows_of(tasks, rows))
-
-
-def whole_batch(
-    network: CostNetwork, tasks: Sequence[Task], rows: Sequence[int]
-) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
-    """Workloads as wholes: each with its default, at the row given, and with what tuning finds."""
-    return _batch(network, [task.bare for task in tasks], _wholes_of(tasks, rows))
-
-
 _Listed = list[list[tuple[str, ScheduleInput, NDArray[np.float32]]]]
 
 
 def _rows_of(tasks: Sequence[Task], rows: Sequence[Sequence[int]]) -> _Listed:
+    """Some of the schedules of each, and what these took."""
     return [
         [(*task.schedules[row], task.targets[row]) for row in those]
         for task, those in zip(tasks, rows, strict=True)
@@ -242,6 +229,7 @@ def _rows_of(tasks: Sequence[Task], rows: Sequence[Sequence[int]]) -> _Listed:
 
 
 def _wholes_of(tasks: Sequence[Task], rows: Sequence[int]) -> _Listed:
+    """Workloads as wholes: each with its default, at the row given, and with what tuning finds."""
     listed = []
     for task, row in zip(tasks, rows, strict=True):
         each = [(*task.schedules[row], task.targets[row])]
@@ -257,7 +245,7 @@ def _batch(
     network: CostNetwork,
     inputs: Sequence[WorkloadInput],
     listed: _Listed,
-    ids: Sequence[NDArray[np.int32]] | None = None,
+    ids: Sequence[NDArray[np.int32]],
 ) -> tuple[WorkloadBatch, ScheduleBatch, Tensor]:
     workloads = workload_batch(inputs, ids)
     schedules = schedule_batch(

@@ -16,6 +16,7 @@ from costmodel.backends.tvm.lowering.regions import Region
 from costmodel.backends.tvm.lowering.types import (
     Expr,
     immediate,
+    kept_dimensions,
     shape_of,
     tensor_dtype,
     unsupported,
@@ -135,7 +136,7 @@ class _Slice:
             else tirx.IntImm("int32", offset)
             for offset in attributes["static_offsets"]
         ]  # fmt: skip
-        self._kept = _kept_dimensions(self.sizes, reduced)
+        self._kept = kept_dimensions(self.sizes, reduced)
 
     def outer(self, indices: Sequence[Expr]) -> list[Expr]:
         """Indices of the whole tensor from indices of the slice."""
@@ -165,15 +166,6 @@ class _Slice:
                 distance = tirx.floordiv(distance, stride)
             local.append(distance)
         return conditions, [local[position] for position in self._kept]
-
-
-def _kept_dimensions(sizes: Sequence[int], reduced: Sequence[int]) -> list[int]:
-    """Which dimensions of a slice are left after unit ones were dropped, as MLIR matches them."""
-    kept: list[int] = []
-    for position, size in enumerate(sizes):
-        if len(kept) < len(reduced) and size == reduced[len(kept)]:
-            kept.append(position)
-    return kept
 
 
 def _extract_slice(op: Any, environment: Environment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import ml_dtypes
@@ -18,6 +19,7 @@ __all__ = [
     "element_dtype",
     "immediate",
     "is_float",
+    "kept_dimensions",
     "shape_of",
     "splat_value",
     "tensor_dtype",
@@ -123,3 +125,12 @@ def _bfloat16_values(attribute: Any) -> NDArray[Any]:
     passmanager.PassManager.parse("builtin.module(canonicalize)").run(module.operation)
     constant = module.body.operations[0].regions[0].blocks[0].operations[0]
     return np.array(constant.attributes["value"]).astype(ml_dtypes.bfloat16)
+
+
+def kept_dimensions(sizes: Sequence[int], reduced: Sequence[int]) -> list[int]:
+    """Which dimensions of a slice are left after unit ones were dropped, as MLIR matches them."""
+    kept: list[int] = []
+    for position, size in enumerate(sizes):
+        if len(kept) < len(reduced) and size == reduced[len(kept)]:
+            kept.append(position)
+    return kept

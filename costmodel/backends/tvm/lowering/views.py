@@ -8,7 +8,12 @@ from typing import Any
 
 from iree.compiler import ir
 
-from costmodel.backends.tvm.lowering.types import Expr, immediate, unsupported
+from costmodel.backends.tvm.lowering.types import (
+    Expr,
+    immediate,
+    kept_dimensions,
+    unsupported,
+)
 
 __all__ = ["View", "subview"]
 
@@ -49,7 +54,7 @@ def subview(op: Any, source: View, dynamic: Sequence[Expr]) -> View:
     offset = ir.ShapedType.get_dynamic_stride_or_offset()
     starts, steps = listed("static_offsets", offset), listed("static_strides", offset)
     shape = tuple(op.results[0].type.shape)
-    shown = _shown(sizes, shape)
+    shown = kept_dimensions(sizes, shape)
 
     def place(indices: Sequence[Expr]) -> Sequence[Expr]:
         own = dict(zip(shown, indices, strict=True))
@@ -61,12 +66,3 @@ def subview(op: Any, source: View, dynamic: Sequence[Expr]) -> View:
         )
 
     return View(source.buffer, shape, place)
-
-
-def _shown(sizes: Sequence[int], shape: Sequence[int]) -> list[int]:
-    """The axes that are left where some of size 1 are dropped; which of those makes no odds."""
-    shown: list[int] = []
-    for axis, size in enumerate(sizes):
-        if len(shown) < len(shape) and size == shape[len(shown)]:
-            shown.append(axis)
-    return shown
