@@ -22,7 +22,7 @@ from tvm import ir, tirx
 from costmodel.backends.tvm import expansions
 from costmodel.backends.tvm.lanes import Expr, Lanes
 
-__all__ = ["MAX_ULP", "erfc", "register"]
+__all__ = ["MAX_ULP", "erfc", "expanded", "register"]
 
 #: Largest error of the f32 functions, in units in the last place, where the result is normal.
 MAX_ULP: Mapping[str, float] = {
@@ -86,6 +86,12 @@ def register() -> None:
         tirx.op.register_intrin_lowering(f"tirx.{name}", "llvm", f=rule, level=_LEVEL)
     for name in _VECTORIZABLE:
         ir.register_op_attr(f"tirx.{name}", "TVectorizable", True, level=_LEVEL)
+
+
+def expanded(call: Expr) -> Expr | None:
+    """What ``register``'s rules make of a call; None for one that they are not for."""
+    name = call.op.name.removeprefix("tirx.") if isinstance(call.op, ir.Op) else ""
+    return _lower(name, *_RULES[name], call) if name in _RULES else None
 
 
 def erfc(x: Expr) -> Expr:

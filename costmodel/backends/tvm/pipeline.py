@@ -1,4 +1,4 @@
-"""TVM's lowering pipeline, with small tiles kept on the stack.
+"""TVM's lowering pipeline, with small tiles kept on the stack and bindings flattened.
 
 The stock pipeline takes every buffer of scope "local" from the heap workspace, once a tile, even
 accumulators that belong in registers. An annotation on the allocation prevents that.
@@ -13,6 +13,9 @@ from typing import Any
 import tvm
 from tvm import tirx
 from tvm.s_tir.pipeline import default_s_tir_pipeline
+
+from costmodel.backends.tvm.bindings import flatten_bindings
+from costmodel.backends.tvm.trees import with_leaves
 
 __all__ = ["compile_module", "pipeline_name"]
 
@@ -35,14 +38,15 @@ def pipeline_name() -> str:
 
     def pipeline() -> Any:
         stock, host, device = default_s_tir_pipeline()
-        return tvm.ir.transform.Sequential([stock, _keep_on_stack]), host, device
+        body = tvm.ir.transform.Sequential([stock, flatten_bindings, _keep_on_stack])
+        return body, host, device
 
     register_tir_pipeline("costmodel_cpu", pipeline)
     return "costmodel_cpu"
 
 
 def _annotate_function(func: tirx.PrimFunc, _mod: tvm.IRModule, _context: Any) -> tirx.PrimFunc:
-    return func.with_body(_annotate(func.body), func.span)
+    return func.with_body(with_leaves(func.body, _annotate), func.span)
 
 
 _keep_on_stack = tirx.transform.prim_func_pass(
@@ -51,24 +55,12 @@ _keep_on_stack = tirx.transform.prim_func_pass(
 
 
 def _annotate(stmt: Any) -> Any:
-    if isinstance(stmt, tirx.SeqStmt):
-        return tirx.SeqStmt([_annotate(part) for part in stmt.seq])
-    if isinstance(stmt, tirx.AllocBuffer) and _fits_stack(stmt.buffer):
-        annotations = dict(stmt.annotations.items()) | {
-            "disable_lower_builtin": tirx.const(True, "bool")
-        }
-        return tirx.stmt.AllocBuffer(stmt.buffer, annotations)
-    if isinstance(stmt, tirx.For):
-        return tirx.For(
-            stmt.loop_var, stmt.min, stmt.extent, stmt.kind, _annotate(stmt.body),
-            stmt.thread_binding, stmt.annotations, stmt.step,
-        )  # fmt: skip
-    if isinstance(stmt, tirx.AttrStmt):
-        return tirx.AttrStmt(stmt.node, stmt.attr_key, stmt.value, _annotate(stmt.body))
-    if isinstance(stmt, tirx.IfThenElse):
-        other = None if stmt.else_case is None else _annotate(stmt.else_case)
-        return tirx.IfThenElse(stmt.condition, _annotate(stmt.then_case), other)
-    return stmt
+    if not isinstance(stmt, tirx.AllocBuffer) or not _fits_stack(stmt.buffer):
+        return stmt
+    annotations = dict(stmt.annotations.items()) | {
+        "disable_lower_builtin": tirx.const(True, "bool")
+    }
+    return tirx.stmt.AllocBuffer(stmt.buffer, annotations)
 
 
 def _fits_stack(buffer: Any) -> bool:

@@ -15,6 +15,8 @@ from tvm import s_tir, tirx
 from tvm.ir.prim import expr as prim
 from tvm_ffi import structural_equal
 
+from costmodel.backends.tvm.trees import Expr, rebuilt
+
 __all__ = [
     "Block",
     "Iter",
@@ -26,8 +28,6 @@ __all__ = [
     "substitute",
     "variables_of",
 ]
-
-Expr = Any  # TVM's expression classes are untyped
 
 
 @dataclass(frozen=True)
@@ -276,31 +276,11 @@ def substitute(
     def go(node: Expr) -> Expr:
         if isinstance(node, tvm.ir.Var):
             return variables.get(node, node)
-        if isinstance(node, tvm.ir.expr.TensorLoad):
-            other = rewrite_load(node) if rewrite_load else None
-            if other is not None:
-                return other
-            return tirx.BufferLoad(node.source, [go(index) for index in node.indices])
-        if isinstance(node, prim.Select):
-            return prim.Select(go(node.condition), go(node.true_value), go(node.false_value))
-        if isinstance(node, prim.Cast):
-            return prim.Cast(node.ty, go(node.value))
-        if isinstance(node, prim.Broadcast):
-            return prim.Broadcast(go(node.value), node.lanes)
-        if isinstance(node, prim.Ramp):
-            return prim.Ramp(go(node.base), go(node.stride), node.lanes)
-        if isinstance(node, prim.Not):
-            return prim.Not(go(node.a))
-        if isinstance(node, prim.Let):
-            return prim.Let(node.var, go(node.value), go(node.body))
-        if isinstance(node, tvm.ir.Call):
-            other = rewrite_call(node) if rewrite_call else None
-            if other is not None:
-                return other
-            args = [go(argument) for argument in node.args]
-            return tvm.ir.Call(node.op, args, node.attrs, list(node.ty_args), ret_ty=node.ty)
-        if hasattr(node, "a") and hasattr(node, "b"):
-            return type(node)(go(node.a), go(node.b))
-        return node
+        other = None
+        if isinstance(node, tvm.ir.expr.TensorLoad) and rewrite_load:
+            other = rewrite_load(node)
+        elif isinstance(node, tvm.ir.Call) and rewrite_call:
+            other = rewrite_call(node)
+        return rebuilt(node, go) if other is None else other
 
     return go(expr)

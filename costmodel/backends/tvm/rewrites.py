@@ -20,6 +20,7 @@ from tvm_ffi import structural_equal
 from costmodel.backends.tvm.access import accesses
 from costmodel.backends.tvm.lowering.floats import isnan
 from costmodel.backends.tvm.program import Block, Iter, Program, fresh_iter, loads, substitute
+from costmodel.backends.tvm.trees import named
 
 __all__ = [
     "Reducer",
@@ -151,7 +152,7 @@ def combiner(block: Block) -> Reducer | None:
         if guard is None:
             return join(total, other)
         # Both stand more than once: named, a tree of these stays linear in size.
-        (a, name_a), (b, name_b) = _named(total, "total", dtype), _named(other, "other", dtype)
+        (a, name_a), (b, name_b) = _named(total, "total"), _named(other, "other")
         asked, taken = a if asks_own else b, a if takes_own else b
         return name_a(name_b(prim.Select(isnan(asked), taken, join(a, b))))
 
@@ -160,12 +161,12 @@ def combiner(block: Block) -> Reducer | None:
     return Reducer(combine, term, zero, repeats)
 
 
-def _named(value: Any, name: str, dtype: str) -> tuple[Any, Callable[[Any], Any]]:
+def _named(value: Any, name: str) -> tuple[Any, Callable[[Any], Any]]:
     """A cheap expression for ``value``, and what puts its definition around a use."""
     if isinstance(value, tvm.ir.expr.TensorLoad):
         return value, lambda use: use
-    variable = tirx.Var(name, dtype)
-    return variable, lambda use: prim.Let(variable, value, use)
+    stands, (variable, bound) = named(value, name)
+    return stands, lambda use: prim.Let(variable, bound, use)
 
 
 def scratch(name: str, shape: Iterable[int], dtype: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tvm import ir as tvm_ir
 from tvm import tirx
 
 from costmodel.backends.tvm.lowering.affine import apply_map, narrow
@@ -18,6 +17,7 @@ from costmodel.backends.tvm.lowering.types import (
     unsupported,
 )
 from costmodel.backends.tvm.lowering.values import Tensor
+from costmodel.backends.tvm.trees import named
 
 __all__ = ["Region", "scalar_constant"]
 
@@ -93,9 +93,9 @@ class Region:
         result = op.operation.results[0]
         size = 1 + sum(self._sizes.get(operand, 1) for operand in operands)
         if size > _SHARED_NODES and len(list(result.uses)) > 1:
-            variable = tvm_ir.Var(f"t{len(self._bindings)}", tvm_ir.PrimType(_dtype(expression)))
-            self._bindings.append((variable, expression))
-            expression, size = variable, 1
+            expression, binding = named(expression, f"t{len(self._bindings)}")
+            self._bindings.append(binding)
+            size = 1
         self._values[result], self._sizes[result] = expression, size
 
     def _expression(self, op: Any, operands: list[Any]) -> Expr:
@@ -140,10 +140,6 @@ _TERMINATORS = ("linalg.yield", "tensor.yield", "scf.yield")
 
 #: Assertions check what the caller promises: that gathered indices are in range.
 _IGNORED = ("cf.assert",)
-
-
-def _dtype(expression: Expr) -> str:
-    return str(expression.ty.dtype)
 
 
 def _variables(expression: Expr) -> set[Any]:

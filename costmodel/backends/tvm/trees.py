@@ -1,0 +1,71 @@
+"""TVM's trees, taken apart and put together again: expressions, statements, names of values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tvm import ir, tirx
+from tvm.ir.prim import expr as prim
+
+__all__ = ["named", "rebuilt", "with_leaves"]
+
+Expr = Any  # TVM's expression classes are untyped
+
+
+def rebuilt(node: Expr, go: Callable[[Expr], Expr]) -> Expr:
+    """An expression of what ``go`` makes of its parts."""
+    if isinstance(node, ir.expr.TensorLoad):
+        return tirx.BufferLoad(node.source, [go(index) for index in node.indices])
+    if isinstance(node, prim.Select):
+        return prim.Select(go(node.condition), go(node.true_value), go(node.false_value))
+    if isinstance(node, prim.Cast):
+        return prim.Cast(node.ty, go(node.value))
+    if isinstance(node, prim.Broadcast):
+        return prim.Broadcast(go(node.value), node.lanes)
+    if isinstance(node, prim.Ramp):
+        return prim.Ramp(go(node.base), go(node.stride), node.lanes)
+    if isinstance(node, prim.Shuffle):
+        return prim.Shuffle([go(vector) for vector in node.vectors], list(node.indices))
+    if isinstance(node, prim.Not):
+        return prim.Not(go(node.a))
+    if isinstance(node, prim.Let):
+        return prim.Let(node.var, go(node.value), go(node.body))
+    if isinstance(node, ir.Call):
+        args = [go(argument) for argument in node.args]
+        return ir.Call(node.op, args, node.attrs, list(node.ty_args), ret_ty=node.ty)
+    if hasattr(node, "a") and hasattr(node, "b"):
+        return type(node)(go(node.a), go(node.b))
+    return node
+
+
+def with_leaves(stmt: Any, change: Callable[[Any], Any]) -> Any:
+    """A statement with what ``change`` makes of those within it that hold no other."""
+    if isinstance(stmt, tirx.SeqStmt):
+        return tirx.SeqStmt([with_leaves(part, change) for part in stmt.seq])
+    if isinstance(stmt, tirx.For):
+        return tirx.For(
+            stmt.loop_var, stmt.min, stmt.extent, stmt.kind, with_leaves(stmt.body, change),
+            stmt.thread_binding, stmt.annotations, stmt.step,
+        )  # fmt: skip
+    if isinstance(stmt, tirx.AttrStmt):
+        body = with_leaves(stmt.body, change)
+        return tirx.AttrStmt(stmt.node, stmt.attr_key, stmt.value, body)
+    if isinstance(stmt, tirx.IfThenElse):
+        other = None if stmt.else_case is None else with_leaves(stmt.else_case, change)
+        return tirx.IfThenElse(stmt.condition, with_leaves(stmt.then_case, change), other)
+    return change(stmt)
+
+
+def named(value: Expr, name: str) -> tuple[Expr, tuple[Any, Expr]]:
+    """An expression that stands for ``value``, and the variable and the value to bind by a Let.
+
+    TVM widens arithmetic in bf16, but not the variables that it is bound to: they are f32.
+    """
+    dtype = str(value.ty.dtype)
+    if not dtype.startswith("bfloat16"):
+        variable = ir.Var(name, value.ty)
+        return variable, (variable, value)
+    wide = dtype.replace("bfloat16", "float32")
+    variable = ir.Var(name, ir.PrimType(wide))
+    return tirx.Cast(dtype, variable), (variable, tirx.Cast(wide, value))
