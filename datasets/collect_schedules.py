@@ -18,6 +18,7 @@ import random
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -93,6 +94,11 @@ def main() -> int:
                     collect(function, session, store, seen, args, host, folder)
                 except CostModelError as error:
                     print(f"{function.origin} is left out: {error}", file=sys.stderr)
+                except (
+                    Exception
+                ):  # one function that a compiler fails on does not end a night's run
+                    print(f"{function.origin} is left out:", file=sys.stderr)
+                    traceback.print_exc()
             progress.advance(task)
         if args.out is not None:
             added = export(store, args.out, command=f"collect_schedules.py --seed {args.seed}")

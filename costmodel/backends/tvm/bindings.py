@@ -1,8 +1,10 @@
 """A pass that expands intrinsics and makes statements of bindings.
 
-TVM's passes simplify what they have visited, and so meet a binding within a condition or within
-the value of another binding twice, which they take for a contradiction: functions of functions
-do not compile without this pass.
+Functions of functions do not compile without this pass. TVM's passes simplify what they have
+visited, and so meet a binding within a condition or within the value of another binding twice,
+which they take for a contradiction. They also replace variables by their values, which takes time
+exponential in the depth of a chain of them: values in floating point are kept in buffers of
+one element, or vector, that LLVM turns into registers.
 """
 
 from __future__ import annotations
@@ -72,15 +74,32 @@ class _Flattening:
         if isinstance(node, prim.Let):
             if node.var not in self._names:
                 value = self.part(node.value)
-                # A name of its own: the same binding may stand in another branch.
-                variable = self._names[node.var] = ir.Var(node.var.name, node.var.ty)
-                self._statements.append(tirx.Bind(variable, value))
+                self._names[node.var] = self._kept(value, node.var.name)
             return self.part(node.body)
         if isinstance(node, ir.Call) and node.op.same_as(_CONDITIONAL):
             return self._conditional(node)
         node = rebuilt(node, self.part)
-        other = expanded(node) if isinstance(node, ir.Call) else None
-        return node if other is None else self.part(other)
+        expansion = expanded(node) if isinstance(node, ir.Call) else None
+        if expansion is None:
+            return node
+        bindings, value = expansion
+        for variable, bound in bindings:
+            self._statements.append(tirx.Bind(variable, self.part(bound)))
+        return self._kept(self.part(value), "value")
+
+    def _kept(self, value: Expr, name: str) -> Expr:
+        """What stands for a value from now on."""
+        dtype = tvm.DataType(str(value.ty.dtype))
+        if not dtype.is_float:
+            variable = ir.Var(name, value.ty)
+            self._statements.append(tirx.Bind(variable, value))
+            return variable
+        buffer, index = _cell(dtype, name)
+        self._statements += [
+            tirx.AllocBuffer(buffer),
+            tirx.BufferStore(buffer, value, [index]),
+        ]
+        return tirx.BufferLoad(buffer, [index])
 
     def _conditional(self, node: Expr) -> Expr:
         condition, *branches = node.args
@@ -89,14 +108,19 @@ class _Flattening:
         guard = self.part(condition)
         if not any(flow._statements for flow in inner):
             return ir.Call(node.op, [guard, *args], node.attrs, list(node.ty_args), ret_ty=node.ty)
-        dtype = tvm.DataType(str(node.ty.dtype))
-        buffer = tirx.decl_buffer([dtype.lanes], dtype.with_lanes(1), "chosen", scope="local")
-        index = tirx.const(0, "int32")
-        if dtype.lanes > 1:
-            index = prim.Ramp(index, tirx.const(1, "int32"), dtype.lanes)
+        buffer, index = _cell(tvm.DataType(str(node.ty.dtype)), "chosen")
         stores = [
             flow.then(tirx.BufferStore(buffer, value, [index]))
             for flow, value in zip(inner, args, strict=True)
         ]
         self._statements += [tirx.AllocBuffer(buffer), tirx.IfThenElse(guard, *stores)]
         return tirx.BufferLoad(buffer, [index])
+
+
+def _cell(dtype: tvm.DataType, name: str) -> tuple[Any, Expr]:
+    """A buffer for one value, and the index of the whole of it."""
+    buffer = tirx.decl_buffer([dtype.lanes], dtype.with_lanes(1), name, scope="local")
+    first = tirx.const(0, "int32")
+    if dtype.lanes == 1:
+        return buffer, first
+    return buffer, prim.Ramp(first, tirx.const(1, "int32"), dtype.lanes)

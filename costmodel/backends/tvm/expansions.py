@@ -206,7 +206,7 @@ def erf(b: Lanes, x: Expr) -> Expr:
 
 def erfc(b: Lanes, x: Expr) -> Expr:
     """``1 - erf(x)`` without its cancellation, f32; in f64, since the square's error is raised."""
-    wide = Lanes("float64", b.lanes)
+    wide = b.wide()
     x = wide.let(b.cast(x, "float64"))
     size = wide.let(wide.clamp(tirx.abs(x), 0.0, _ERFC_LIMIT))
     t = wide.let(tirx.Div(wide.const(1.0), wide.add(wide.mul(size, _ERFC_SLOPE), 1.0)))
@@ -214,7 +214,7 @@ def erfc(b: Lanes, x: Expr) -> Expr:
     value = wide.let(wide.mul(exp(wide, exponent), t))
     mirrored = wide.sub(wide.const(2.0), value)
     value = wide.select(tirx.LT(x, wide.const(0.0)), mirrored, value)
-    return wide.close(b.cast(value, "float32"))
+    return b.cast(value, "float32")
 
 
 def sigmoid(b: Lanes, x: Expr) -> Expr:
@@ -224,7 +224,7 @@ def sigmoid(b: Lanes, x: Expr) -> Expr:
 
 def _sine(b: Lanes, x: Expr, quarter_turns: int) -> Expr:
     """``sin(x + quarter_turns * pi/2)``; the angle is reduced in f64, so that no digit is lost."""
-    wide = Lanes("float64", b.lanes)
+    wide = b.wide()
     angle = wide.let(wide.clamp(b.cast(x, "float64"), -(2.0**48), 2.0**48))
     whole, low_bits = wide.round(wide.mul(angle, 2 / math.pi))
     reduced = wide.reduce(angle, whole, _HALF_PI)
@@ -237,7 +237,7 @@ def _sine(b: Lanes, x: Expr, quarter_turns: int) -> Expr:
     flip = tirx.shift_left(tirx.bitwise_and(quadrant, b.bits(2)), b.bits(30))
     value = b.as_float(tirx.bitwise_xor(b.as_integer(b.select(odd, cosine, sine)), flip))
     finite = tirx.LT(tirx.abs(x), b.const(math.inf))
-    return wide.close(b.select(finite, value, b.const(math.nan)))
+    return b.select(finite, value, b.const(math.nan))
 
 
 def sin(b: Lanes, x: Expr) -> Expr:
@@ -253,10 +253,10 @@ def cos(b: Lanes, x: Expr) -> Expr:
 def pow(b: Lanes, x: Expr, y: Expr) -> Expr:
     """``exp(y log|x|)`` in f64, so that f32 results are right to the last place but for ties."""
     x, y = b.let(x), b.let(y)
-    wide = Lanes("float64", b.lanes)
+    wide = b.wide()
     logarithm = log(wide, tirx.abs(b.cast(x, "float64")))
     power = b.cast(exp(wide, wide.mul(b.cast(y, "float64"), logarithm)), "float32")
-    power = b.let(wide.close(power))
+    power = b.let(power)
     half = b.let(b.mul(y, 0.5))
     odd = tirx.And(tirx.EQ(tirx.floor(y), y), tirx.NE(tirx.floor(half), half))
     negative = tirx.LT(b.as_integer(x), b.bits(0))  # of minus zero too

@@ -15,12 +15,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tvm_ffi
 from tvm import ir, tirx
 
 from costmodel.backends.tvm import expansions
 from costmodel.backends.tvm.lanes import Expr, Lanes
+
+#: What is to be bound first, in this order, and the value.
+Expansion = tuple[list[tuple[Any, Expr]], Expr]
 
 __all__ = ["MAX_ULP", "erfc", "expanded", "register"]
 
@@ -88,10 +92,10 @@ def register() -> None:
         ir.register_op_attr(f"tirx.{name}", "TVectorizable", True, level=_LEVEL)
 
 
-def expanded(call: Expr) -> Expr | None:
+def expanded(call: Expr) -> Expansion | None:
     """What ``register``'s rules make of a call; None for one that they are not for."""
     name = call.op.name.removeprefix("tirx.") if isinstance(call.op, ir.Op) else ""
-    return _lower(name, *_RULES[name], call) if name in _RULES else None
+    return _expand(name, *_RULES[name], call) if name in _RULES else None
 
 
 def erfc(x: Expr) -> Expr:
@@ -109,22 +113,32 @@ def _define_erfc() -> None:
 
 
 def _lower(name: str, expand: Callable[..., Expr], formats: frozenset[str], call: Expr) -> Expr:
+    bindings, value = _expand(name, expand, formats, call)
+    for variable, bound in reversed(bindings):
+        value = tirx.Let(variable, bound, value)
+    return value
+
+
+def _expand(
+    name: str, expand: Callable[..., Expr], formats: frozenset[str], call: Expr
+) -> Expansion:
     """One call of a registered function, expanded, or as calls of libm."""
     dtype, lanes = _element(call)
     if dtype == "float16":
         wide = "float32" if lanes == 1 else f"float32x{lanes}"
         arguments = [tirx.Cast(wide, argument) for argument in call.args]
-        return tirx.Cast(str(call.ty.dtype), tirx.call_intrin(wide, f"tirx.{name}", *arguments))
+        return [], tirx.Cast(str(call.ty.dtype), tirx.call_intrin(wide, f"tirx.{name}", *arguments))
     if dtype not in formats:
         return _libm(name, call, lanes)
     builder = Lanes(dtype, lanes)
-    return builder.close(expand(builder, *call.args))
+    value = expand(builder, *call.args)
+    return builder.bindings, value
 
 
-def _libm(name: str, call: Expr, lanes: int) -> Expr:
+def _libm(name: str, call: Expr, lanes: int) -> Expansion:
     """A call of the f64 function of that name, or one for each lane."""
     if lanes == 1:
-        return tirx.call_pure_extern("float64", name, *call.args)
+        return [], tirx.call_pure_extern("float64", name, *call.args)
     vectors = [ir.Var(f"v{position}", value.ty) for position, value in enumerate(call.args)]
     calls = [
         tirx.call_pure_extern(
@@ -132,10 +146,7 @@ def _libm(name: str, call: Expr, lanes: int) -> Expr:
         )
         for lane in range(lanes)
     ]
-    value = tirx.Shuffle(calls, list(range(lanes)))
-    for vector, argument in zip(vectors, call.args, strict=True):
-        value = tirx.Let(vector, argument, value)
-    return value
+    return list(zip(vectors, call.args, strict=True)), tirx.Shuffle(calls, list(range(lanes)))
 
 
 def _element(call: Expr) -> tuple[str, int]:

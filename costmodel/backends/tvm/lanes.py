@@ -47,7 +47,14 @@ class Lanes:
     def __init__(self, dtype: str, lanes: int) -> None:
         self.dtype, self.lanes = dtype, lanes
         self.format = _FORMATS[dtype]
-        self._bindings: list[tuple[Any, Expr]] = []
+        #: In the order in which they are to be bound.
+        self.bindings: list[tuple[Any, Expr]] = []
+
+    def wide(self) -> Lanes:
+        """The same lanes in f64; what it binds is bound here."""
+        other = Lanes("float64", self.lanes)
+        other.bindings = self.bindings
+        return other
 
     def type(self, dtype: str) -> str:
         return dtype if self.lanes == 1 else f"{dtype}x{self.lanes}"
@@ -60,14 +67,9 @@ class Lanes:
         return self.const(value, self.format.integer)
 
     def let(self, value: Expr) -> Expr:
-        variable = ir.Var(f"f{len(self._bindings)}", value.ty)
-        self._bindings.append((variable, value))
+        variable = ir.Var(f"f{len(self.bindings)}", value.ty)
+        self.bindings.append((variable, value))
         return variable
-
-    def close(self, value: Expr) -> Expr:
-        for variable, bound in reversed(self._bindings):
-            value = tirx.Let(variable, bound, value)
-        return value
 
     def add(self, lhs: Expr, rhs: Expr | float) -> Expr:
         return tirx.Add(lhs, self._operand(rhs))

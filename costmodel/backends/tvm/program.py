@@ -7,7 +7,7 @@ in ``rewrites.py`` need neither. They work on these blocks and build a fresh ``P
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tvm
@@ -15,7 +15,7 @@ from tvm import s_tir, tirx
 from tvm.ir.prim import expr as prim
 from tvm_ffi import structural_equal
 
-from costmodel.backends.tvm.trees import Expr, rebuilt
+from costmodel.backends.tvm.trees import Expr, rebuilt, with_own_bindings
 
 __all__ = [
     "Block",
@@ -77,6 +77,12 @@ class Block:
         if self.init is not None:
             yield from loads(self.init)
 
+    def with_own_bindings(self, taken: set[Any]) -> Block:
+        """This block; no other, that it copies or is a copy of, binds the same variables."""
+        if not _binds(self.value):
+            return self
+        return replace(self, value=with_own_bindings(self.value, taken))
+
 
 @dataclass(frozen=True, eq=False)
 class Program:
@@ -102,9 +108,11 @@ class Program:
     def function(self) -> tirx.PrimFunc:
         """The TensorIR function: one loop nest a block under one root block."""
         nests = []
-        for number, block in enumerate(self.blocks):
+        taken: set[Any] = set()
+        blocks = [block.with_own_bindings(taken) for block in self.blocks]
+        for number, block in enumerate(blocks):
             if not block.shared:
-                follower = self.blocks[number + 1] if number + 1 < len(self.blocks) else None
+                follower = blocks[number + 1] if number + 1 < len(blocks) else None
                 shares = follower is not None and follower.shared
                 nests.append(_nest(block, follower if shares else None))
         body = nests[0] if len(nests) == 1 else tirx.SeqStmt(nests)
@@ -239,6 +247,10 @@ def loads(expr: Expr) -> Iterator[Any]:
         yield expr
     for child in children(expr):
         yield from loads(child)
+
+
+def _binds(expr: Expr) -> bool:
+    return isinstance(expr, prim.Let) or any(map(_binds, children(expr)))
 
 
 def variables_of(expr: Expr) -> Iterator[Any]:

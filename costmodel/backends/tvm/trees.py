@@ -8,7 +8,7 @@ from typing import Any
 from tvm import ir, tirx
 from tvm.ir.prim import expr as prim
 
-__all__ = ["named", "rebuilt", "with_leaves"]
+__all__ = ["named", "rebuilt", "with_leaves", "with_own_bindings"]
 
 Expr = Any  # TVM's expression classes are untyped
 
@@ -69,3 +69,26 @@ def named(value: Expr, name: str) -> tuple[Expr, tuple[Any, Expr]]:
     wide = dtype.replace("bfloat16", "float32")
     variable = ir.Var(name, ir.PrimType(wide))
     return tirx.Cast(dtype, variable), (variable, tirx.Cast(wide, value))
+
+
+def with_own_bindings(expr: Expr, taken: set[Any]) -> Expr:
+    """The expression with other variables in place of those bound that are ``taken``, or repeat.
+
+    ``taken`` grows by what is bound: TVM wants each variable bound in one place of a function.
+    """
+    names: dict[Any, Any] = {}
+
+    def go(node: Expr) -> Expr:
+        if isinstance(node, ir.Var):
+            return names.get(node, node)
+        if not isinstance(node, prim.Let):
+            return rebuilt(node, go)
+        value, outer = go(node.value), names.get(node.var, node.var)
+        variable = ir.Var(node.var.name, node.var.ty) if node.var in taken else node.var
+        taken.add(variable)
+        names[node.var] = variable
+        body = go(node.body)
+        names[node.var] = outer
+        return prim.Let(variable, value, body)
+
+    return go(expr)

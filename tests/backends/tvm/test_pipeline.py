@@ -7,12 +7,14 @@ import re
 import numpy as np
 import pytest
 import tvm
+from tvm import s_tir
 
+from costmodel.backends.tvm.knobs import knobs_of
 from costmodel.backends.tvm.pipeline import STACK_BYTES, compile_module
 from costmodel.backends.tvm.replay import lowered, tvm_target
 from costmodel.backends.tvm.template import schedule
 from costmodel.ir import read_text
-from tests.backends.tvm.programs import Function
+from tests.backends.tvm.programs import Function, Value
 
 WORKSPACE = "TVMBackendAllocWorkspace"
 
@@ -79,3 +81,81 @@ def test_a_softmax_calls_no_mathematical_library(machine, target):
     assert not re.search(r"@(llvm\.)?exp", source)
     widths = re.findall(r"(?:fmul|fma|fmuladd)\b.*<(\d+) x float>", source)
     assert max(map(int, widths)) >= machine.lanes("float32")
+
+
+_FUNCTIONS = {
+    "tanh": np.tanh,
+    "exp": np.exp,
+    "log1p": np.log1p,
+    "rsqrt": lambda value: 1 / np.sqrt(value),
+}
+
+
+def function_at(depth: int) -> str:
+    return list(_FUNCTIONS)[depth % len(_FUNCTIONS)]
+
+
+def chained(f: Function, x: Value, depth: int) -> Value:
+    """Functions of functions; each is used in a condition and behind it."""
+    lines = ["%u0 = arith.addf %a, %a : T"]
+    for i in range(depth):
+        lines += [
+            f"%s{i} = math.absf %u{i} : T",
+            f"%t{i} = math.{function_at(i)} %s{i} : T",
+            f"%c{i} = arith.cmpf ogt, %t{i}, %s{i} : T",
+            f"%p{i} = arith.mulf %t{i}, %s{i} : T",
+            f"%u{i + 1} = arith.select %c{i}, %p{i}, %t{i} : T",
+        ]
+    lines.append(f"%y = arith.addf %u{depth}, %u{depth} : T")
+    return f.map([(x, "i")], "i", x, "\n".join(lines))
+
+
+def chain(depth: int, dtype: str, times: int = 1) -> str:
+    f = Function()
+    x = f.argument([37], dtype)
+    for _ in range(times):
+        x = chained(f, x, depth)
+    return f.text(x)
+
+
+def computed(x: np.ndarray, depth: int) -> np.ndarray:
+    value = x + x
+    for i in range(depth):
+        size = np.abs(value)
+        value = _FUNCTIONS[function_at(i)](size)
+        value = np.where(value > size, value * size, value)
+    return value + value
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_functions_of_functions_compute_what_numpy_does(vectorized, target, library):
+    workload = read_text(chain(4, "f32"))
+    module, _ = lowered(workload.text)
+    if vectorized:
+        sch = s_tir.Schedule(module)
+        (block,) = sch.get_child_blocks(sch.get_sblock("root"))
+        (loop,) = sch.get_loops(block)
+        sch.vectorize(sch.split(loop, [None, 8])[1])
+        module = sch.mod
+    x = np.linspace(0.3, 1.4, 37, dtype=np.float32)
+    (found,) = library(module, workload, target)([x])
+    np.testing.assert_allclose(found, computed(x.astype(np.float64), 4), rtol=2e-5)
+
+
+def test_functions_that_are_inlined_twice_compute_what_numpy_does(target, machine, library):
+    workload = read_text(chain(3, "f32", times=2))
+    _, program = lowered(workload.text)
+    x = np.linspace(0.3, 1.4, 37, dtype=np.float32)
+    expected = computed(computed(x.astype(np.float64), 3), 3)
+    for choice in (
+        {},
+        *({name: value} for name, values in knobs_of(program, machine).items() for value in values),
+    ):
+        (found,) = library(schedule(program, choice, machine).mod, workload, target)([x])
+        np.testing.assert_allclose(found, expected, rtol=5e-5)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "f16", "bf16"])
+def test_chains_of_functions_compile(dtype, target):
+    module, _ = lowered(read_text(chain(6, dtype)).text)
+    compile_module(module, tvm_target(target))
