@@ -63,9 +63,9 @@ class _Flattening:
         return tirx.SeqStmt([*self._statements, stmt]) if self._statements else stmt
 
     def part(self, node: Expr) -> Expr:
-        found = self._done.get(hash(node))
+        found = self._done.get(node.__chandle__())
         if found is None:
-            found = self._done[hash(node)] = node, self._changed(node)
+            found = self._done[node.__chandle__()] = node, self._changed(node)
         return found[1]
 
     def _changed(self, node: Expr) -> Expr:

@@ -165,8 +165,8 @@ def _named(value: Any, name: str) -> tuple[Any, Callable[[Any], Any]]:
     """A cheap expression for ``value``, and what puts its definition around a use."""
     if isinstance(value, tvm.ir.expr.TensorLoad):
         return value, lambda use: use
-    stands, (variable, bound) = named(value, name)
-    return stands, lambda use: prim.Let(variable, bound, use)
+    stands, bindings = named(value, name)
+    return stands, lambda use: prim.Let(*bindings[0], use) if bindings else use
 
 
 def scratch(name: str, shape: Iterable[int], dtype: str) -> Any:

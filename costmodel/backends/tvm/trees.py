@@ -57,18 +57,15 @@ def with_leaves(stmt: Any, change: Callable[[Any], Any]) -> Any:
     return change(stmt)
 
 
-def named(value: Expr, name: str) -> tuple[Expr, tuple[Any, Expr]]:
-    """An expression that stands for ``value``, and the variable and the value to bind by a Let.
+def named(value: Expr, name: str) -> tuple[Expr, list[tuple[Any, Expr]]]:
+    """An expression that stands for ``value``, and what a Let is to bind for it.
 
-    TVM widens arithmetic in bf16, but not the variables that it is bound to: they are f32.
+    TVM does not widen arithmetic in bf16 within what is bound: there the value stands for itself.
     """
-    dtype = str(value.ty.dtype)
-    if not dtype.startswith("bfloat16"):
-        variable = ir.Var(name, value.ty)
-        return variable, (variable, value)
-    wide = dtype.replace("bfloat16", "float32")
-    variable = ir.Var(name, ir.PrimType(wide))
-    return tirx.Cast(dtype, variable), (variable, tirx.Cast(wide, value))
+    if str(value.ty.dtype).startswith("bfloat16"):
+        return value, []
+    variable = ir.Var(name, value.ty)
+    return variable, [(variable, value)]
 
 
 def with_own_bindings(expr: Expr, taken: set[Any]) -> Expr:

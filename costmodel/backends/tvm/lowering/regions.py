@@ -24,6 +24,8 @@ __all__ = ["Region", "scalar_constant"]
 #: A value used more than once whose tree has more nodes than this is bound by a Let: a tree that
 #: is copied at every use grows exponentially with the depth of the body.
 _SHARED_NODES = 48
+#: An expression that compilers get through in seconds.
+_MOST_NODES = 4096
 
 
 def scalar_constant(op: Any) -> Expr:
@@ -93,9 +95,11 @@ class Region:
         result = op.operation.results[0]
         size = 1 + sum(self._sizes.get(operand, 1) for operand in operands)
         if size > _SHARED_NODES and len(list(result.uses)) > 1:
-            expression, binding = named(expression, f"t{len(self._bindings)}")
-            self._bindings.append(binding)
-            size = 1
+            expression, bindings = named(expression, f"t{len(self._bindings)}")
+            self._bindings += bindings
+            size = 1 if bindings else size
+        if size > _MOST_NODES:
+            raise unsupported(op, "as an expression its body has too many nodes")
         self._values[result], self._sizes[result] = expression, size
 
     def _expression(self, op: Any, operands: list[Any]) -> Expr:
