@@ -88,7 +88,7 @@ def main() -> int:
             if time.monotonic() >= ends:
                 break
             seen = known.setdefault(function.workload.hash, set())
-            if len(seen) < args.schedules:
+            if len(seen) < args.schedules and not (args.new and seen):
                 session = _session(function, target)
                 try:
                     collect(function, session, store, seen, args, host, folder)
@@ -218,6 +218,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workloads", type=int, default=400, help="default 400")
     parser.add_argument("--schedules", type=int, default=150, help="of each (default 150)")
     parser.add_argument("--families", nargs="*", default=(), help="only of these (default all)")
+    parser.add_argument(
+        "--new", action="store_true",
+        help="leave out what has schedules already: small spaces take long to find no other in",
+    )  # fmt: skip
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after")
     parser.add_argument("--threads", type=int, help="of each function (default: all cores)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
