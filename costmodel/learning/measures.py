@@ -149,7 +149,8 @@ def ranked(
 
 
 def schedule_scores(
-    network: CostNetwork, tasks: Sequence[Task], calibration: Calibration
+    network: CostNetwork, tasks: Sequence[Task], calibration: Calibration, *, group: int = 64
 ) -> ScheduleScore:
-    """Of the tasks that have several schedules."""
-    return score_schedules([one.columns() for one in ranked(network, tasks, calibration)])
+    """Of the tasks that have several schedules; the first choice is one among ``group``."""
+    columns = [one.columns() for one in ranked(network, tasks, calibration)]
+    return score_schedules(columns, group=group)

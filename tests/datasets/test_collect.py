@@ -86,6 +86,7 @@ def test_schedules_are_collected_and_go_on(place: tuple[Path, Path]) -> None:
     arguments = ("--store", store, "--out", out, "--workloads", 1, "--threads", 1)
     run("collect_schedules.py", *arguments, "--schedules", 10)
     run("collect_schedules.py", *arguments, "--schedules", 16)
+    run("collect_schedules.py", *arguments, "--schedules", 32, "--new")
     rows = read_table(shards(out), MEASUREMENTS).to_pylist()
     assert len(shards(out)) == 2
     assert 12 <= len(rows) <= 16
