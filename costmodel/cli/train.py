@@ -31,7 +31,7 @@ __all__ = ["train"]
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    default=12_000,
+    default=4000,
     show_default=True,
     metavar="N",
     help="Steps of training.",
@@ -101,7 +101,7 @@ def train(
         raise UsageError(f"the width is a multiple of 16, and {width} is none")
     check_device(device)
     options = FitOptions(
-        training=TrainingOptions(steps=steps, seed=seed, every=min(500, steps)),
+        training=TrainingOptions(steps=steps, seed=seed, every=min(250, steps)),
         variant=Variant(variant), width=width, layers=layers, threads=threads, device=device,
     )  # fmt: skip
     started = time.monotonic()

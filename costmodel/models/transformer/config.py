@@ -38,7 +38,7 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
         graph_rounds: int = 2,
         feed_forward: int = 192,
         first_width: int = 48,
-        dropout: float = 0.1,
+        dropout: float = 0.2,
         target_low: tuple[float, ...] | list[float] = (0.0,) * TARGET_WIDTH,
         target_high: tuple[float, ...] | list[float] = (0.0,) * TARGET_WIDTH,
         **others: Any,

@@ -20,7 +20,7 @@ class LossWeights:
     value: float = 1.0
     interval: float = 0.5
     rank: float = 0.5
-    registers: float = 0.15
+    registers: float = 0.05
     code: float = 0.1
     utilization: float = 4.0
     failure: float = 0.1

@@ -23,7 +23,7 @@ from costmodel.models.transformer.inputs import (
     read_workload_input,
 )
 from costmodel.models.transformer.network import FAILURE, Memory
-from costmodel.models.transformer.sites import BACKENDS, choices_of, sites_of
+from costmodel.models.transformer.sites import choices_of, has_choices, sites_of
 from costmodel.models.transformer.weights import Weights, familiar
 from costmodel.records import Candidate, Prediction, Schedule, Target, Workload
 from costmodel.tokens.stream import Variant
@@ -103,7 +103,7 @@ class Transformer:
             (q.candidate.workload.hash, q.candidate.target.hash): q.candidate for q in queries
         }
         backends = {q.candidate.schedule.backend for q in queries}
-        return backends <= set(BACKENDS) and all(
+        return all(has_choices(q.candidate.schedule) for q in queries) and all(
             self.can_read(one.workload, one.target, backends) for one in candidates.values()
         )
 

@@ -42,11 +42,11 @@ _TUNED = 3.0
 class TrainingOptions:
     """Options of ``train``; the defaults were chosen on the validation families."""
 
-    steps: int = 12_000
+    steps: int = 4000
     #: Learning rate after the warm-up, which falls to a hundredth along a cosine.
     rate: float = 1e-3
     warmup: int = 300
-    weight_decay: float = 0.02
+    weight_decay: float = 0.1
     #: Workloads of a batch of functions, each with its default alone.
     functions: int = 48
     #: Workloads of a batch of schedules, and schedules of each.
@@ -60,7 +60,7 @@ class TrainingOptions:
     #: Decay of the averaged weights, which are the ones that are kept.
     average: float = 0.998
     #: Steps between evaluations, which also write a checkpoint.
-    every: int = 500
+    every: int = 250
     seed: int = 0
     loss: LossWeights = field(default_factory=LossWeights)
 
