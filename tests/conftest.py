@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,9 @@ import costmodel
 from costmodel.backends.registry import BACKENDS
 from costmodel.records import Measurement
 from costmodel.store import open_store
+
+#: The trained model takes seconds to import: tests that are not about it do without.
+os.environ["COSTMODEL_WEIGHTS"] = "none"
 
 
 @pytest.fixture(scope="session")

@@ -102,7 +102,8 @@ _RUN_OPTIONS = (
         "--weights",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="The trained model, as `costmodel train` writes it; by default that of the package.",
+        help="The trained model, as `costmodel train` writes it; by default $COSTMODEL_WEIGHTS, or "
+        "else that of the package ($COSTMODEL_WEIGHTS=none uses none).",
     ),
 )
 

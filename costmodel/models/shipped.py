@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from costmodel.models.transformer.weights import Weights
     from costmodel.records import Target, Workload
 
-__all__ = ["Trained", "choose", "load", "shipped_weights"]
+__all__ = ["WEIGHTS_VARIABLE", "Trained", "choose", "load", "shipped_weights"]
+
+#: Names the folder of the weights that are used by default, or is "none".
+WEIGHTS_VARIABLE = "COSTMODEL_WEIGHTS"
 
 _FOLDER = Path(__file__).with_name("weights")
 #: As ``transformer.weights.FACTS``, which takes a second to import.
@@ -23,13 +27,22 @@ _FACTS = "costmodel.json"
 
 
 def shipped_weights() -> Path:
-    """The folder of the weights. Raises UsageError where the package brings none."""
-    if not (_FOLDER / _FACTS).is_file():
+    """The folder of the weights that are used by default.
+
+    Raises UsageError where the package brings none, or they are switched off.
+    """
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    if named == "none":
+        raise UsageError(
+            f"${WEIGHTS_VARIABLE} switches the weights off", hint="name some: --weights DIR"
+        )
+    folder = Path(named).expanduser() if named else _FOLDER
+    if not named and not (folder / _FACTS).is_file():
         raise UsageError(
             "this package brings no weights",
             hint="name some: --weights DIR, from `costmodel train`",
         )
-    return _FOLDER
+    return folder
 
 
 def load(folder: Path) -> Weights:

@@ -52,6 +52,8 @@ class Place:
 
     path: Path
     confined: bool = False
+    #: Whether the package's weights answer.
+    trained: bool = False
 
     @property
     def kernel(self) -> Path:
@@ -67,7 +69,8 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "COSTMODEL_STORE": str(self.store)}
+        kept = {k: v for k, v in os.environ.items() if not self.trained or k != "COSTMODEL_WEIGHTS"}
+        return {**kept, "COSTMODEL_STORE": str(self.store)}
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -122,6 +125,12 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
+def trained(place: Place) -> Place:
+    """A place where the package's weights answer, as for users."""
+    return replace(place, trained=True)
+
+
+@pytest.fixture
 def restricted(place: Place) -> Place:
     """A place where permissions mean something to everybody."""
     return replace(place, confined=True)
@@ -130,7 +139,7 @@ def restricted(place: Place) -> Place:
 @pytest.fixture(scope="session")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, dict[str, Any]]:
     """A place where the kernel was tuned, and what was printed; tests only read it or add to it."""
-    place = _make(tmp_path_factory.mktemp("tuned"))
+    place = replace(_make(tmp_path_factory.mktemp("tuned")), trained=True)
     printed = place.json(
         "tune", place.kernel, "--trials", str(TRIALS), "--seed", "1", "--out", place.out
     )

@@ -46,3 +46,14 @@ def test_people_get_a_table(place, command: str) -> None:
     done = place.run(command, place.kernel)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("dense on ")
+
+
+def test_the_weights_of_the_package_answer_by_default(trained) -> None:
+    found = trained.json("predict", trained.kernel)
+    # Another kind of machine than they were trained on is told so.
+    assert found["model"] == "transformer" or "this target is another" in found["notes"][-1]
+    assert 0 < found["low_us"] < found["latency_us"] < found["high_us"]
+
+
+def test_weights_that_are_switched_off_do_not(place) -> None:
+    assert place.json("predict", place.kernel)["model"] == "roofline"

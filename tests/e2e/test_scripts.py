@@ -66,7 +66,8 @@ def session() -> Session:
     return Session(place, workload, analyze(workload), target, load("iree"), TimingPolicy())
 
 
-def test_all_values_are_measured_and_failures_are_recorded(place) -> None:
+def test_all_values_are_measured_and_failures_are_recorded(trained) -> None:
+    place = trained
     place.kernel.write_text(SCRIPT)
     options = ("--backend", "iree")
     printed = place.json("tune", place.kernel, *options, "--trials", "9", "--out", place.out)
