@@ -2,17 +2,20 @@
 
 A site is a loop nest that a backend schedules: a block of TensorIR, an operation that IREE tiles.
 A schedule is a list of choices, each a word with a value, about a site and one of its axes. Both
-are read from texts, without making a program, so that thousands of schedules a second can be
-scored.
+are read from texts, without making a scheduled program, so that thousands of schedules a second can
+be scored.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-__all__ = ["Axis", "Choice", "Site"]
+from costmodel.records import Schedule
+
+__all__ = ["Axis", "Choice", "ChoiceReader", "Operand", "Site"]
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,30 @@ class Axis:
     stores: int | None = None
 
 
+class Operand(NamedTuple):
+    """A tensor that a site reads or writes: bytes of an element, and how its dimensions move.
+
+    ``dims`` has for each dimension the axes that move it and by how many elements a step.
+    """
+
+    element_bytes: int
+    dims: tuple[Mapping[int, int], ...]
+
+    def bytes(self, sizes: Sequence[int]) -> int:
+        """What a tile of these sizes, one an axis, touches of it."""
+        return self.element_bytes * math.prod(
+            1 + sum(abs(step) * (sizes[axis] - 1) for axis, step in dim.items())
+            for dim in self.dims
+        )
+
+
 @dataclass(frozen=True)
 class Site:
     """A loop nest that is scheduled; ``axes`` outermost first.
 
     ``place`` is the position of its operation in the canonical text, where the backend knows it.
     Of one point, ``loads`` are the tensors that are read, ``operations`` the arithmetic ones and
-    ``calls`` those of functions as exp.
+    ``calls`` those of functions as exp. ``operands`` are those tensors, the result last.
     """
 
     name: str
@@ -48,10 +68,15 @@ class Site:
     loads: int = 0
     operations: int = 0
     calls: int = 0
+    operands: tuple[Operand, ...] = ()
 
     @property
     def points(self) -> int:
         return math.prod(axis.extent for axis in self.axes)
+
+    @property
+    def extents(self) -> tuple[int, ...]:
+        return tuple(axis.extent for axis in self.axes)
 
 
 class Choice(NamedTuple):
@@ -59,10 +84,24 @@ class Choice(NamedTuple):
 
     ``site`` and ``axis`` are places in the lists of sites and axes, -1 for none. Where a choice has
     several numbers, the word ends with ``/`` and which of them, so that the order of choices says
-    nothing.
+    nothing. ``about`` has further numbers of a tile (``tiles.tile_choice``), or nothing.
     """
 
     word: str
     value: float = math.nan
     site: int = -1
     axis: int = -1
+    about: tuple[float, ...] = ()
+
+
+class ChoiceReader(Protocol):
+    """Reads the schedules of one workload on one target."""
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """What the backend schedules in it; none where that cannot be told."""
+        ...
+
+    def choices(self, schedule: Schedule) -> list[Choice]:
+        """Raises UsageError for a text that is no schedule."""
+        ...

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.backends.tiles import TILE_WIDTH
 from costmodel.errors import UsageError
 from costmodel.learning.counts import Counts, boosted, told
-from costmodel.models.transformer.inputs import SHARE
+from costmodel.models.transformer.inputs import SHARE, TILE
 
 if TYPE_CHECKING:
     from costmodel.backends.base import Features
@@ -56,13 +57,15 @@ class BoostedChoices:
         ])  # fmt: skip
 
     def _chosen(self, task: Task) -> Table:
-        """Of each word its number and the means of its value and of the extent over the value."""
-        table = np.zeros((len(task.schedules), len(self._places), 3), np.float32)
+        """Of each word its number and the means of its value, of the extent over the value, and of
+        what is known of a tile."""
+        table = np.zeros((len(task.schedules), len(self._places), 3 + TILE_WIDTH), np.float32)
         for row, (_, schedule) in enumerate(task.schedules):
             for word, numbers in zip(schedule.words, schedule.numbers, strict=True):
                 place = self._places.get(word)
                 if place is not None:
-                    table[row, place] += (1.0, numbers[1], numbers[SHARE])
+                    table[row, place, :3] += (1.0, numbers[1], numbers[SHARE])
+                    table[row, place, 3:] += numbers[TILE:]
         table[..., 1:] /= np.maximum(table[..., :1], 1.0)
         return table.reshape(len(table), -1)
 

@@ -88,9 +88,10 @@ def test_a_checkpoint_of_another_run_is_refused(sample: Path, tmp_path: Path) ->
 
 
 def test_training_makes_the_loss_smaller(sample: Path, tmp_path: Path) -> None:
-    fit(sample, tmp_path, options(steps=120))
+    fit(sample, tmp_path, options(steps=200))
     rows = [json.loads(line)["value"] for line in (tmp_path / CURVES).read_text().splitlines()]
-    assert np.mean(rows[-10:]) < 0.8 * np.mean(rows[:3])
+    # Batches of functions and of schedules take turns, with losses of their own.
+    assert np.mean(rows[-12:]) < 0.8 * np.mean(rows[:12])
 
 
 def estimates(weights: Weights, workload: Workload, schedules: list[Schedule]) -> np.ndarray:

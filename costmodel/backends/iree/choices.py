@@ -7,35 +7,81 @@ from math import nan, prod
 
 from iree.compiler import ir
 
-from costmodel.backends.choices import Axis, Choice, Site
+from costmodel.backends.choices import Axis, Choice, Operand, Site
 from costmodel.backends.iree.pointwise import is_pointwise, matmul_loops
 from costmodel.backends.iree.schedules import Tiling, parse_schedule
+from costmodel.backends.tiles import tile_choice
+from costmodel.errors import UnsupportedError
 from costmodel.ir import parse, walk
 from costmodel.ir.structured import is_structured, iteration_space, structured_flops
-from costmodel.records import DTYPE_BYTES, Schedule, Workload
+from costmodel.records import DTYPE_BYTES, Schedule, Target, Workload
 
-__all__ = ["choices_of", "sites_of"]
+__all__ = ["IREEChoices"]
+
+#: Levels of a tiling by the tiles that they make: each is cut from the one before.
+_TILES = (
+    ("task", ("distribution",)),
+    ("block", ("cache_parallel", "cache_reduction")),
+    ("register", ("vector_common_parallel", "vector_reduction", "vector_inner_parallel")),
+)
 
 
-def sites_of(workload: Workload) -> tuple[Site, ...]:
-    """The structured operations, any of which IREE may tile or end a kernel with."""
+class IREEChoices:
+    """Schedules of a workload as choices at its structured operations; a ``ChoiceReader``.
+
+    IREE may tile any of these, or end a kernel with it. There are no sites where one of them
+    cannot be read.
+    """
+
+    def __init__(self, workload: Workload, target: Target) -> None:
+        self._target = target
+        try:
+            self.sites = _sites(workload)
+        except UnsupportedError:
+            self.sites = ()
+        self._places = {site.place: number for number, site in enumerate(self.sites)}
+
+    def choices(self, schedule: Schedule) -> list[Choice]:
+        """The choices of a schedule. Raises UsageError for a text that is none."""
+        settings = parse_schedule(schedule)
+        found = [Choice("default" if not settings.tilings and not settings.flags else "iree")]
+        found += [_flag(name, value) for name, value in sorted(settings.flags.items())]
+        for key, tiling in settings.tilings.items():
+            site = self._places.get(key, -1) if isinstance(key, int) else -1
+            found += _tiling(tiling, site)
+            if site >= 0:
+                found += self._tiles(tiling, site)
+        cuts = sorted(settings.cuts)
+        return found + [Choice("cut", nan, self._places.get(cut, -1)) for cut in cuts]
+
+    def _tiles(self, tiling: Tiling, place: int) -> list[Choice]:
+        """The tiles of each level that is given; a size of 0 leaves the loop as it is."""
+        site, found = self.sites[place], []
+        sizes = list(site.extents)
+        for word, levels in _TILES:
+            given = [tiling.levels[level] for level in levels if level in tiling.levels]
+            if any(len(one) != len(sizes) for one in given):
+                return []
+            for one in given:
+                pairs = zip(one, sizes, strict=True)
+                sizes = [min(size, outer) if size else outer for size, outer in pairs]
+            if given:
+                found.append(
+                    tile_choice(
+                        word, place, site, sizes, vector_bytes=self._target.vector_bytes or 16,
+                        threads=self._target.threads, parallel=True if word == "task" else None,
+                    )
+                )  # fmt: skip
+        return found
+
+
+def _sites(workload: Workload) -> tuple[Site, ...]:
     module = parse.parse_trusted(workload.text)
     return tuple(
         _site(op, place)
         for place, op in enumerate(walk.operations(module.operation))
         if is_structured(op) and len(op.results) == 1
     )
-
-
-def choices_of(schedule: Schedule, sites: Sequence[Site]) -> list[Choice]:
-    """The choices of a schedule. Raises UsageError for a text that is none."""
-    settings = parse_schedule(schedule)
-    places = {site.place: number for number, site in enumerate(sites)}
-    found = [Choice("default" if not settings.tilings and not settings.flags else "iree")]
-    found += [_flag(name, value) for name, value in sorted(settings.flags.items())]
-    for key, tiling in settings.tilings.items():
-        found += _tiling(tiling, places.get(key, -1) if isinstance(key, int) else -1)
-    return found + [Choice("cut", nan, places.get(cut, -1)) for cut in sorted(settings.cuts)]
 
 
 def _flag(name: str, value: str) -> Choice:
@@ -77,7 +123,33 @@ def _site(op: ir.OpView, place: int) -> Site:
         op.operation.name, tuple(axes), DTYPE_BYTES.get(str(kind.element_type), 1), place,
         loads=len(op.operands) - walk.init_count(op), operations=round(flops),
         calls=sum(name.startswith("math.") for name in inner),
+        operands=_operands(op, [*reads, *stores]),
     )  # fmt: skip
+
+
+def _operands(op: ir.OpView, maps: Sequence[ir.AffineMap]) -> tuple[Operand, ...]:
+    values = [*op.operands][: len(maps) - 1]
+    kinds = [value.type for value in values] + [op.results[0].type]
+    return tuple(
+        Operand(
+            DTYPE_BYTES.get(str(getattr(kind, "element_type", kind)), 1),
+            tuple(_steps(result) for result in access.results),
+        )
+        for kind, access in zip(kinds, maps, strict=False)
+    )
+
+
+def _steps(expression: ir.AffineExpr, scale: int = 1) -> dict[int, int]:
+    """By how many elements each axis moves along a dimension; what is not linear, by one."""
+    if isinstance(expression, ir.AffineDimExpr):
+        return {int(expression.position): scale}
+    if isinstance(expression, ir.AffineMulExpr) and isinstance(
+        expression.rhs, ir.AffineConstantExpr
+    ):
+        return _steps(expression.lhs, scale * int(expression.rhs.value))
+    if isinstance(expression, ir.AffineConstantExpr | ir.AffineSymbolExpr):
+        return {}
+    return _steps(expression.lhs, scale) | _steps(expression.rhs, scale)
 
 
 def _stride(access: ir.AffineMap, axis: int) -> int:

@@ -3,43 +3,228 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from math import nan
+from contextlib import suppress
+from functools import cached_property
+from math import nan, prod
 from typing import Any
 
 import tvm
 
-from costmodel.backends.choices import Axis, Choice, Site
-from costmodel.backends.tvm.access import access_of, accesses
+from costmodel.backends.choices import Axis, Choice, Operand, Site
+from costmodel.backends.tiles import tile_choice
+from costmodel.backends.tvm.access import Access, access_of, accesses
+from costmodel.backends.tvm.dots import Dot
+from costmodel.backends.tvm.knobs import Knobs, Option, inlined, knobs_of
 from costmodel.backends.tvm.program import Block, Program, children
-from costmodel.backends.tvm.replay import lowered
-from costmodel.backends.tvm.texts import parse
-from costmodel.records import Schedule, Workload
+from costmodel.backends.tvm.register_tiles import (
+    block_factors,
+    chosen_dot,
+    dot_tile,
+    is_parallel,
+    is_tiled,
+    lane_count,
+    packed,
+    register_tile,
+    unroll_factor,
+    vector_axis,
+)
+from costmodel.backends.tvm.replay import lowered, machine_of
+from costmodel.backends.tvm.texts import check_knobs, parse
+from costmodel.errors import UnsupportedError, UsageError
+from costmodel.records import Schedule, Target, Workload
 
-__all__ = ["choices_of", "sites_of"]
+__all__ = ["TVMChoices"]
 
 _MOST_WORK = 1000
-#: ``rows0_s1`` is a knob ``rows0`` about the block's axis 1.
+#: ``rows0_s1`` is a knob ``rows0`` about tiles whose vectors run along the block's axis 1.
 _ABOUT = re.compile(r"(?P<what>\w+?)_s(?P<axis>\d+)")
 _AXIS = re.compile(r"s(?P<axis>\d+)")
+#: Knobs of reductions that are told by what they make: lanes, or tiles.
+_OF_LANES = re.compile(r"lanes|vec")
+_OF_TILES = re.compile(
+    r"(size|rows\d+)_s\d+|block_[ab]|vec|pack\d+|dot_rows|dot_vectors|parallel|unroll"
+)
+#: Factors of a tile along spatial and along reduction loops: S0 S1 R0 S2 R1 S3.
+_SPATIAL, _REDUCED = 4, 2
+#: Accumulators in a vector of a dot product.
+_DOT_LANES = 16
 
 
-def sites_of(workload: Workload) -> tuple[Site, ...]:
-    """The blocks of the workload's TensorIR; none where they are not all plain."""
-    program: Program | None = lowered(workload.text)[1]
-    return () if program is None else tuple(map(_site, program.blocks))
+class TVMChoices:
+    """Schedules of a workload as choices at the blocks of its TensorIR; a ``ChoiceReader``.
+
+    There are no sites where TVM cannot express the workload, or its blocks are not all plain.
+    """
+
+    def __init__(self, workload: Workload, target: Target) -> None:
+        self._machine, self._target = machine_of(target), target
+        self._program: Program | None = None
+        with suppress(UnsupportedError):
+            self._program = lowered(workload.text)[1]
+        blocks = () if self._program is None else self._program.blocks
+        self.sites: tuple[Site, ...] = tuple(map(_site, blocks))
+        self._places = {site.name: place for place, site in enumerate(self.sites)}
+
+    def choices(self, schedule: Schedule) -> list[Choice]:
+        """The choices of a schedule. Raises UsageError for a text that is none."""
+        data = parse(schedule.text)
+        found = [Choice(data["kind"])]
+        if data["kind"] == "template":
+            found += self._template(data["knobs"])
+        elif data["kind"] == "trace":
+            trace = _Trace(self.sites, self._places)
+            found += trace.read(*data["trace"])
+            for place, factors in trace.factors.items():
+                found += self._levels(place, factors)
+        return found
+
+    def _template(self, knobs: Knobs) -> list[Choice]:
+        told: dict[str, re.Pattern[str]] = {}
+        found: list[Choice] = []
+        if self._program is not None and self._are_of_this_space(knobs):
+            chosen = self._first | dict(knobs)
+            for block in inlined(self._program, chosen).blocks:
+                if block.reductions and is_tiled(block, self._machine):
+                    told[block.name], made = self._tiled(block, chosen)
+                    found += made
+        for name, value in sorted(knobs.items()):
+            block_name, _, what = name.rpartition(".")
+            if block_name not in told or not told[block_name].fullmatch(what):
+                found.append(_knob(name, value, self._places))
+        return found
+
+    @cached_property
+    def _options(self) -> dict[str, tuple[Option, ...]]:
+        return {} if self._program is None else knobs_of(self._program, self._machine)
+
+    @cached_property
+    def _first(self) -> dict[str, Option]:
+        return {name: options[0] for name, options in self._options.items()}
+
+    def _are_of_this_space(self, knobs: Knobs) -> bool:
+        """Whether this version's template has these knobs: others are read as they stand."""
+        try:
+            check_knobs(knobs, self._options)
+        except UsageError:
+            return False
+        return True
+
+    def _tiled(self, block: Block, knobs: Knobs) -> tuple[re.Pattern[str], list[Choice]]:
+        """What becomes of a reduction, and the knobs that this tells."""
+        place = self._places[block.name]
+        dot = chosen_dot(block, knobs, self._machine)
+        vector = None if dot is not None else vector_axis(block, knobs, self._machine)
+        found, sizes = [], {}
+        if dot is not None:
+            sizes = _dot_sizes(block, dot, knobs)
+            vector = dot.vector
+        elif vector is not None:
+            sizes = register_tile(block, vector, knobs, self._machine)
+            found += [
+                _panel(accesses(block)[number], place)
+                for number in sorted(packed(block, vector, knobs))
+            ]
+        if vector is None:
+            count = lane_count(block, knobs, self._machine)
+            return _OF_LANES, [Choice("lanes", float(count), place)]
+        found += [
+            Choice("size" if axis == vector else "rows", float(size), place, axis)
+            for axis, size in sizes.items()
+        ]
+        return _OF_TILES, found + self._tiles(block, place, sizes, knobs)
+
+    def _tiles(
+        self, block: Block, place: int, sizes: Mapping[int, int], knobs: Knobs
+    ) -> list[Choice]:
+        """The tile in registers, what it reads over the whole reduction, and the block of tiles."""
+        extents = [it.extent for it in block.iters]
+        spatial = [p for p, it in enumerate(block.iters) if not it.reduction]
+        counts = [-(-extents[p] // sizes.get(p, 1)) for p in spatial]
+        factors = dict(zip(spatial, block_factors(block.name, counts, knobs), strict=True))
+        last = max(p for p, it in enumerate(block.iters) if it.reduction)
+        unroll = unroll_factor(block.name, extents[last], knobs)
+        register = [sizes.get(p, unroll if p == last else 1) for p in range(len(extents))]
+        inner = [
+            extent if it.reduction else size
+            for it, extent, size in zip(block.iters, extents, register, strict=True)
+        ]
+        outer = [size * factors.get(p, 1) for p, size in enumerate(inner)]
+        found = [
+            Choice("block", float(factor), place, axis)
+            for axis, factor in factors.items()
+            if factor > 1
+        ]
+        if unroll > 1:
+            found.append(Choice("unroll", float(unroll), place, last))
+        return [
+            *found,
+            self._tile("register", place, register),
+            self._tile("inner", place, inner),
+            self._tile("task", place, outer, parallel=is_parallel(block.name, knobs)),
+        ]
+
+    def _levels(self, place: int, factors: Mapping[int, Sequence[int]]) -> list[Choice]:
+        """The levels of a trace that tiles all axes of a site; ``factors`` innermost first."""
+        axes = self.sites[place].axes
+        wanted = [_REDUCED if axis.reduction else _SPATIAL for axis in axes]
+        if any(len(factors.get(p, ())) != count for p, count in enumerate(wanted)):
+            return []
+
+        def tile(spatial: int, reduced: int) -> list[int]:
+            """Products of so many innermost factors."""
+            return [
+                prod(factors[p][: reduced if axis.reduction else spatial])
+                for p, axis in enumerate(axes)
+            ]
+
+        return [
+            self._tile("register", place, tile(1, 0)),
+            self._tile("inner", place, tile(1, 1)),
+            self._tile("block", place, tile(2, 1)),
+            self._tile("task", place, tile(3, _REDUCED), parallel=True),
+        ]
+
+    def _tile(
+        self, word: str, place: int, sizes: Sequence[int], *, parallel: bool | None = None
+    ) -> Choice:
+        return tile_choice(
+            word, place, self.sites[place], sizes, vector_bytes=self._machine.vector_bytes,
+            threads=self._machine.threads, parallel=parallel,
+        )  # fmt: skip
 
 
-def choices_of(schedule: Schedule, sites: Sequence[Site]) -> list[Choice]:
-    """The choices of a schedule. Raises UsageError for a text that is none."""
-    data = parse(schedule.text)
-    places = {site.name: place for place, site in enumerate(sites)}
-    found = [Choice(data["kind"])]
-    if data["kind"] == "template":
-        found += [_knob(name, value, places) for name, value in sorted(data["knobs"].items())]
-    elif data["kind"] == "trace":
-        found += _Trace(sites, places).read(*data["trace"])
-    return found
+def _dot_sizes(block: Block, dot: Dot, knobs: Knobs) -> dict[int, int]:
+    rows, vectors = dot_tile(block, knobs)
+    sizes = {dot.vector: _DOT_LANES * vectors}
+    return sizes if dot.rows is None else sizes | {dot.rows: rows}
+
+
+def _panel(access: Access, place: int) -> Choice:
+    """A load that is copied: its bytes, and along which axis memory holds its neighbours."""
+    operand = _operand(access)
+    along = next((axis for axis, step in operand.dims[-1].items() if step == 1), -1)
+    return Choice(
+        "pack", float(operand.element_bytes * prod(map(int, access.buffer.shape))), place, along
+    )
+
+
+def _operand(access: Access) -> Operand:
+    """Of an index that is not linear it is known only what moves it: by one element, say."""
+    moved = dict.fromkeys(access.moved_by, 1)
+    return Operand(
+        _bytes(access.buffer),
+        tuple(
+            moved if row is None else {p: step for p, step in enumerate(row) if step}
+            for row in access.coefficients
+        ),
+    )  # fmt: skip
+
+
+def _bytes(buffer: Any) -> int:
+    bits = "".join(c for c in str(buffer.dtype).removeprefix("bfloat") if c.isdigit()) or "8"
+    return max(1, int(bits) // 8)
 
 
 def _site(block: Block) -> Site:
@@ -58,11 +243,11 @@ def _site(block: Block) -> Site:
                 stores=store.stride(position),
             )
         )
-    bits = "".join(c for c in str(block.buffer.dtype).removeprefix("bfloat") if c.isdigit()) or "8"
     operations, calls = _work(block)
     return Site(
-        block.name, tuple(axes), max(1, int(bits) // 8),
+        block.name, tuple(axes), _bytes(block.buffer),
         loads=len(list(block.loads())), operations=operations, calls=calls,
+        operands=tuple(map(_operand, (*listed, store))),
     )  # fmt: skip
 
 
@@ -109,6 +294,8 @@ class _Trace:
         self._loops: dict[str, tuple[int, int]] = {}
         #: Sites with loops that are no longer their axes, one by one.
         self._changed: set[int] = set()
+        #: By site and axis the factors of its tiling, innermost first.
+        self.factors: dict[int, dict[int, list[int]]] = defaultdict(dict)
 
     def read(self, instructions: list[Any], decisions: list[Any]) -> Iterator[Choice]:
         decided = dict(decisions)
@@ -127,6 +314,8 @@ class _Trace:
             if len(numbers) < 2:
                 yield Choice(word, float(numbers[0]) if numbers else nan, site, axis)
             else:  # of several factors, which: the innermost is 0
+                if name == "SamplePerfectTile" and isinstance(given, list) and axis >= 0:
+                    self.factors[site][axis] = [int(value) for value in reversed(given)]
                 for level, value in enumerate(reversed(numbers)):
                     yield Choice(f"{word}/{level}", float(value), site, axis)
 

@@ -9,27 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import gcd, prod
+from math import prod
 from typing import Any
 
 import tvm
 from tvm import s_tir
 from tvm.s_tir.schedule.schedule import ScheduleError
 
-from costmodel.backends.tvm.access import access_of, accesses
-from costmodel.backends.tvm.axes import (
-    ACCUMULATORS,
-    Machine,
-    lane_extent,
-    row_axes,
-    size_options,
-    tile_options,
-    vector_axes,
-)
-from costmodel.backends.tvm.dots import Dot, dot_of, dot_tiles
+from costmodel.backends.tvm.access import access_of
+from costmodel.backends.tvm.axes import Machine
+from costmodel.backends.tvm.dots import Dot, dot_tiles
 from costmodel.backends.tvm.knobs import InvalidKnobsError, Knobs, Option, inlined, knobs_of
 from costmodel.backends.tvm.program import Block, Program
-from costmodel.backends.tvm.retile import packable, retile
+from costmodel.backends.tvm.register_tiles import (
+    block_factors,
+    chosen_dot,
+    dot_tile,
+    has_epilogue,
+    is_parallel,
+    is_tiled,
+    lane_count,
+    packed,
+    register_tile,
+    unroll_factor,
+    vector_axis,
+)
+from costmodel.backends.tvm.retile import retile
 from costmodel.backends.tvm.rewrites import consumers, lanes
 
 __all__ = ["schedule", "schedule_noting"]
@@ -121,25 +126,20 @@ def _rewrite(
     laned: set[str] = set()
     for name in [block.name for block in program.blocks if block.reductions]:
         block = _named(program, name)
-        axes = vector_axes(block, machine)
-        plain = all(any(i.same_as(it.var) for i in block.indices) for it in block.spatial)
-        if not axes or not plain:
+        if not is_tiled(block, machine):
             continue
-        dot = dot_of(block, machine.dots)
-        if dot is not None and knobs.get(f"{name}.dot", 1) == 1:
+        dot = chosen_dot(block, knobs, machine)
+        if dot is not None:
             program, tile = _dot(program, block, dot, knobs)
             tiles.append(tile)
             continue
-        axis = str(knobs.get(f"{name}.vec", axes[0]))
-        width = machine.lanes(str(block.buffer.dtype))
-        if axis == "r":
-            count = int(knobs.get(f"{name}.lanes", 2 * width))
-            while count > lane_extent(block):
-                count //= 2
+        vector = vector_axis(block, knobs, machine)
+        if vector is None:
+            count = lane_count(block, knobs, machine)
             program = lanes(program, block, count, min(count, 16))
             laned.add(name)
             continue
-        program, tile = _retile(program, block, int(axis[1:]), knobs, machine)
+        program, tile = _retile(program, block, vector, knobs, machine)
         tiles.append(tile)
     return program, tiles, laned
 
@@ -147,38 +147,18 @@ def _rewrite(
 def _retile(
     program: Program, block: Block, vector: int, knobs: Knobs, machine: Machine
 ) -> tuple[Program, _Tile]:
-    width = machine.lanes(str(block.buffer.dtype))
-    default = size_options(block, vector, width)[0]
-    sizes = {vector: int(knobs.get(f"{block.name}.size_s{vector}", default))}
-    room = ACCUMULATORS // -(-sizes[vector] // width)
-    for number, position in enumerate(row_axes(block, vector)):
-        size = int(knobs.get(f"{block.name}.rows{number}_s{vector}", 1))
-        size = _at_most(block, position, size, room)
-        if size > 1:
-            sizes[position] = size
-            room //= size
-    listed = accesses(block)
-    pack = frozenset(
-        number
-        for number, access in enumerate(listed)
-        if knobs.get(f"{block.name}.pack{number}", 0) == 1
-        or (access.stride(vector) not in (0, 1) and packable(access, block))
-    )
-    new = retile(program, block, sizes, vector, pack, epilogue=_has_epilogue(block, knobs))
+    sizes = register_tile(block, vector, knobs, machine)
+    pack = packed(block, vector, knobs)
+    epilogue = has_epilogue(block.name, knobs)
+    new = retile(program, block, sizes, vector, pack, epilogue=epilogue)
     return new, _tile_of(program, new, block, len(sizes))
 
 
 def _dot(program: Program, block: Block, dot: Dot, knobs: Knobs) -> tuple[Program, _Tile]:
-    vectors = int(knobs.get(f"{block.name}.dot_vectors", 2))
-    rows = int(knobs.get(f"{block.name}.dot_rows", 1))
-    rows = min(rows, ACCUMULATORS // vectors)
-    epilogue = _has_epilogue(block, knobs)
+    rows, vectors = dot_tile(block, knobs)
+    epilogue = has_epilogue(block.name, knobs)
     new, inner = dot_tiles(program, block, dot, rows, vectors, epilogue=epilogue)
     return new, replace(_tile_of(program, new, block, inner), vectorized=False)
-
-
-def _has_epilogue(block: Block, knobs: Knobs) -> bool:
-    return knobs.get(f"{block.name}.epilogue", 1) == 1
 
 
 def _tile_of(program: Program, new: Program, block: Block, inner: int) -> _Tile:
@@ -192,12 +172,6 @@ def _tile_of(program: Program, new: Program, block: Block, inner: int) -> _Tile:
         store = next(b.name for b in new.blocks if b.name in names and b is not names[b.name]
                      and b.name != block.name)  # fmt: skip
     return _Tile(block.name, store, len(block.spatial), inner, panels)
-
-
-def _at_most(block: Block, position: int, size: int, room: int) -> int:
-    """The largest tile that is allowed on the axis, fits the registers and is no larger."""
-    options = tile_options(block, position)
-    return max((t for t in options if t <= min(size, room)), default=1)
 
 
 def _named(program: Program, name: str) -> Block:
@@ -225,11 +199,8 @@ def _tile_nest(sch: Any, program: Program, tile: _Tile, knobs: Knobs, machine: M
     outer, inner = loops[: tile.outer], loops[tile.outer : tile.outer + tile.inner]
     steps = loops[tile.outer + tile.inner :]
     first, second = [], []
-    big = sorted(outer, key=lambda loop: -_extent(sch, loop))[:2]
-    for loop in outer:
-        which = next((w for big_one, w in zip(big, "ab", strict=False) if big_one is loop), None)
-        factor = int(knobs.get(f"{tile.core}.block_{which}", 1)) if which else 1
-        factor = gcd(factor, _extent(sch, loop))
+    factors = block_factors(tile.core, [_extent(sch, loop) for loop in outer], knobs)
+    for loop, factor in zip(outer, factors, strict=True):
         if factor > 1:
             a, b = sch.split(loop, [None, factor])
             first.append(a)
@@ -239,15 +210,14 @@ def _tile_nest(sch: Any, program: Program, tile: _Tile, knobs: Knobs, machine: M
     if knobs.get(f"{tile.core}.order", 0) == 1:
         first.reverse()
         second.reverse()
-    unroll = int(knobs.get(f"{tile.core}.unroll", 1))
-    unroll = gcd(unroll, _extent(sch, steps[-1]))
+    unroll = unroll_factor(tile.core, _extent(sch, steps[-1]), knobs)
     if unroll > 1:
         steps = [*steps[:-1], *sch.split(steps[-1], [None, unroll])]
     sch.reorder(*first, *second)
     sch.reorder(*steps, *inner)
     rows = sch.fuse(*first) if len(first) > 1 else first[0]
     store = sch.get_sblock(tile.store, "main")
-    if _parallel(knobs, tile.core):
+    if is_parallel(tile.core, knobs):
         sch.parallel(rows)
     for loop in inner[:-1]:
         sch.unroll(loop)
@@ -286,10 +256,6 @@ def _extent(sch: Any, loop: Any) -> int:
     return int(sch.get(loop).extent)
 
 
-def _parallel(knobs: Knobs, name: str) -> bool:
-    return knobs.get(f"{name}.parallel", 1) == 1
-
-
 def _finish(
     sch: Any, block: Block, loops: list[Any], knobs: Knobs, machine: Machine, owner: str
 ) -> None:
@@ -303,7 +269,7 @@ def _finish(
         sch.vectorize(split[1])
     elif extent > 1 and (extent >= 4 or not outer):
         sch.vectorize(last)
-    if outer and _parallel(knobs, owner):
+    if outer and is_parallel(owner, knobs):
         rows = outer[:-1] if extent > size else outer
         enough = prod(_extent(sch, loop) for loop in rows) >= 4 * machine.threads
         chosen = rows if enough else outer
@@ -327,7 +293,7 @@ def _group(
         elif loops:
             _finish(sch, root, loops, knobs, machine, root.name)
         return {root.name}
-    if _parallel(knobs, root.name):
+    if is_parallel(root.name, knobs):
         outer = sch.get_loops(handle)[:rows]
         sch.parallel(sch.fuse(*outer) if rows > 1 else outer[0])
         rows = 1
@@ -423,5 +389,5 @@ def _inner_map(sch: Any, block: Block, last: Any, knobs: Knobs, machine: Machine
 
 def _plain_reduction(sch: Any, block: Block, loops: list[Any], knobs: Knobs) -> None:
     outer = loops[: len(block.spatial)]
-    if outer and _parallel(knobs, block.name):
+    if outer and is_parallel(block.name, knobs):
         sch.parallel(sch.fuse(*outer) if len(outer) > 1 else outer[0])

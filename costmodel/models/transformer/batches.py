@@ -39,7 +39,7 @@ class WorkloadBatch(_Movable):
     Tokens, edges and axes of all stand one after the other; ``token_op``, ``edges`` and
     ``axis_site`` are places in the padded rows of operations and sites, one workload after the
     other. ``compute_us``, ``memory_us`` and ``mask`` have the shape (size, ops), ``sites`` (size,
-    most_sites, width), ``site_backend`` (size, most_sites).
+    most_sites, width), ``site_us`` (size, most_sites, 2), ``site_backend`` (size, most_sites).
     """
 
     size: int
@@ -58,6 +58,7 @@ class WorkloadBatch(_Movable):
     axes: Tensor
     axis_site: Tensor
     sites: Tensor
+    site_us: Tensor
     site_mask: Tensor
     site_backend: Tensor
     target: Tensor
@@ -92,6 +93,7 @@ def workload_batch(
     compute, memory = np.zeros((2, size, ops), np.float32)
     mask = np.zeros((size, ops), bool)
     sites = np.zeros((size, most, inputs[0].sites.shape[1]), np.float32)
+    site_us = np.zeros((size, most, 2), np.float32)
     site_mask = np.zeros((size, most), bool)
     site_backend = np.full((size, most), -1, np.int64)
     for row, one in enumerate(inputs):
@@ -99,6 +101,7 @@ def workload_batch(
         memory[row, : one.ops] = one.memory_us
         mask[row, : one.ops] = True
         sites[row, : len(one.sites)] = one.sites
+        site_us[row, : len(one.sites)] = one.site_us
         site_mask[row, : len(one.sites)] = True
         site_backend[row, : len(one.sites)] = one.site_backend
     peak = [np.log(max(one.peak_us, _LEAST_US)) for one in inputs]
@@ -119,7 +122,8 @@ def workload_batch(
         mask=torch.from_numpy(mask),
         axes=joined([one.axes for one in inputs], np.float32),
         axis_site=joined([one.axis_site + row * most for row, one in enumerate(inputs)]),
-        sites=torch.from_numpy(sites), site_mask=torch.from_numpy(site_mask),
+        sites=torch.from_numpy(sites), site_us=torch.from_numpy(site_us),
+        site_mask=torch.from_numpy(site_mask),
         site_backend=torch.from_numpy(site_backend),
         target=torch.from_numpy(np.stack([one.target for one in inputs])),
         log_peak_us=torch.tensor(peak, dtype=torch.float32),

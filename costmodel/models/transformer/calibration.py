@@ -4,7 +4,9 @@ Romano, Patterson and Candès, NeurIPS 2019: the interval is widened by what it 
 out, so that 90% of the latencies are inside whatever the network believes. Functions by default,
 functions once tuned and schedules are calibrated apart, since the network errs differently on them.
 The promise holds for data like that which was held out: families that training never saw, though
-the step whose weights are kept was chosen on other functions of them.
+the step whose weights are kept was chosen on other functions of them. Functions by default are
+calibrated by the family that lacks most, since families differ from each other more than functions
+of one do and few are held out.
 """
 
 from __future__ import annotations

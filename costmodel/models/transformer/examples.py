@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.backends.choices import Choice, Site
+from costmodel.backends.choices import Choice
 from costmodel.corpus.read import Corpus, Trial
 from costmodel.errors import CostModelError
 from costmodel.models.transformer.inputs import (
@@ -19,7 +19,7 @@ from costmodel.models.transformer.inputs import (
     read_schedule,
     read_workload_input,
 )
-from costmodel.models.transformer.sites import TUNED, choices_of, sites_of
+from costmodel.models.transformer.sites import BACKENDS, TUNED, choices_of, reader_of
 from costmodel.tokens.stream import TokenStream, Variant
 from costmodel.tokens.vocabulary import Vocabulary
 from costmodel.tokens.writer import tokenize
@@ -67,25 +67,17 @@ class Task:
 
 
 class Reader:
-    """Reads a corpus; streams and sites are kept, since several models read the same."""
+    """Reads a corpus; streams are kept, since several models read the same."""
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
         self._streams: dict[str, TokenStream] = {}
-        self._sites: dict[tuple[str, str], tuple[Site, ...]] = {}
 
     def stream(self, key: str) -> TokenStream:
         """The tokens of a function of the corpus."""
         if key not in self._streams:
             self._streams[key] = tokenize(self._corpus.functions[key].workload)
         return self._streams[key]
-
-    def sites(self, key: str, backend: str) -> tuple[Site, ...]:
-        """The sites of a function of the corpus."""
-        if (key, backend) not in self._sites:
-            workload = self._corpus.functions[key].workload
-            self._sites[key, backend] = sites_of(backend, workload)
-        return self._sites[key, backend]
 
     def tasks(
         self, keys: Iterable[str], vocabulary: Vocabulary, variant: Variant = Variant.VALUES
@@ -111,17 +103,20 @@ class Reader:
     ) -> Task | None:
         """None where no schedule of it can be read."""
         function = self._corpus.functions[key]
-        backends = sorted({trial.schedule.backend for trial in trials})
-        sites = {name: self.sites(key, name) for name in backends}
+        known = self._corpus.targets[target]
+        backends = sorted({trial.schedule.backend for trial in trials} & {*BACKENDS})
+        readers = {name: reader_of(name, function.workload, known) for name in backends}
         given = read_workload_input(
-            function.workload, self._corpus.targets[target], sites, vocabulary,
-            variant=variant, stream=self.stream(key),
+            function.workload, known, {name: one.sites for name, one in readers.items()},
+            vocabulary, variant=variant, stream=self.stream(key),
         )  # fmt: skip
         kept, schedules = [], []
         for trial in _once(trials):
             name = trial.schedule.backend
+            if name not in readers:
+                continue
             try:
-                read = read_schedule(name, choices_of(trial.schedule, sites[name]), given)
+                read = read_schedule(name, choices_of(trial.schedule, readers[name]), given)
             except CostModelError:
                 continue  # of another version of the space, or longer than what is read
             kept.append(trial)

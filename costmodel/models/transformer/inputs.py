@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.backends.choices import Choice, Site
+from costmodel.backends.tiles import TILE_WIDTH
 from costmodel.errors import UnsupportedError
 from costmodel.models.roofline import bandwidth, peak_flops
 from costmodel.models.transformer.numbers import WIDTH, log_size, number_features
@@ -32,6 +33,7 @@ __all__ = [
     "SHARE",
     "SITE_WIDTH",
     "TARGET_WIDTH",
+    "TILE",
     "ScheduleInput",
     "WorkloadInput",
     "read_schedule",
@@ -40,9 +42,11 @@ __all__ = [
 
 MOST_OPS = 4096
 MOST_CHOICES = 512
-AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 9, 31, 8
+AXIS_WIDTH, SITE_WIDTH, CHOICE_WIDTH, TARGET_WIDTH = 12, 9, 42, 8
 #: Column of a choice's numbers that has how much of its axis it is.
 SHARE = 29
+#: Where the numbers about a tile begin.
+TILE = CHOICE_WIDTH - TILE_WIDTH
 
 #: Column of an axis's numbers that says whether it reduces.
 _REDUCES = 2
@@ -62,8 +66,8 @@ class WorkloadInput:
 
     ``edges`` has the rows (reader, what it reads). ``compute_us`` and ``memory_us`` are what each
     operation takes at the least to compute and to move, by the machine's rates, 0 for one that
-    does neither. ``site_backend`` are places in BACKENDS; ``first_site`` is where the sites of a
-    backend begin.
+    does neither; ``site_us`` has both of each site. ``site_backend`` are places in BACKENDS;
+    ``first_site`` is where the sites of a backend begin.
     """
 
     tokens: Encoded
@@ -75,6 +79,7 @@ class WorkloadInput:
     axis_site: I64
     axis_extents: I64
     sites: F32
+    site_us: F32
     first_axis: I64
     site_backend: I64
     first_site: Mapping[str, int]
@@ -100,6 +105,7 @@ class WorkloadInput:
         """For what is asked of the workload as a whole, whatever backends can do with it."""
         return replace(
             self, axes=self.axes[:0], axis_site=self.axis_site[:0], sites=self.sites[:0],
+            site_us=self.site_us[:0],
             axis_extents=self.axis_extents[:0], first_axis=self.first_axis[:1],
             site_backend=self.site_backend[:0], first_site={},
         )  # fmt: skip
@@ -159,6 +165,7 @@ def read_workload_input(
         axis_site=np.repeat(np.arange(len(listed)), counts),
         axis_extents=np.array([a.extent for _, site in listed for a in site.axes], np.int64),
         sites=_table([_site(site, lanes) for _, site in listed], SITE_WIDTH),
+        site_us=_table([_site_us(site, target) for _, site in listed], 2),
         first_axis=np.concatenate([[0], np.cumsum(counts)]),
         site_backend=np.array([BACKENDS.index(name) for name, _ in listed], np.int64),
         first_site={name: first.get(name, len(listed)) for name in sites},
@@ -177,32 +184,17 @@ def read_schedule(
             "the most"
         )
     first = workload.first_site.get(backend, 0)
-    choices = [*choices, *_footprints(choices, workload, first)]
     values = np.array([choice.value for choice in choices], np.float64)
     sites = np.array([c.site + first if c.site >= 0 else -1 for c in choices], np.int64)
     about = _about(values, sites, np.array([c.axis for c in choices], np.int64), workload)
+    for place, choice in enumerate(choices):
+        if choice.about:
+            about[place, TILE - WIDTH :] = choice.about
     return ScheduleInput(
         words=tuple(f"{backend}:{choice.word}" for choice in choices),
         numbers=np.concatenate([number_features(values), about], axis=1),
         sites=sites,
     )
-
-
-def _footprints(choices: Sequence[Choice], workload: WorkloadInput, first: int) -> list[Choice]:
-    """What sizes make together, a site and a level: products over axes that are stored, and not.
-
-    A network that averages choices hardly multiplies them by itself.
-    """
-    products: dict[tuple[int, str], float] = {}
-    for choice in choices:
-        if choice.site < 0 or choice.axis < 0 or not choice.value > 0:
-            continue
-        place = workload.first_axis[choice.site + first] + choice.axis
-        what = "depth" if workload.axes[place, _REDUCES] else "tile"
-        level = choice.word.partition("/")[2]
-        key = (choice.site, f"{what}/{level}" if level else what)
-        products[key] = products.get(key, 1.0) * choice.value
-    return [Choice(word, value, site) for (site, word), value in products.items()]
 
 
 def _about(values: NDArray[np.float64], sites: I64, axes: I64, workload: WorkloadInput) -> F32:
@@ -287,6 +279,13 @@ def _site(site: Site, lanes_bytes: int) -> list[float]:
         float(site.place is not None),
         *(np.log1p([site.loads, site.operations, site.calls]) / 3).tolist(),
     ]
+
+
+def _site_us(site: Site, target: Target) -> list[float]:
+    """Microseconds to compute and to move, each at the least."""
+    moved = sum(operand.bytes(site.extents) for operand in site.operands)
+    computed = site.points * (site.operations + site.calls)
+    return [1e6 * computed / peak_flops(target), 1e6 * moved / bandwidth(target)]
 
 
 def _table(rows: Sequence[Sequence[float]], width: int) -> F32:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from costmodel.backends.choices import Choice, Site
+from costmodel.backends.choices import Choice, ChoiceReader
 from costmodel.errors import CostModelError, UnsupportedError
 from costmodel.models.base import Example, Query
 from costmodel.models.transformer.batches import schedule_batch
@@ -23,7 +23,7 @@ from costmodel.models.transformer.inputs import (
     read_workload_input,
 )
 from costmodel.models.transformer.network import FAILURE, Memory
-from costmodel.models.transformer.sites import choices_of, has_choices, sites_of
+from costmodel.models.transformer.sites import choices_of, has_choices, reader_of
 from costmodel.models.transformer.weights import Weights, familiar
 from costmodel.records import Candidate, Prediction, Schedule, Target, Workload
 from costmodel.tokens.stream import Variant
@@ -52,7 +52,7 @@ class _Read:
 
     input: WorkloadInput
     memory: Memory
-    sites: Mapping[str, tuple[Site, ...]]
+    readers: Mapping[str, ChoiceReader]
 
 
 class Transformer:
@@ -217,7 +217,7 @@ class Transformer:
     def _input(self, schedule: Schedule, one: _Read) -> ScheduleInput:
         """Its choices; of one that cannot be read, that nothing is known of it."""
         try:
-            choices = choices_of(schedule, one.sites[schedule.backend])
+            choices = choices_of(schedule, one.readers[schedule.backend])
             return read_schedule(schedule.backend, choices, one.input)
         except UnsupportedError:
             return read_schedule(schedule.backend, [Choice("unread")], one.input)
@@ -236,13 +236,14 @@ class Transformer:
         return read
 
     def _encode(self, workload: Workload, target: Target, backends: Sequence[str]) -> _Read:
-        sites = {name: sites_of(name, workload) for name in backends}
+        readers = {name: reader_of(name, workload, target) for name in backends}
+        sites = {name: one.sites for name, one in readers.items()}
         weights = self._weights
         given = read_workload_input(
             workload, target, sites, weights.vocabulary,
             variant=Variant(weights.network.config.variant),
         )  # fmt: skip
-        return _Read(given, read(weights.network, given), sites)
+        return _Read(given, read(weights.network, given), readers)
 
 
 def _expected(found: Estimates) -> Array:

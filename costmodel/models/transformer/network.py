@@ -8,7 +8,8 @@ operations and sites of the workload, whose keys and values are computed once.
 
 Latency is predicted against the roofline: a workload takes the sum of what its operations take at
 the least to compute and to move, each times a factor that the first tower gives, and of what it
-takes to get to them; a schedule has a factor upon that. So sizes extrapolate by what is known of
+takes to get to them. Under a schedule it takes the sum over the sites, with factors that the second
+tower gives by what is chosen there, and one more upon all. So sizes extrapolate by what is known of
 them. Likewise the code of a function is the sum of its operations' codes, and the registers that it
 uses are those of the operation that uses most: functions of a kind that was never seen consist of
 operations that were.
@@ -57,7 +58,8 @@ _CODE = (-2.0, 5.0, 7.0)
 class Memory:
     """A batch of workloads as the schedules' tower reads it.
 
-    ``backend`` is that of a position that is a site, -1 of one that is an operation. With each
+    ``backend`` is that of a position that is a site, -1 of one that is an operation; after
+    ``sites`` comes a row for none. ``site_us`` is what a site takes at the least. With each
     backend, ``base`` is the logarithm of microseconds that a workload takes, ``registers`` those
     of the probabilities of how many it uses, and ``code`` those of spills, instructions and bytes.
     """
@@ -67,6 +69,8 @@ class Memory:
     mask: Tensor
     backend: Tensor
     sites: Tensor
+    site_us: Tensor
+    site_backend: Tensor
     base: Tensor
     registers: Tensor
     code: Tensor
@@ -119,6 +123,11 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         self.backend = nn.Embedding(len(config.backends), width)
         self.layers = nn.ModuleList(_ScheduleLayer(config) for _ in range(config.schedule_layers))
         self.norm = nn.LayerNorm(width)
+        self.site_norm = nn.LayerNorm(width)
+        self.site_chosen = nn.Linear(width, width)
+        self.site_itself = nn.Linear(width, width, bias=False)
+        self.site_schedule = nn.Linear(width, width, bias=False)
+        self.site_factors = nn.Linear(width, 3)
         self.heads = _Heads(width)
         self.first = _FirstStage(config)
         self.register_buffer("target_low", torch.tensor(config.target_low), persistent=False)
@@ -166,6 +175,8 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
                 [torch.full_like(batch.mask, -1, dtype=torch.long), batch.site_backend], dim=1
             ),
             sites=torch.cat([sites, nowhere], dim=1),
+            site_us=batch.site_us,
+            site_backend=batch.site_backend.masked_fill(~batch.site_mask, -2),
             base=self._base(encoded, batch),
             registers=self._registers(encoded, batch),
             code=self._code(encoded, batch),
@@ -190,8 +201,9 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
             hidden = layer(hidden, mask, keys, values, seen)
         read = self.norm(hidden[:, :, 0])
         which = batch.backends
+        base = self._scheduled(hidden[:, :, 1:], read, memory, batch)
         out: Outputs = self.heads(
-            read, memory.base.gather(1, which), _gathered(memory.registers, which),
+            read, base, _gathered(memory.registers, which),
             _gathered(memory.code, which), memory.log_peak_us[:, None],
         )  # fmt: skip
         return out
@@ -230,6 +242,30 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         parts = parts.masked_fill(~known[..., None], -30.0).flatten(1, 2)
         call = self.call.expand(batch.size, 1, -1)
         return torch.cat([parts, call], dim=1).logsumexp(dim=1)
+
+    def _scheduled(
+        self, choices: Tensor, read: Tensor, memory: Memory, batch: ScheduleBatch
+    ) -> Tensor:
+        """Logarithm of the sum over the sites that a schedule sees; of a default, its base."""
+        size, count, _, width = choices.shape
+        sites = memory.sites[:, :-1]
+        at = batch.sites[..., None].expand(-1, -1, -1, width)
+        chosen = choices.new_zeros(size, count, sites.shape[1] + 1, width)
+        chosen = chosen.scatter_add(2, at, choices * batch.mask[..., None])[:, :, :-1]
+        about = self.site_chosen(self.site_norm(chosen)) + self.site_itself(sites)[:, None]
+        about = functional.gelu(about + self.site_schedule(read)[:, :, None])
+        factors = self.site_factors(about)
+        step = torch.full_like(memory.site_us[..., :1], _STEP_US)
+        least = torch.cat([memory.site_us, step], dim=-1)[:, None]
+        own = memory.site_backend[:, None] == batch.sees[..., None]
+        known = own[..., None] & (least > 0)
+        parts = (least.clamp(min=1e-6).log() + factors).masked_fill(~known, -30.0).flatten(2)
+        call = self.call[batch.backends][..., None]
+        told = torch.cat([parts, call], dim=2).logsumexp(dim=2)
+        base = memory.base.gather(1, batch.backends)
+        if not self.config.by_site:
+            return base
+        return torch.where(own.any(dim=-1), told, base)
 
     def _registers(self, encoded: Tensor, batch: WorkloadBatch) -> Tensor:
         """Logarithms of the probabilities of the largest number over the operations.

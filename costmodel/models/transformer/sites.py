@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from costmodel.backends.choices import Choice, Site
+from costmodel.backends.choices import Choice, ChoiceReader
 from costmodel.errors import BackendError, UnsupportedError
-from costmodel.records import Schedule, Workload
+from costmodel.records import Schedule, Target, Workload
 
-__all__ = ["BACKENDS", "TUNED", "choices_of", "has_choices", "sites_of"]
+__all__ = ["BACKENDS", "TUNED", "choices_of", "has_choices", "reader_of"]
 
 #: Backends whose schedules can be read as choices.
 BACKENDS = ("iree", "tvm")
@@ -16,18 +14,20 @@ BACKENDS = ("iree", "tvm")
 TUNED = "tuned"
 
 
-def sites_of(backend: str, workload: Workload) -> tuple[Site, ...]:
-    """What the backend schedules in a workload; none where it cannot express it."""
-    try:
-        if backend == "tvm":
-            from costmodel.backends.tvm.choices import sites_of as of_tvm
+def reader_of(backend: str, workload: Workload, target: Target) -> ChoiceReader:
+    """What reads a backend's schedules of a workload on a target.
 
-            return of_tvm(workload)
-        from costmodel.backends.iree.choices import sites_of as of_iree
+    Raises BackendError for a backend that is none of BACKENDS.
+    """
+    if backend == "tvm":
+        from costmodel.backends.tvm.choices import TVMChoices
 
-        return of_iree(workload)
-    except UnsupportedError:
-        return ()
+        return TVMChoices(workload, target)
+    if backend == "iree":
+        from costmodel.backends.iree.choices import IREEChoices
+
+        return IREEChoices(workload, target)
+    raise BackendError(f"schedules of the backend {backend!r} cannot be read as choices")
 
 
 def has_choices(schedule: Schedule) -> bool:
@@ -39,20 +39,11 @@ def has_choices(schedule: Schedule) -> bool:
     return schedule.backend in BACKENDS
 
 
-def choices_of(schedule: Schedule, sites: Sequence[Site]) -> list[Choice]:
+def choices_of(schedule: Schedule, reader: ChoiceReader) -> list[Choice]:
     """A schedule's choices.
 
-    Raises BackendError for a backend that is none of BACKENDS, UnsupportedError for a user's
-    script, UsageError for a text that is no schedule.
+    Raises UnsupportedError for a user's script, UsageError for a text that is no schedule.
     """
     if schedule.backend in BACKENDS and not has_choices(schedule):
         raise UnsupportedError("the model does not read scripts")
-    if schedule.backend == "tvm":
-        from costmodel.backends.tvm.choices import choices_of as of_tvm
-
-        return of_tvm(schedule, sites)
-    if schedule.backend == "iree":
-        from costmodel.backends.iree.choices import choices_of as of_iree
-
-        return of_iree(schedule, sites)
-    raise BackendError(f"schedules of the backend {schedule.backend!r} cannot be read as choices")
+    return reader.choices(schedule)

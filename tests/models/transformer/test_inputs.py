@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.backends.choices import Choice
+from costmodel.backends.tiles import TILE_WIDTH
 from costmodel.errors import UnsupportedError
 from costmodel.ir import analyze, read_workload
 from costmodel.models.roofline import bandwidth, peak_flops
@@ -18,11 +19,12 @@ from costmodel.models.transformer.calibration import COVERAGE, Calibration, wide
 from costmodel.models.transformer.inputs import (
     MOST_CHOICES,
     SHARE,
+    TILE,
     read_schedule,
     read_workload_input,
 )
 from costmodel.models.transformer.numbers import WIDTH, number_features
-from costmodel.models.transformer.sites import choices_of, sites_of
+from costmodel.models.transformer.sites import choices_of, reader_of
 from costmodel.records import Schedule, Target
 from costmodel.tokens.vocabulary import build_vocabulary
 
@@ -53,8 +55,9 @@ def test_sizes_are_logarithms_and_factors_of_two(size: int) -> None:
 
 def matmul_input(backend: str):
     workload = read_workload(KERNELS / "matmul_bias_relu.mlir")
-    sites = sites_of(backend, workload)
-    return read_workload_input(workload, TARGET, {backend: sites}, build_vocabulary([])), sites
+    reader = reader_of(backend, workload, TARGET)
+    given = read_workload_input(workload, TARGET, {backend: reader.sites}, build_vocabulary([]))
+    return given, reader
 
 
 def test_bounds_are_those_of_the_roofline() -> None:
@@ -77,35 +80,28 @@ def test_edges_go_from_readers_to_what_they_read() -> None:
 
 
 def test_a_knob_knows_its_axis_and_what_is_left_over() -> None:
-    given, sites = matmul_input("tvm")
-    rows = sites[0].axes[0].extent
+    given, reader = matmul_input("tvm")
+    rows = reader.sites[0].axes[0].extent
     for size in (rows, 7):
-        knobs = {"kind": "template", "knobs": {f"{sites[0].name}.rows0_s0": size}}
+        knobs = {"kind": "template", "knobs": {f"{reader.sites[0].name}.odd_s0": size}}
         schedule = Schedule("tvm", json.dumps(knobs))
-        read = read_schedule("tvm", choices_of(schedule, sites), given)
-        assert read.words == ("tvm:template", "tvm:rows0", "tvm:tile")
-        assert read.sites.tolist() == [-1, 0, 0]
+        read = read_schedule("tvm", choices_of(schedule, reader), given)
+        assert read.words == ("tvm:template", "tvm:odd")
+        assert read.sites.tolist() == [-1, 0]
         assert not read.numbers[0, WIDTH:].any()
         ratio, rest = read.numbers[1, SHARE : SHARE + 2]
         assert ratio * 8 == pytest.approx(np.log2(rows / size), abs=1e-5)
         assert rest == (rows % size != 0)
 
 
-def test_sizes_of_a_site_are_multiplied_by_level_and_kind_of_axis() -> None:
-    given, sites = matmul_input("tvm")
-    axes = {axis.reduction: n for n, axis in enumerate(sites[0].axes)}
-    choices = [
-        Choice("split/0", 4.0, 0, axes[False]), Choice("split/1", 2.0, 0, axes[False]),
-        Choice("split/0", 8.0, 0, 0), Choice("split/0", 16.0, 0, axes[True]),
-        Choice("unroll", 64.0, 0),
-    ]  # fmt: skip
+def test_numbers_of_tiles_are_read() -> None:
+    given, reader = matmul_input("tvm")
+    schedule = Schedule("tvm", json.dumps({"kind": "template", "knobs": {}}))
+    choices = choices_of(schedule, reader)
     read = read_schedule("tvm", choices, given)
-    told = {
-        word: 2.0 ** (8 * row[1]) - 1
-        for word, row in zip(read.words, read.numbers, strict=True)
-        if word.startswith(("tvm:tile", "tvm:depth"))
-    }
-    assert told == pytest.approx({"tvm:tile/0": 32.0, "tvm:tile/1": 2.0, "tvm:depth/0": 16.0})
+    for choice, row in zip(choices, read.numbers, strict=True):
+        assert row[TILE:] == pytest.approx(choice.about or (0.0,) * TILE_WIDTH)
+    assert sum(bool(choice.about) for choice in choices) == 3
 
 
 def test_narrow_numbers_are_bounded_by_their_own_rate() -> None:

@@ -1,0 +1,57 @@
+"""What a tile of a loop nest holds and moves, from its sizes alone.
+
+The numbers that tell good tilings from bad ones: bytes touched by a tile and moved in all where
+each tile is read anew, points that stay in registers, how evenly the tiles divide among threads
+(touched bytes and reuse in Zheng et al., "Ansor", OSDI 2020, appendix B). Networks that add up
+choices hardly find such products by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log2, prod
+
+from costmodel.backends.choices import Choice, Site
+
+__all__ = ["TILE_WIDTH", "tile_choice"]
+
+#: Numbers of ``Choice.about``.
+TILE_WIDTH = 11
+_LINE_BYTES = 64
+
+
+def tile_choice(
+    word: str, place: int, site: Site, sizes: Sequence[int], *,
+    vector_bytes: int, threads: int, parallel: bool | None = None,
+) -> Choice:  # fmt: skip
+    """A level of tiling as a choice about the site at ``place``.
+
+    ``sizes`` are those of the tile, one an axis; ``parallel`` says whether the tiles are what
+    threads share, and if so whether they do; None where it is another level. The value is the
+    bytes that a tile touches; ``about`` are logarithms, scaled: of points that are stored and of
+    those summed into each, of the largest operand's bytes, of bytes moved over those of all
+    operands and over points, of the number of tiles, of what the busiest thread does over its fair
+    share, of points computed over those wanted, of the bytes that lie side by side, and of vectors
+    that hold the result.
+    """
+    extents = site.extents
+    counts = [-(-extent // size) for extent, size in zip(extents, sizes, strict=True)]
+    stored = [place for place, axis in enumerate(site.axes) if not axis.reduction]
+    points = prod(sizes[axis] for axis in stored)
+    depth = prod(sizes) / points
+    each = [operand.bytes(sizes) for operand in site.operands]
+    whole = [operand.bytes(extents) for operand in site.operands]
+    touched = sum(each) or site.element_bytes * points
+    moved = touched * prod(counts)
+    tiles = prod(counts[axis] for axis in stored)
+    shares = threads if parallel else 1
+    busiest = -(-tiles // shares) * threads / tiles if parallel is not None else 1.0
+    computed = prod(count * size for count, size in zip(counts, sizes, strict=True))
+    run = prod(sizes[axis] for axis in stored if site.axes[axis].stores == 1)
+    return Choice(word, float(touched), place, -1, (
+        1.0, log2(points) / 8, log2(depth) / 8, log2(max(each, default=touched)) / 16,
+        log2(moved / max(1, sum(whole) or moved)) / 8, log2(moved / site.points) / 4,
+        log2(tiles) / 8, log2(busiest), log2(computed / site.points),
+        log2(run * site.element_bytes / _LINE_BYTES) / 4,
+        log2(points * site.element_bytes / vector_bytes) / 4,
+    ))  # fmt: skip
