@@ -1,20 +1,18 @@
-"""How many measurements a tuner needs with each cost model, replayed from recorded kernels.
+"""How many measurements a tuner needs with each cost model: real tuning, measured as it goes.
 
-    for kernel in kernels/bert_softmax.mlir kernels/matmul_bias_relu.mlir; do
-        costmodel tune $kernel --backend tvm --trials 1000 --store pools.sqlite
-    done
-    python tests/bench/tuner.py --store pools.sqlite --plot tuner.svg
+    python tests/bench/tuner.py --store tuner.sqlite --plot tuner.svg
 
-Each kernel's recorded trials are the space: the search of ``costmodel tune`` asks in batches of 16
-and is told what was measured, so that models compete on the same measurements, with several seeds
-each; which trials a kernel has was chosen by such a search itself. ``cold`` XGBoost begins with
-nothing, ``warm`` with measurements of the other kernels. The ``transformer`` ranks by itself and
-learns nothing of the kernel, and so does the ``cascade``, whose network reads a quarter of what is
-asked: that which its first stage likes. In ``both`` XGBoost corrects the transformer, as in
-``costmodel tune``, but without what an expert would try first. The table has the best latency
-after so many trials over the best of all recorded (geometric mean over kernels and seeds), and how
-many trials it takes to come within 5% of that (median; those that never do count as one more than
-all).
+On each kernel the search of ``costmodel tune`` runs with every model and several seeds, in batches
+of 16, the expert's guesses among the first as always. What one run has measured is not measured
+again for another: all models compete on the same measurements, which ``--store`` keeps, so that a
+run that was ended goes on. One more run of ``--reference`` trials looks for what there is to be
+found; the best of all runs is what the table compares with. ``cold`` XGBoost begins with nothing,
+``warm`` with measurements of the other kernels. The ``transformer`` ranks by itself and learns
+nothing of the kernel, and so does the ``cascade``, whose network reads a quarter of what is asked:
+that which its first stage likes. In ``both`` XGBoost corrects the transformer, as ``costmodel
+tune`` does. The table has the best latency after so many trials over the best of all (geometric
+mean over kernels and seeds), and how many trials it takes to come within 5% of that (median; those
+that never do count as one more than all).
 """
 
 from __future__ import annotations
@@ -22,24 +20,37 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from ranking import Shuffle, examples_of, from_store
+from ranking import Shuffle
 
-from costmodel.backends.replay import Recording, ReplaySpace
+from costmodel.measure.measurer import Measurer
 from costmodel.models.base import CostModel, Example, Query
 from costmodel.models.boosted import Boosted
 from costmodel.models.evaluation import geometric_mean
+from costmodel.models.guard import Guarded
+from costmodel.models.roofline import Roofline
 from costmodel.models.shipped import load, shipped_weights
 from costmodel.models.transformer.model import Transformer
-from costmodel.records import Prediction
+from costmodel.records import Prediction, Schedule
 from costmodel.search.evolutionary import EvolutionarySearch
+from costmodel.session import Session, open_session
+from costmodel.store import open_store
+from costmodel.store.base import MeasurementStore
+from costmodel.tuning import measuring
 
 Array = NDArray[np.float64]
+KERNELS = Path(__file__).resolve().parents[2] / "kernels"
+DEFAULT_KERNELS = (
+    "matmul_bias_relu", "bert_softmax", "bert_layernorm", "gpt2_attention",
+    "resnet50_conv_bn_relu_nhwc", "mobilenetv2_depthwise_nchw", "llama_gated_mlp",
+    "whisper_conv1d_nwc",
+)  # fmt: skip
 BATCH, TRIALS = 16, 128
 #: What the network of the cascade reads of a search's pool, which has some 220.
 READ_ALL = 56
@@ -73,24 +84,17 @@ class Unlearning:
 class Setting:
     """What a model may be made from."""
 
-    recording: Recording
-    others: Sequence[Recording]
+    others: Sequence[Example]
     weights: Path
     seed: int
 
 
 def cold(setting: Setting) -> CostModel:
-    return Boosted(seed=setting.seed)
+    return Guarded(Boosted(seed=setting.seed), Roofline())
 
 
 def warm(setting: Setting) -> CostModel:
-    rng = np.random.default_rng(setting.seed)
-    examples = [
-        example
-        for other in setting.others
-        for example in _some(examples_of(other), rng)
-    ]  # fmt: skip
-    return Boosted(examples, seed=setting.seed)
+    return Guarded(Boosted(setting.others, seed=setting.seed), Roofline())
 
 
 def transformer(setting: Setting) -> CostModel:
@@ -102,7 +106,8 @@ def cascade(setting: Setting) -> CostModel:
 
 
 def both(setting: Setting) -> CostModel:
-    return Boosted(seed=setting.seed, base=Transformer(load(setting.weights)))
+    base = Transformer(load(setting.weights))
+    return Guarded(Boosted(seed=setting.seed, base=base), Roofline())
 
 
 def random_order(setting: Setting) -> CostModel:
@@ -115,40 +120,96 @@ MODELS: Mapping[str, Callable[[Setting], CostModel]] = {
 }  # fmt: skip
 
 
-def _some(examples: Sequence[Example], rng: np.random.Generator) -> list[Example]:
-    return [examples[place] for place in rng.permutation(len(examples))[:WARM]]
+class Bench:
+    """A kernel, what has been measured of it, and the workers that measure the rest."""
+
+    def __init__(self, session: Session, store: MeasurementStore, measurer: Measurer) -> None:
+        self.session = session
+        self._store, self._measurer = store, measurer
+        results = session.tally(store).results()
+        self._known = {schedule.hash: (schedule, latency) for schedule, latency in results}
+
+    @property
+    def best_us(self) -> float:
+        return min(latency for _, latency in self._known.values())
+
+    def latencies(self, schedules: Sequence[Schedule]) -> list[float]:
+        """Microseconds, infinite for what fails; each schedule is measured once."""
+        missing = [schedule for schedule in schedules if schedule.hash not in self._known]
+        for measurement in self._measurer.measure(missing):
+            self._store.add([measurement])
+            schedule = measurement.schedule
+            self._known[schedule.hash] = schedule, measurement.latency_us
+        return [self._known[schedule.hash][1] for schedule in schedules]
+
+    def curve(self, model: CostModel, seed: int, trials: int) -> Array:
+        """The best latency after each trial."""
+        session = self.session
+        search = EvolutionarySearch(
+            session.space, model, session.workload, session.target, seed=seed
+        )
+        found: list[float] = []
+        while len(found) < trials and not search.exhausted:
+            batch = search.ask(min(BATCH, trials - len(found)))
+            if not batch:
+                break
+            latencies = self.latencies(batch)
+            search.tell(list(zip(batch, latencies, strict=True)))
+            found += latencies
+        return np.minimum.accumulate(np.array(found + [np.inf] * (trials - len(found))))
+
+    def examples(self, seed: int) -> list[Example]:
+        """Some of its measurements, for the warm start of other kernels."""
+        keys = np.random.default_rng(seed).permutation(sorted(self._known))[:WARM]
+        chosen = [self._known[key] for key in keys.tolist()]
+        features = self.session.space.features([schedule for schedule, _ in chosen])
+        return [
+            Example(self.session.query(schedule, rows), latency)
+            for (schedule, latency), rows in zip(chosen, features, strict=True)
+        ]
 
 
-def curve(recording: Recording, model: CostModel, seed: int, trials: int) -> Array:
-    """The best latency after each trial over the best recorded, at least 1."""
-    space = ReplaySpace(recording)
-    search = EvolutionarySearch(space, model, recording.workload, recording.target, seed=seed)
-    found: list[float] = []
-    while len(found) < trials and not search.exhausted:
-        batch = search.ask(min(BATCH, trials - len(found)))
-        if not batch:
-            break
-        told = [(schedule, space.latency_us(schedule)) for schedule in batch]
-        search.tell(told)
-        found += [latency for _, latency in told]
-    least = np.minimum.accumulate(np.array(found + [np.inf] * (trials - len(found))))
-    return np.asarray(least / np.nanmin(recording.latency_us))
+@contextmanager
+def bench(kernel: Path, store: MeasurementStore, threads: int) -> Iterator[Bench]:
+    session = open_session(kernel, function=None, target="cpu", backend="tvm", threads=threads)
+    store.add_workload(session.workload)
+    store.add_target(session.target)
+    with measuring(session, seed=0) as measurer:
+        measurer.prepare_reference()
+        yield Bench(session, store, measurer)
 
 
 def run(
-    recordings: Sequence[Recording], weights: Path, *, seeds: int, trials: int
-) -> dict[str, dict[str, Array]]:
-    """By model and kernel, one curve a seed: (seeds, trials)."""
+    kernels: Sequence[Path], store: MeasurementStore, weights: Path, *, seeds: int, trials: int,
+    reference: int, threads: int,
+) -> dict[str, dict[str, Array]]:  # fmt: skip
+    """By model and kernel, one curve a seed over the best of all: (seeds, trials).
+
+    First come the searches that look for the best, of which the warm start takes its examples.
+    """
+    examples: dict[Path, list[list[Example]]] = {}
+    for kernel in kernels:
+        with bench(kernel, store, threads) as one:
+            one.curve(both(Setting((), weights, seeds)), seeds, reference)
+            examples[kernel] = [one.examples(seed) for seed in range(seeds)]
+            print(f"{kernel.stem}: {reference} trials", file=sys.stderr)
     curves: dict[str, dict[str, Array]] = {name: {} for name in MODELS}
-    for recording in recordings:
-        others = [one for one in recordings if one is not recording]
-        kernel = recording.workload.function
-        for name, make in MODELS.items():
-            curves[name][kernel] = np.stack([
-                curve(recording, make(Setting(recording, others, weights, seed)), seed, trials)
-                for seed in range(seeds)
-            ])  # fmt: skip
-            print(f"{kernel}: {name} done", file=sys.stderr)
+    for kernel in kernels:
+        others = [
+            [e for other in kernels if other != kernel for e in examples[other][seed]]
+            for seed in range(seeds)
+        ]
+        with bench(kernel, store, threads) as one:
+            found = {
+                name: [
+                    one.curve(make(Setting(others[seed], weights, seed)), seed, trials)
+                    for seed in range(seeds)
+                ]
+                for name, make in MODELS.items()
+            }
+            for name, each in found.items():
+                curves[name][kernel.stem] = np.stack(each) / one.best_us
+            print(f"{kernel.stem}: done", file=sys.stderr)
     return curves
 
 
@@ -192,23 +253,22 @@ def plot(curves: Mapping[str, Mapping[str, Array]], path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("recordings", nargs="*", type=Path, help="recordings (.npz)")
-    parser.add_argument("--store", type=Path, help="a measurement store with TVM trials")
+    parser.add_argument("kernels", nargs="*", type=Path, help="MLIR files; default: eight")
+    parser.add_argument("--store", type=Path, required=True, help="keeps what is measured")
     parser.add_argument("--weights", type=Path, help="default: the package's")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=TRIALS)
-    parser.add_argument("--least", type=int, default=200, help="trials that a kernel must have")
+    parser.add_argument("--reference", type=int, default=1000)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    recordings = [Recording.load(path) for path in args.recordings]
-    if args.store is not None:
-        recordings += list(from_store(args.store))
-    recordings = [one for one in recordings if len(one.schedules) >= args.least]
-    if len(recordings) < 2:
-        parser.error("at least two kernels with enough trials are needed")
-    weights = args.weights or shipped_weights()
-    curves = run(recordings, weights, seeds=args.seeds, trials=args.trials)
+    kernels = args.kernels or [KERNELS / f"{name}.mlir" for name in DEFAULT_KERNELS]
+    with open_store(args.store) as store:
+        curves = run(
+            kernels, store, args.weights or shipped_weights(), seeds=args.seeds,
+            trials=args.trials, reference=args.reference, threads=args.threads,
+        )  # fmt: skip
     if args.plot is not None:
         plot(curves, args.plot)
     if args.json:
@@ -217,7 +277,7 @@ def main() -> int:
             for name, kernels in curves.items()
         }))  # fmt: skip
     else:
-        print(f"{len(recordings)} kernels, {args.seeds} seeds\n\n{table(curves, args.trials)}")
+        print(f"{len(kernels)} kernels, {args.seeds} seeds\n\n{table(curves, args.trials)}")
     return 0
 
 
