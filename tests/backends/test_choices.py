@@ -198,6 +198,16 @@ def test_sampled_schedules_of_iree_can_be_read() -> None:
     assert len(read) == len({schedule.hash for schedule in schedules})
 
 
+def test_numbers_beyond_any_float_are_read() -> None:
+    """In a shared store there may be anything."""
+    huge = 10**400
+    instruction = ["SamplePerfectTile", ["l0"], [4, 64], ["v0", "v1"]]
+    trace = {"kind": "trace", "trace": [[instruction], [[0, [huge, 1]]]]}
+    reader = TVMChoices(read_workload(MATMUL), TARGET)
+    for schedule in (template(x=huge), Schedule("tvm", json.dumps(trace))):
+        assert all(not choice.value > 2.0**53 for choice in reader.choices(schedule))
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"kind": "other"}'])
 def test_what_is_no_schedule_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

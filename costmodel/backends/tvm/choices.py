@@ -38,6 +38,8 @@ from costmodel.records import Schedule, Target, Workload
 __all__ = ["TVMChoices"]
 
 _MOST_WORK = 1000
+#: Numbers of schedules are read up to this.
+_MOST = 2**53
 #: ``rows0_s1`` is a knob ``rows0`` about tiles whose vectors run along the block's axis 1.
 _ABOUT = re.compile(r"(?P<what>\w+?)_s(?P<axis>\d+)")
 _AXIS = re.compile(r"s(?P<axis>\d+)")
@@ -169,7 +171,10 @@ class TVMChoices:
         """The levels of a trace that tiles all axes of a site; ``factors`` innermost first."""
         axes = self.sites[place].axes
         wanted = [_REDUCED if axis.reduction else _SPATIAL for axis in axes]
-        if any(len(factors.get(p, ())) != count for p, count in enumerate(wanted)):
+        if any(
+            len(factors.get(p, ())) != count or prod(factors[p]) != axis.extent
+            for p, (count, axis) in enumerate(zip(wanted, axes, strict=True))
+        ):
             return []
 
         def tile(spatial: int, reduced: int) -> list[int]:
@@ -282,7 +287,8 @@ def _knob(name: str, value: Any, places: Mapping[str, int]) -> Choice:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else nan
+    """Bounded, since texts may hold integers that no float can."""
+    return float(max(-_MOST, min(value, _MOST))) if isinstance(value, int | float) else nan
 
 
 class _Trace:
@@ -312,12 +318,12 @@ class _Trace:
                 numbers.append(given)
             word = word.replace(" ", "_")
             if len(numbers) < 2:
-                yield Choice(word, float(numbers[0]) if numbers else nan, site, axis)
+                yield Choice(word, _number(numbers[0]) if numbers else nan, site, axis)
             else:  # of several factors, which: the innermost is 0
                 if name == "SamplePerfectTile" and isinstance(given, list) and axis >= 0:
                     self.factors[site][axis] = [int(value) for value in reversed(given)]
                 for level, value in enumerate(reversed(numbers)):
-                    yield Choice(f"{word}/{level}", float(value), site, axis)
+                    yield Choice(f"{word}/{level}", _number(value), site, axis)
 
     def _about(
         self, name: str, inputs: list[Any], attributes: list[Any], outputs: list[Any]
