@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from costmodel.records import Schedule
@@ -46,10 +47,13 @@ class Operand(NamedTuple):
 
     def bytes(self, sizes: Sequence[int]) -> int:
         """What a tile of these sizes, one an axis, touches of it."""
-        return self.element_bytes * math.prod(
-            1 + sum(abs(step) * (sizes[axis] - 1) for axis, step in dim.items())
-            for dim in self.dims
-        )
+        total = self.element_bytes
+        for dim in self.dims:
+            span = 1
+            for axis, step in dim.items():
+                span += abs(step) * (sizes[axis] - 1)
+            total *= span
+        return total
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,23 @@ class Site:
     calls: int = 0
     operands: tuple[Operand, ...] = ()
 
-    @property
+    @cached_property
     def points(self) -> int:
-        return math.prod(axis.extent for axis in self.axes)
+        return math.prod(self.extents)
 
-    @property
+    @cached_property
     def extents(self) -> tuple[int, ...]:
         return tuple(axis.extent for axis in self.axes)
+
+    @cached_property
+    def bytes(self) -> int:
+        """What all operands take that it touches."""
+        return sum(operand.bytes(self.extents) for operand in self.operands)
+
+    @cached_property
+    def stored(self) -> tuple[int, ...]:
+        """The axes along which results are stored; the others reduce."""
+        return tuple(place for place, axis in enumerate(self.axes) if not axis.reduction)
 
 
 class Choice(NamedTuple):

@@ -34,24 +34,20 @@ def tile_choice(
     share, of points computed over those wanted, of the bytes that lie side by side, and of vectors
     that hold the result.
     """
-    extents = site.extents
-    counts = [-(-extent // size) for extent, size in zip(extents, sizes, strict=True)]
-    stored = [place for place, axis in enumerate(site.axes) if not axis.reduction]
-    points = prod(sizes[axis] for axis in stored)
-    depth = prod(sizes) / points
+    counts = [-(-extent // size) for extent, size in zip(site.extents, sizes, strict=True)]
+    points = prod([sizes[axis] for axis in site.stored])
+    tiles = prod([counts[axis] for axis in site.stored])
+    size, count = prod(sizes), prod(counts)
     each = [operand.bytes(sizes) for operand in site.operands]
-    whole = [operand.bytes(extents) for operand in site.operands]
     touched = sum(each) or site.element_bytes * points
-    moved = touched * prod(counts)
-    tiles = prod(counts[axis] for axis in stored)
+    moved = touched * count
     shares = threads if parallel else 1
     busiest = -(-tiles // shares) * threads / tiles if parallel is not None else 1.0
-    computed = prod(count * size for count, size in zip(counts, sizes, strict=True))
-    run = prod(sizes[axis] for axis in stored if site.axes[axis].stores == 1)
+    run = prod([sizes[axis] for axis in site.stored if site.axes[axis].stores == 1])
     return Choice(word, float(touched), place, -1, (
-        1.0, log2(points) / 8, log2(depth) / 8, log2(max(each, default=touched)) / 16,
-        log2(moved / max(1, sum(whole) or moved)) / 8, log2(moved / site.points) / 4,
-        log2(tiles) / 8, log2(busiest), log2(computed / site.points),
+        1.0, log2(points) / 8, log2(size / points) / 8, log2(max(each, default=touched)) / 16,
+        log2(moved / (site.bytes or moved)) / 8, log2(moved / site.points) / 4,
+        log2(tiles) / 8, log2(busiest), log2(size * count / site.points),
         log2(run * site.element_bytes / _LINE_BYTES) / 4,
         log2(points * site.element_bytes / vector_bytes) / 4,
     ))  # fmt: skip

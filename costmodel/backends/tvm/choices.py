@@ -50,6 +50,7 @@ _OF_TILES = re.compile(
 )
 #: Factors of a tile along spatial and along reduction loops: S0 S1 R0 S2 R1 S3.
 _SPATIAL, _REDUCED = 4, 2
+_KEPT_TILES = 4096
 #: Accumulators in a vector of a dot product.
 _DOT_LANES = 16
 
@@ -68,6 +69,8 @@ class TVMChoices:
         blocks = () if self._program is None else self._program.blocks
         self.sites: tuple[Site, ...] = tuple(map(_site, blocks))
         self._places = {site.name: place for place, site in enumerate(self.sites)}
+        #: Schedules of a search have many a tile in common.
+        self._known_tiles: dict[tuple[str, int, tuple[int, ...], bool | None], Choice] = {}
 
     def choices(self, schedule: Schedule) -> list[Choice]:
         """The choices of a schedule. Raises UsageError for a text that is none."""
@@ -194,10 +197,15 @@ class TVMChoices:
     def _tile(
         self, word: str, place: int, sizes: Sequence[int], *, parallel: bool | None = None
     ) -> Choice:
-        return tile_choice(
-            word, place, self.sites[place], sizes, vector_bytes=self._machine.vector_bytes,
-            threads=self._machine.threads, parallel=parallel,
-        )  # fmt: skip
+        key = (word, place, tuple(sizes), parallel)
+        if key not in self._known_tiles:
+            if len(self._known_tiles) >= _KEPT_TILES:
+                self._known_tiles.clear()
+            self._known_tiles[key] = tile_choice(
+                word, place, self.sites[place], sizes, vector_bytes=self._machine.vector_bytes,
+                threads=self._machine.threads, parallel=parallel,
+            )  # fmt: skip
+        return self._known_tiles[key]
 
 
 def _dot_sizes(block: Block, dot: Dot, knobs: Knobs) -> dict[int, int]:

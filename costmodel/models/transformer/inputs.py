@@ -283,7 +283,7 @@ def _site(site: Site, lanes_bytes: int) -> list[float]:
 
 def _site_us(site: Site, target: Target) -> list[float]:
     """Microseconds to compute and to move, each at the least."""
-    moved = sum(operand.bytes(site.extents) for operand in site.operands)
+    moved = site.bytes
     computed = site.points * (site.operations + site.calls)
     return [1e6 * computed / peak_flops(target), 1e6 * moved / bandwidth(target)]
 
