@@ -39,7 +39,6 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
         feed_forward: int = 192,
         first_width: int = 48,
         dropout: float = 0.2,
-        by_site: bool = True,
         target_low: tuple[float, ...] | list[float] = (0.0,) * TARGET_WIDTH,
         target_high: tuple[float, ...] | list[float] = (0.0,) * TARGET_WIDTH,
         **others: Any,
@@ -56,7 +55,6 @@ class CostConfig(PreTrainedConfig):  # type: ignore[misc]
         self.feed_forward = feed_forward
         self.first_width = first_width
         self.dropout = dropout
-        self.by_site = by_site
         self.target_low = list(target_low)
         self.target_high = list(target_high)
         super().__init__(**others)

@@ -263,8 +263,6 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         call = self.call[batch.backends][..., None]
         told = torch.cat([parts, call], dim=2).logsumexp(dim=2)
         base = memory.base.gather(1, batch.backends)
-        if not self.config.by_site:
-            return base
         return torch.where(own.any(dim=-1), told, base)
 
     def _registers(self, encoded: Tensor, batch: WorkloadBatch) -> Tensor:
