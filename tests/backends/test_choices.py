@@ -61,7 +61,7 @@ def test_knobs_of_a_reduction_are_told_by_the_tiles_that_they_make() -> None:
     assert at["rows", 0] == row
     assert at["unroll", 2] == 2
     larger = 0 if -(-rows // row) >= -(-columns // size) else 1
-    assert at["block", larger] == 2
+    assert at["tiles", larger] == 2
     # Of A (rows x reduced), B (reduced x columns) and C (rows x columns).
     assert at["register", -1] == 4 * (row * 2 + 2 * size + row * size)
     assert at["inner", -1] == 4 * (row * reduced + reduced * size + row * size)

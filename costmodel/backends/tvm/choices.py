@@ -157,7 +157,7 @@ class TVMChoices:
         ]
         outer = [size * factors.get(p, 1) for p, size in enumerate(inner)]
         found = [
-            Choice("block", float(factor), place, axis)
+            Choice("tiles", float(factor), place, axis)
             for axis, factor in factors.items()
             if factor > 1
         ]

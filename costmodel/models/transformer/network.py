@@ -213,11 +213,8 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
 
         Shape (workloads, schedules).
         """
-        sites = self.first.sites(memory.sites)
-        at = batch.sites.view(len(sites), -1, 1).expand(-1, -1, sites.shape[-1])
-        about = sites.gather(1, at).view(*batch.words.shape, -1)
-        base = memory.base.gather(1, batch.backends)
-        log_us: Tensor = base + self.first(batch, about)
+        factors, shift = self.first(batch, memory.sites)
+        log_us: Tensor = self._over_sites(factors, memory, batch) + shift
         return log_us
 
     def forward(self, workloads: WorkloadBatch, schedules: ScheduleBatch) -> Outputs:
@@ -247,14 +244,14 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
         self, choices: Tensor, read: Tensor, memory: Memory, batch: ScheduleBatch
     ) -> Tensor:
         """Logarithm of the sum over the sites that a schedule sees; of a default, its base."""
-        size, count, _, width = choices.shape
         sites = memory.sites[:, :-1]
-        at = batch.sites[..., None].expand(-1, -1, -1, width)
-        chosen = choices.new_zeros(size, count, sites.shape[1] + 1, width)
-        chosen = chosen.scatter_add(2, at, choices * batch.mask[..., None])[:, :, :-1]
+        chosen = _by_site(choices, batch, sites.shape[1])
         about = self.site_chosen(self.site_norm(chosen)) + self.site_itself(sites)[:, None]
         about = functional.gelu(about + self.site_schedule(read)[:, :, None])
-        factors = self.site_factors(about)
+        return self._over_sites(self.site_factors(about), memory, batch)
+
+    def _over_sites(self, factors: Tensor, memory: Memory, batch: ScheduleBatch) -> Tensor:
+        """Logarithm of the sum over a schedule's sites, each times its factors, and of a call."""
         step = torch.full_like(memory.site_us[..., :1], _STEP_US)
         least = torch.cat([memory.site_us, step], dim=-1)[:, None]
         own = memory.site_backend[:, None] == batch.sees[..., None]
@@ -287,6 +284,14 @@ class CostNetwork(PreTrainedModel):  # type: ignore[misc]
 def _counted(batch: WorkloadBatch) -> Tensor:
     """The operations that compute or move something."""
     return ((batch.compute_us > 0) | (batch.memory_us > 0)) & batch.mask
+
+
+def _by_site(choices: Tensor, batch: ScheduleBatch, sites: int) -> Tensor:
+    """Sums of each site's choices: (workloads, schedules, sites, width)."""
+    size, count, _, width = choices.shape
+    at = batch.sites[..., None].expand(-1, -1, -1, width)
+    summed = choices.new_zeros(size, count, sites + 1, width)
+    return summed.scatter_add(2, at, choices * batch.mask[..., None])[:, :, :-1]
 
 
 def _gathered(table: Tensor, which: Tensor) -> Tensor:
@@ -434,7 +439,7 @@ class _Heads(nn.Module):
 
 
 class _FirstStage(nn.Module):
-    """The sum of a schedule's choices, each by itself: no attention."""
+    """Sums of choices, each by itself, over sites and over the whole: no attention."""
 
     def __init__(self, config: CostConfig) -> None:
         super().__init__()
@@ -444,14 +449,18 @@ class _FirstStage(nn.Module):
         self.sites = nn.Linear(config.width, width, bias=False)
         self.mix = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU())
         self.backend = nn.Embedding(len(config.backends), width)
-        self.out = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        self.whole = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        self.each = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 3))
 
-    def forward(self, batch: ScheduleBatch, about: Tensor) -> Tensor:
-        """``about`` are the choices' sites, (workloads, schedules, choices, width)."""
+    def forward(self, batch: ScheduleBatch, sites: Tensor) -> tuple[Tensor, Tensor]:
+        """Factors of each site, and of the whole; ``sites`` are (workloads, sites + 1, width)."""
+        itself = self.sites(sites)
+        at = batch.sites.view(len(sites), -1, 1).expand(-1, -1, itself.shape[-1])
+        about = itself.gather(1, at).view(*batch.words.shape, -1)
         each = self.mix(self.words(batch.words) + self.numbers(batch.numbers) + about)
         summed = (each * batch.mask[..., None]).sum(dim=2) + self.backend(batch.backends)
-        out: Tensor = self.out(summed)
-        return out[..., 0]
+        of_site = _by_site(each, batch, sites.shape[1] - 1) + itself[:, None, :-1]
+        return self.each(of_site), self.whole(summed)[..., 0]
 
 
 def _mlp(inputs: int, width: int) -> nn.Sequential:
