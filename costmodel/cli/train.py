@@ -102,6 +102,7 @@ def train(
     check_device(device)
     options = FitOptions(
         training=TrainingOptions(steps=steps, seed=seed, every=min(250, steps)),
+        distil_steps=min(FitOptions.distil_steps, steps),
         variant=Variant(variant), width=width, layers=layers, threads=threads, device=device,
     )  # fmt: skip
     started = time.monotonic()

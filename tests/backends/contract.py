@@ -27,16 +27,19 @@ class BackendContract:
 
     computes: ClassVar[bool] = True
 
-    @pytest.fixture
-    def backend(self) -> Backend:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls) -> Backend:
         raise AssertionError("a contract is tested by its subclasses")
 
-    @pytest.fixture
-    def workload(self) -> Workload:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def workload(cls) -> Workload:
         raise AssertionError("a contract is tested by its subclasses")
 
-    @pytest.fixture
-    def device(self) -> Target:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def device(cls) -> Target:
         raise AssertionError("a contract is tested by its subclasses")
 
     @pytest.fixture
@@ -183,10 +186,11 @@ class BackendContract:
 
 
 class SearchContract(BackendContract):
-    """The space as a search uses it."""
+    """The space as a search uses it, one for all tests of a backend: none changes what it is."""
 
-    @pytest.fixture
-    def space(self, backend, workload, device) -> SearchSpace:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(cls, backend, workload, device) -> SearchSpace:
         return backend.space(workload, device)
 
     def test_a_workload_it_cannot_schedule_is_unsupported(self, backend, device):

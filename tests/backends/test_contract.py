@@ -58,12 +58,14 @@ def recording() -> Recording:
 class Compiles(SearchContract):
     """What the backends have in common that compile the dense layer for this machine."""
 
-    @pytest.fixture
-    def workload(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def workload(cls):
         return read_text(DENSE)
 
-    @pytest.fixture
-    def device(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def device(cls):
         return host_target(measure=False)
 
     def expected(self, inputs):
@@ -72,8 +74,9 @@ class Compiles(SearchContract):
 
 
 class TestTVM(Compiles):
-    @pytest.fixture
-    def backend(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls):
         return TVMBackend()
 
     @pytest.fixture
@@ -98,8 +101,9 @@ class TestTVM(Compiles):
 
 
 class TestIREE(Compiles):
-    @pytest.fixture
-    def backend(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls):
         return IREEBackend()
 
     @pytest.fixture
@@ -156,12 +160,14 @@ SCRIPT = """
 class TestIREEWithAScript(Compiles):
     """The transform script in the file is the space."""
 
-    @pytest.fixture
-    def backend(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls):
         return IREEBackend()
 
-    @pytest.fixture
-    def workload(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def workload(cls):
         return read_text(f"module attributes {{transform.with_named_sequence}} {{{DENSE}{SCRIPT}}}")
 
     @pytest.fixture
@@ -193,8 +199,9 @@ class TestIREEWithAScript(Compiles):
 class TestAuto(Compiles):
     """Both compilers behind one space."""
 
-    @pytest.fixture
-    def backend(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls):
         return load("auto")
 
     @pytest.fixture
@@ -223,16 +230,19 @@ class TestAuto(Compiles):
 class TestReplay(SearchContract):
     computes = False
 
-    @pytest.fixture
-    def backend(self, recording):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, recording):
         return ReplayBackend((recording,))
 
-    @pytest.fixture
-    def workload(self, recording):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def workload(cls, recording):
         return recording.workload
 
-    @pytest.fixture
-    def device(self, recording):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def device(cls, recording):
         return recording.target
 
     @pytest.fixture
@@ -243,16 +253,19 @@ class TestReplay(SearchContract):
 class TestC(BackendContract):
     """What the measuring tests build on is a backend, too, but for its space."""
 
-    @pytest.fixture
-    def backend(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls):
         return c_backend.CBackend()
 
-    @pytest.fixture
-    def workload(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def workload(cls):
         return c_backend.WORKLOAD
 
-    @pytest.fixture
-    def device(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def device(cls):
         return Target("cpu", platform.machine(), "test", (), 1, (), 16)
 
     @pytest.fixture
