@@ -21,9 +21,11 @@ from costmodel.errors import UsageError
 from costmodel.learning.measures import (
     function_scores,
     schedule_scores,
+    tuned_columns,
     with_defaults,
     with_tuned,
 )
+from costmodel.learning.scores import score_functions
 from costmodel.records import digest
 from costmodel.tokens.stream import Variant
 from costmodel.tokens.vocabulary import build_vocabulary
@@ -63,9 +65,9 @@ def fit(
     """Train on the part ``train`` of a data set and write the weights to ``out``.
 
     Of the validation families' functions one half decides, with the validation shapes of the
-    others, which step's weights are kept, and the other half calibrates the intervals. ``out``
-    holds the curves and the checkpoint beside. Raises UsageError for data, rules or a checkpoint
-    that cannot be used.
+    others, which step's weights are kept, and the other half calibrates the intervals, those of
+    schedules with the validation shapes again. ``out`` holds the curves and the checkpoint beside.
+    Raises UsageError for data, rules or a checkpoint that cannot be used.
     """
     import torch
 
@@ -114,7 +116,7 @@ def fit(
     weights = Weights(
         network=network.eval(),
         vocabulary=vocabulary,
-        calibration=_calibrate(network, calibrating),
+        calibration=_calibrate(network, calibrating, seen),
         targets=tuple(corpus.targets.values()),
         training={
             "data": sha256(data / MANIFEST),
@@ -179,6 +181,7 @@ def _score(figures: Mapping[str, float]) -> float:
         1 - figures.get("function_spearman", np.nan),
         (1 - figures.get("function_registers", np.nan)) / 4,
         figures.get("function_utilization_rmse", np.nan) / 50,
+        figures.get("tuned_median_error", np.nan) / 2,
         # Which schedule comes first is luck with so few tasks; the best of five is less so.
         np.log(figures.get("schedule_first", np.nan)) / 4,
         np.log(figures.get("schedule_five", np.nan)),
@@ -194,13 +197,17 @@ def _scores(network: CostNetwork, tasks: Sequence[Task]) -> dict[str, float]:
     if with_defaults(tasks):
         functions = function_scores(network, tasks, Calibration())
         found |= {f"function_{name}": value for name, value in asdict(functions).items()}
+    if with_tuned(tasks):
+        tuned = score_functions(tuned_columns(network, with_tuned(tasks), Calibration()))
+        found |= {f"tuned_{name}": value for name, value in asdict(tuned).items()}
     schedules = schedule_scores(network, tasks, Calibration(), group=_GROUP)
     if schedules.tasks:
         found |= {f"schedule_{name}": value for name, value in asdict(schedules).items()}
     return found
 
 
-def _calibrate(network: CostNetwork, tasks: Sequence[Task]) -> Calibration:
+def _calibrate(network: CostNetwork, tasks: Sequence[Task], seen: Sequence[Task]) -> Calibration:
+    """Functions by unseen families; schedules, of which there are few, by unseen shapes as well."""
     from costmodel.models.transformer import inference
     from costmodel.models.transformer.calibration import Calibration, widening
 
@@ -217,7 +224,7 @@ def _calibrate(network: CostNetwork, tasks: Sequence[Task]) -> Calibration:
     if known:
         told = inference.estimate_tuned(network, known)
         tuned = widening(np.array([task.tuned for task in known]), told.low, told.high)
-    many = [task for task in tasks if len(task.trials) > 1]
+    many = [task for task in (*tasks, *seen) if len(task.trials) > 1]
     if many:
         found = inference.estimate_schedules(network, many)
         joined = [np.concatenate([getattr(e, name) for e in found]) for name in ("low", "high")]

@@ -6,7 +6,7 @@ functions once tuned and schedules are calibrated apart, since the network errs 
 The promise holds for data like that which was held out: families that training never saw, though
 the step whose weights are kept was chosen on other functions of them. Functions by default are
 calibrated by the family that lacks most, since families differ from each other more than functions
-of one do and few are held out.
+of one do and few are held out; schedules by unseen shapes of other families as well.
 """
 
 from __future__ import annotations

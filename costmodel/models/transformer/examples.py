@@ -32,7 +32,7 @@ TARGETS = (
     "failure",
 )  # fmt: skip
 #: Schedules that must have been measured for the best of them to be what tuning finds.
-_ENOUGH = 64
+_ENOUGH = 40
 
 
 def tuned_schedule(given: WorkloadInput) -> tuple[str, ScheduleInput]:
