@@ -15,6 +15,7 @@ from costmodel.backends.tvm.rewrites import combiner, lane_axes
 __all__ = [
     "ACCUMULATORS",
     "Machine",
+    "bits_of",
     "is_contraction",
     "lane_extent",
     "row_axes",
@@ -37,8 +38,12 @@ class Machine:
     dots: frozenset[str] = frozenset()
 
     def lanes(self, dtype: str) -> int:
-        bits = "".join(c for c in dtype.removeprefix("bfloat") if c.isdigit()) or "8"
-        return max(2, self.vector_bytes * 8 // max(8, int(bits)))
+        return max(2, self.vector_bytes * 8 // max(8, bits_of(dtype)))
+
+
+def bits_of(dtype: str) -> int:
+    """Bits of an element of TVM's type; 8 where its name has no number, as of bool."""
+    return int("".join(c for c in dtype.removeprefix("bfloat") if c.isdigit()) or "8")
 
 
 def is_contraction(block: Block) -> bool:

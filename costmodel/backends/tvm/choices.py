@@ -15,6 +15,7 @@ import tvm
 from costmodel.backends.choices import Axis, Choice, Operand, Site
 from costmodel.backends.tiles import tile_choice
 from costmodel.backends.tvm.access import Access, access_of, accesses
+from costmodel.backends.tvm.axes import bits_of
 from costmodel.backends.tvm.dots import Dot
 from costmodel.backends.tvm.knobs import Knobs, Option, inlined, knobs_of
 from costmodel.backends.tvm.program import Block, Program, children
@@ -62,7 +63,7 @@ class TVMChoices:
     """
 
     def __init__(self, workload: Workload, target: Target) -> None:
-        self._machine, self._target = machine_of(target), target
+        self._machine = machine_of(target)
         self._program: Program | None = None
         with suppress(UnsupportedError):
             self._program = lowered(workload.text)[1]
@@ -236,8 +237,7 @@ def _operand(access: Access) -> Operand:
 
 
 def _bytes(buffer: Any) -> int:
-    bits = "".join(c for c in str(buffer.dtype).removeprefix("bfloat") if c.isdigit()) or "8"
-    return max(1, int(bits) // 8)
+    return max(1, bits_of(str(buffer.dtype)) // 8)
 
 
 def _site(block: Block) -> Site:
