@@ -1,4 +1,4 @@
-"""From a data set to weights: split, read, train, calibrate, distil, save."""
+"""From a data set to weights: read, train, distil, calibrate, save."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from costmodel.corpus.export import MANIFEST
-from costmodel.corpus.read import read_corpus
-from costmodel.corpus.splits import read_rules, split
-from costmodel.corpus.tables import sha256
-from costmodel.errors import UsageError
 from costmodel.learning.measures import (
     function_scores,
     schedule_scores,
@@ -25,19 +20,20 @@ from costmodel.learning.measures import (
     with_defaults,
     with_tuned,
 )
+from costmodel.learning.prepared import prepare
 from costmodel.learning.scores import score_functions
 from costmodel.records import digest
 from costmodel.tokens.stream import Variant
-from costmodel.tokens.vocabulary import build_vocabulary
 
 if TYPE_CHECKING:
+    from costmodel.learning.prepared import Prepared
     from costmodel.models.transformer.calibration import Calibration
     from costmodel.models.transformer.examples import Task
     from costmodel.models.transformer.network import CostNetwork
     from costmodel.models.transformer.training import Listener, TrainingOptions
     from costmodel.models.transformer.weights import Weights
 
-__all__ = ["FitOptions", "fit"]
+__all__ = ["FitOptions", "fit", "learn"]
 
 
 @dataclass(frozen=True)
@@ -64,16 +60,25 @@ def fit(
 ) -> Weights:
     """Train on the part ``train`` of a data set and write the weights to ``out``.
 
-    Of the validation families' functions one half decides, with the validation shapes of the
-    others, which step's weights are kept, and the other half calibrates the intervals, those of
-    schedules with the validation shapes again. ``out`` holds the curves and the checkpoint beside.
-    Raises UsageError for data, rules or a checkpoint that cannot be used.
+    ``out`` holds the curves and the checkpoint beside. Raises UsageError for data, rules or a
+    checkpoint that cannot be used.
     """
+    return learn(prepare(data, options.variant), out, options, resume=resume, listener=listener)
+
+
+def learn(
+    prepared: Prepared,
+    out: Path,
+    options: FitOptions,
+    *,
+    resume: bool = False,
+    listener: Listener = lambda *_: None,
+) -> Weights:
+    """The same of data that has been read."""
     import torch
 
     from costmodel.models.transformer.config import CostConfig
     from costmodel.models.transformer.distillation import distill
-    from costmodel.models.transformer.examples import Reader
     from costmodel.models.transformer.network import CostNetwork
     from costmodel.models.transformer.training import train
     from costmodel.models.transformer.weights import LEARNED_DIGITS, Weights, save_weights
@@ -81,54 +86,41 @@ def fit(
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     started = time.monotonic()
-    corpus, rules = read_corpus(data), read_rules(data)
-    parts = split(corpus, rules)
-    reader = Reader(corpus)
-    vocabulary = build_vocabulary(
-        reader.stream(key).shown(options.variant) for key in sorted(parts.train)
-    )
-    learned = reader.tasks(sorted(parts.train), vocabulary, options.variant)
-    held_out = reader.tasks(sorted(parts.validation), vocabulary, options.variant)
-    unseen = [task for task in held_out if task.family in rules.validation]
-    seen = [task for task in held_out if task.family not in rules.validation]
-    choosing = [task for task in unseen if _drawn(task.workload)]
-    calibrating = [task for task in unseen if not _drawn(task.workload)]
-    if not with_defaults(choosing) or not with_defaults(calibrating):
-        raise UsageError("the validation families have too few functions to choose and calibrate")
-    torch.manual_seed(options.training.seed)
+    learned, seed = prepared.learned, options.training.seed
+    torch.manual_seed(seed)
     targets = np.stack([task.input.target for task in learned])
     config = CostConfig(
-        vocab_size=len(vocabulary), choice_words=_words(learned), variant=str(options.variant),
-        width=options.width, layers=options.layers, target_low=targets.min(axis=0).tolist(),
-        target_high=targets.max(axis=0).tolist(), **options.sizes,
+        vocab_size=len(prepared.vocabulary), choice_words=_words(learned),
+        variant=str(prepared.variant), width=options.width, layers=options.layers,
+        target_low=targets.min(axis=0).tolist(), target_high=targets.max(axis=0).tolist(),
+        **options.sizes,
     )  # fmt: skip
-    network = CostNetwork(config)
-    run = [sha256(data / MANIFEST), asdict(rules), config.to_json_string()]
+    run = [prepared.data, prepared.rules, config.to_json_string()]
     out.mkdir(parents=True, exist_ok=True)
     network = train(
-        network, learned, out, judge=lambda one: _judge(one, choosing, seen),
+        CostNetwork(config), learned, out,
+        judge=lambda one: _judge(one, prepared.choosing, prepared.seen),
         options=options.training, of=digest(run), device=options.device, listener=listener,
         resume=resume,
     )  # fmt: skip
-    network = distill(network, learned, steps=options.distil_steps, seed=options.training.seed).to(
-        "cpu"
-    )
+    network = distill(network, learned, steps=options.distil_steps, seed=seed).to("cpu").eval()
     weights = Weights(
-        network=network.eval(),
-        vocabulary=vocabulary,
-        calibration=_calibrate(network, calibrating, seen),
-        targets=tuple(corpus.targets.values()),
+        network=network,
+        vocabulary=prepared.vocabulary,
+        calibration=_calibrate(network, prepared.calibrating, prepared.seen),
+        targets=prepared.targets,
         training={
-            "data": sha256(data / MANIFEST),
-            "rules": asdict(rules),
-            "parts": {name: len(getattr(parts, name)) for name in parts.__dataclass_fields__},
+            "data": prepared.data,
+            "rules": prepared.rules,
+            "parts": prepared.parts,
             "schedules": sum(len(task.trials) for task in learned),
             "options": asdict(options.training),
+            "device": options.device,
             "seconds": round(time.monotonic() - started),
             "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
             "machine": platform.machine(),
         },
-        learned=frozenset(key[:LEARNED_DIGITS] for key in parts.train | parts.validation),
+        learned=frozenset(key[:LEARNED_DIGITS] for key in prepared.keys),
     )
     save_weights(weights, out)
     return weights
@@ -136,10 +128,6 @@ def fit(
 
 #: Weights are chosen by the first of so many schedules: few validation tasks have more.
 _GROUP = 24
-
-
-def _drawn(workload: str) -> bool:
-    return int(digest(f"choosing {workload}")[:8], 16) % 2 == 0
 
 
 def _words(tasks: Sequence[Task]) -> list[str]:
@@ -207,11 +195,11 @@ def _scores(network: CostNetwork, tasks: Sequence[Task]) -> dict[str, float]:
 
 
 def _calibrate(network: CostNetwork, tasks: Sequence[Task], seen: Sequence[Task]) -> Calibration:
-    """Functions by unseen families; schedules, of which there are few, by unseen shapes as well."""
+    """Functions by unseen families; what is known of few functions by unseen shapes as well."""
     from costmodel.models.transformer import inference
     from costmodel.models.transformer.calibration import Calibration, widening
 
-    single, known = with_defaults(tasks), with_tuned(tasks)
+    single, known = with_defaults(tasks), with_tuned([*tasks, *seen])
     functions = schedules = tuned = 0.0
     if single:
         told = inference.estimate_functions(network, single)
