@@ -101,7 +101,9 @@ def train(
         raise UsageError(f"the width is a multiple of 16, and {width} is none")
     check_device(device)
     options = FitOptions(
-        training=TrainingOptions(steps=steps, seed=seed, every=min(250, steps)),
+        training=TrainingOptions(
+            steps=steps, seed=seed, every=min(TrainingOptions.every, steps)
+        ),
         distil_steps=min(FitOptions.distil_steps, steps),
         variant=Variant(variant), width=width, layers=layers, threads=threads, device=device,
     )  # fmt: skip

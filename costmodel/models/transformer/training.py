@@ -56,11 +56,11 @@ class TrainingOptions:
     schedule_share: float = 0.5
     #: Share of the names of operations, and of the pieces of names, that are hidden in a function,
     #: so that the network learns to do without those that it will not know.
-    hidden: float = 0.1
+    hidden: float = 0.25
     #: Decay of the averaged weights, which are the ones that are kept.
     average: float = 0.998
     #: Steps between evaluations, which also write a checkpoint.
-    every: int = 250
+    every: int = 500
     seed: int = 0
     loss: LossWeights = field(default_factory=LossWeights)
 
