@@ -146,7 +146,10 @@ def _trained(session: Session) -> tuple[Untuned | None, Estimates | None, str]:
         vector_share=float(found.vector_share[0]),
         utilization=float(found.utilization[0]),
     )
-    return untuned, found if tunable else None, ""
+    if not trained.model.tells_tuned:
+        return untuned, None, ("the trained model has not learned what tuning finds: the roofline "
+                               "says it in its place")  # fmt: skip
+    return untuned, found if tunable else None, trained.reason
 
 
 def _draw(session: Session, count: int, rng: random.Random) -> list[Schedule]:

@@ -21,10 +21,11 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import TimeoutError, get_context
+from multiprocessing.pool import AsyncResult
 from pathlib import Path
 
 from collection import (
@@ -38,6 +39,7 @@ from collection import (
     mixed,
     of_data_set,
     of_kernels,
+    this_command,
 )
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
@@ -61,6 +63,8 @@ BATCH = 48
 #: happens to be given, of memory and of cores, decides a short function's time.
 SAMPLES, ROUNDS = 7, 2
 COMPILE_S = 60.0
+#: Seconds for a batch of loops, of which each takes one or two.
+BATCH_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def main() -> int:
                         done += len(batch)
                         progress.update(task, completed=done)
         if args.out is not None:
-            added = export(store, args.out, command=f"collect_functions.py --seed {args.seed}")
+            added = export(store, args.out, command=this_command())
             print(f"{added} measurements were added to {args.out}", file=sys.stderr)
     return 0
 
@@ -158,16 +162,17 @@ def _by_iree(args: argparse.Namespace) -> Iterator[Way]:
 @contextmanager
 def _by_tvm(args: argparse.Namespace) -> Iterator[Way]:
     session = _session("tvm", args.threads)
-    # TVM must not be forked once it has started its threads.
-    with (
-        ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool,
-        measuring(session, args.seed) as measurer,
-    ):
 
-        def compile_all(batch: Sequence[Function], folder: Path) -> list[Compiled]:
-            jobs = [(one.workload, session.target, _path(one, folder)) for one in batch]
-            return list(pool.map(_build_loops, jobs))
+    def compile_all(batch: Sequence[Function], folder: Path) -> list[Compiled]:
+        jobs = [(one.workload, session.target, _path(one, folder)) for one in batch]
+        # TVM must not be forked once it has started its threads. A pool a batch: its workers end
+        # with it, also those that hang.
+        with get_context("spawn").Pool(os.cpu_count()) as pool:
+            ends = time.monotonic() + BATCH_S
+            asked = [pool.apply_async(_build_loops, (job,)) for job in jobs]
+            return [_built(one, ends) for one in asked]
 
+    with measuring(session, args.seed) as measurer:
         yield Way(session, measurer, Schedule("tvm", default_text()), compile_all)
 
 
@@ -242,6 +247,16 @@ def _compile(one: Function, folder: Path) -> Compiled:
     except BackendError as error:
         return Compiled(time.perf_counter() - started, error=str(error))
     return Compiled(time.perf_counter() - started, read_machine_code(path))
+
+
+def _built(asked: AsyncResult[Compiled], ends: float) -> Compiled:
+    """What became of it; a worker that dies, or hangs, says nothing until the time is up."""
+    try:
+        return asked.get(max(0.0, ends - time.monotonic()))
+    except TimeoutError:
+        return Compiled(BATCH_S, error="the compiler died, or took too long")
+    except Exception as error:  # whatever TVM raises: the other functions are to be kept
+        return Compiled(0.0, error=repr(error))
 
 
 def _build_loops(job: tuple[Workload, Target, Path]) -> Compiled:

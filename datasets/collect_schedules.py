@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from collection import Function, generated, mixed, of_kernels
+from collection import Function, generated, mixed, of_kernels, this_command
 from graphs import FAMILIES
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
@@ -101,7 +101,7 @@ def main() -> int:
                     traceback.print_exc()
             progress.advance(task)
         if args.out is not None:
-            added = export(store, args.out, command=f"collect_schedules.py --seed {args.seed}")
+            added = export(store, args.out, command=this_command())
             print(f"{added} measurements were added to {args.out}", file=sys.stderr)
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ __all__ = [
     "mixed",
     "of_data_set",
     "of_kernels",
+    "this_command",
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -179,6 +181,11 @@ def _reducing(text: str, *, contracts: bool) -> str:
         return "softmax"
     products = re.search(r"(%\w+) = arith.mul[fi] %in, %in_\w+ .*\n.*arith.add[fi] %out, \1", text)
     return "contraction" if contracts and products else "reduction"
+
+
+def this_command() -> str:
+    """The script that runs, with its options; data sets say how they were made."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def measured_origins(store: MeasurementStore) -> set[str]:

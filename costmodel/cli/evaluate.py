@@ -82,7 +82,10 @@ def _print(found: Evaluation, families: bool) -> None:
     rows = [row for row in found.rows if families or row.family == "all"]
     _print_table([row for row in rows if row.level == "function"], "functions", _FUNCTION)
     _print_table([row for row in rows if row.level == "schedule"], "schedules", _SCHEDULE)
-    click.echo(f"{found.leaked} functions are both learned from and judged")
+    click.echo(
+        f"{found.leaked} functions are left out, since the weights learned from them; "
+        f"{found.unread} measurements could not be read"
+    )
 
 
 def _print_table(

@@ -12,7 +12,6 @@ from costmodel.cli.options import (
     json_option,
     quiet_option,
     seed_option,
-    threads_option,
 )
 from costmodel.cli.output import duration, number, print_json
 
@@ -67,7 +66,12 @@ __all__ = ["train"]
     help="Where PyTorch computes: cpu, cuda, cuda:1.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
-@threads_option
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads that PyTorch computes with; by default as many as it likes.",
+)
 @seed_option
 @quiet_option
 @json_option

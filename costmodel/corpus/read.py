@@ -126,6 +126,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     for row in rows:
         if digest(row["text"]) != row["workload"]:
             raise UsageError(f"{path} has a text that has not its hash: {row['name']}")
+    if len({row["workload"] for row in rows}) < len(rows):
+        raise UsageError(f"{path} has a function twice")
     return rows
 
 
@@ -137,7 +139,8 @@ def _function(row: Mapping[str, Any]) -> Function:
 
 
 def _trial(row: Mapping[str, Any]) -> Trial:
-    good = row["outcome"] == "ok" and row["samples_us"]
+    samples = [each for each in row["samples_us"] if each is not None]
+    good = row["outcome"] == "ok" and samples
     code = {
         name: math.nan if row[name] is None else float(row[name])
         for name in (
@@ -149,6 +152,6 @@ def _trial(row: Mapping[str, Any]) -> Trial:
         schedule=Schedule(row["backend"], row["schedule"]),
         is_default=row["is_default"],
         target=row["target"],
-        latency_us=float(np.percentile(row["samples_us"], 25)) if good else math.inf,
+        latency_us=float(np.percentile(samples, 25)) if good else math.inf,
         **code,
     )

@@ -20,6 +20,7 @@ from costmodel.records import digest
 __all__ = ["SPLITS", "Rules", "Split", "read_rules", "split"]
 
 SPLITS = "splits.json"
+_EXAMPLE = '{"test": ["norm", "attention"], "validation": ["softmax", "rope"]}'
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,10 @@ def read_rules(folder: Path) -> Rules:
         }
         return Rules(**lists)
     except FileNotFoundError:
-        raise UsageError(f"{folder} has no {SPLITS}, which says what is held out") from None
+        raise UsageError(
+            f"{folder} has no {SPLITS}, which says what is held out",
+            hint=f"write one that names families of {folder}/workloads.parquet: {_EXAMPLE}",
+        ) from None
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path} cannot be read as the rules of a split: {error}") from error
 
@@ -92,10 +96,8 @@ def split(corpus: Corpus, rules: Rules) -> Split:
     for key, function in corpus.functions.items():
         parts[_part(key, function, rules)].add(key)
     known = {function.family for function in corpus.functions.values()}
-    empty = {"train": not parts["train"], "families": not parts["families"],
-             "validation": not known & set(rules.validation)}  # fmt: skip
     for name in ("train", "validation", "families"):
-        if empty[name]:
+        if not parts[name]:
             raise UsageError(
                 f"the part {name!r} of the split is empty: the data set has the families "
                 f"{', '.join(sorted(known))}",

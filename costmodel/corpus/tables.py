@@ -92,7 +92,7 @@ def _read(path: Path, wanted: pa.Schema) -> pa.Table:
             return file.read(columns=wanted.names).select(wanted.names).cast(wanted)
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, ValueError, OSError) as error:  # ValueError: a null too many
         reason = str(error).splitlines()[0]
         raise UsageError(f"{path} cannot be read as such a table: {reason}") from error
 

@@ -92,10 +92,10 @@ class Programs:
         # TVM must not be forked once it has started its threads.
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
             made = list(pool.map(_features, listed))
-        self._made: dict[str, list[Features | None]] = {
-            task.workload: features for task, features in zip(tasks, made, strict=True)
+        self._made: dict[tuple[str, str], list[Features | None]] = {
+            _key(task): features for task, features in zip(tasks, made, strict=True)
         }
-        self._listed = {task.workload: one for task, one in zip(tasks, listed, strict=True)}
+        self._listed = {_key(task): one for task, one in zip(tasks, listed, strict=True)}
 
     def rows(self, task: Task) -> tuple[Table, Array, NDArray[np.intp]]:
         """Pooled features, logarithms of analytic estimates, and of which trials they are."""
@@ -104,8 +104,7 @@ class Programs:
         from costmodel.models.roofline import estimates_us
         from costmodel.records import Candidate
 
-        one = self._listed[task.workload]
-        made = self._made[task.workload]
+        one, made = self._listed[_key(task)], self._made[_key(task)]
         kept = np.array([n for n, features in enumerate(made) if features is not None], np.intp)
         queries = [
             Query(Candidate(one.workload, one.schedules[n], one.target), features)
@@ -164,6 +163,10 @@ class BoostedPrograms:
         if not tables:
             raise UsageError("no schedule of the data set is one of TVM's space")
         return np.concatenate(tables), np.concatenate(factors)
+
+
+def _key(task: Task) -> tuple[str, str]:
+    return task.workload, task.trials[0].target
 
 
 def _features(one: _Programs) -> list[Features | None]:

@@ -61,16 +61,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All rows, and what they were made from.
+    """All rows, and what they were made from: SHA-256 of the manifest and of the weights' facts.
 
-    ``leaked`` counts the functions that are judged here and that the weights were trained,
-    chosen or calibrated on, whatever data they came from then.
+    ``leaked`` counts the functions held out here that the weights were trained, chosen or
+    calibrated on, whatever data they came from then: no model is judged by them. ``unread`` counts
+    measurements of the judged functions that no model reads, of another version of the space say.
     """
 
     data: str
     weights: str
     parts: Mapping[str, int]
     leaked: int
+    unread: int
     rows: tuple[Row, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def evaluate(
     ``baselines`` is one of BASELINES. Raises UsageError for data or weights that cannot be used.
     """
     from costmodel.models.transformer.examples import Reader
-    from costmodel.models.transformer.weights import LEARNED_DIGITS, load_weights
+    from costmodel.models.transformer.weights import FACTS, load_weights
     from costmodel.tokens.stream import Variant
 
     if baselines not in BASELINES:
@@ -118,28 +120,38 @@ def evaluate(
     listener("reading")
     loaded, corpus = load_weights(weights), read_corpus(data)
     parts = split(corpus, read_rules(data))
+    judged = {name: _unlearned(keys, loaded) for name, keys in parts.tests.items()}
+    if not any(judged.values()):
+        raise UsageError("the weights learned from every function that is held out here")
     reader, variant = Reader(corpus), Variant(loaded.network.config.variant)
     tasks = {
         name: reader.tasks(sorted(keys), loaded.vocabulary, variant)
-        for name, keys in _parts(parts, with_training=baselines != "none").items()
+        for name, keys in judged.items()
     }
+    unread = reader.unread
+    if baselines != "none":
+        tasks |= {
+            name: reader.tasks(sorted(getattr(parts, name)), loaded.vocabulary, variant)
+            for name in ("train", "validation")
+        }
     listener("the transformer")
-    rows = list(_of_transformer(loaded, {name: tasks[name] for name in parts.tests}))
+    rows = list(_of_transformer(loaded, {name: tasks[name] for name in judged}))
     if baselines != "none":
         rows += _of_baselines(corpus, reader, loaded, tasks, parts, baselines, seed, listener)
-    judged = {key[:LEARNED_DIGITS] for keys in parts.tests.values() for key in keys}
     return Evaluation(
         data=sha256(data / MANIFEST),
-        weights=str(loaded.training.get("data", "")),
+        weights=sha256(weights / FACTS),
         parts={name: len(getattr(parts, name)) for name in parts.__dataclass_fields__},
-        leaked=len(judged & loaded.learned),
+        leaked=sum(len(keys) for keys in parts.tests.values()) - sum(map(len, judged.values())),
+        unread=unread,
         rows=tuple(rows),
     )
 
 
-def _parts(parts: Split, *, with_training: bool) -> dict[str, frozenset[str]]:
-    learned = {"train": parts.train, "validation": parts.validation} if with_training else {}
-    return {**learned, **parts.tests}
+def _unlearned(keys: frozenset[str], weights: Weights) -> frozenset[str]:
+    from costmodel.models.transformer.weights import LEARNED_DIGITS
+
+    return frozenset(key for key in keys if key[:LEARNED_DIGITS] not in weights.learned)
 
 
 def _of_transformer(weights: Weights, tasks: Mapping[str, Sequence[Task]]) -> list[Row]:
@@ -170,6 +182,9 @@ def _of_baselines(
 ) -> list[Row]:
     rows: list[Row] = []
     train, validation = with_defaults(tasks["train"]), with_defaults(tasks["validation"])
+    if not train or not validation:
+        raise UsageError("baselines have nothing to learn from: no default of the parts 'train' "
+                         "and 'validation' was timed")  # fmt: skip
     for model in _function_models(reader, weights, train, which, seed):
         listener(model.name)
         model.fit(train, validation)

@@ -26,7 +26,7 @@ from costmodel.records import digest
 from costmodel.tokens.stream import Variant
 
 if TYPE_CHECKING:
-    from costmodel.learning.prepared import Prepared
+    from costmodel.learning.prepared import HeldOut, Prepared
     from costmodel.models.transformer.calibration import Calibration
     from costmodel.models.transformer.examples import Task
     from costmodel.models.transformer.network import CostNetwork
@@ -99,7 +99,7 @@ def learn(
     out.mkdir(parents=True, exist_ok=True)
     network = train(
         CostNetwork(config), learned, out,
-        judge=lambda one: _judge(one, prepared.choosing, prepared.seen),
+        judge=lambda one: _judge(one, prepared.choosing),
         options=options.training, of=digest(run), device=options.device, listener=listener,
         resume=resume,
     )  # fmt: skip
@@ -107,15 +107,19 @@ def learn(
     weights = Weights(
         network=network,
         vocabulary=prepared.vocabulary,
-        calibration=_calibrate(network, prepared.calibrating, prepared.seen),
+        calibration=_calibrate(network, prepared.calibrating),
         targets=prepared.targets,
         training={
             "data": prepared.data,
             "rules": prepared.rules,
             "parts": prepared.parts,
             "schedules": sum(len(task.trials) for task in learned),
+            "backends": _scheduled_backends(learned),
+            "tuned": len(with_tuned(learned)),
             "options": asdict(options.training),
             "device": options.device,
+            "threads": options.threads,
+            "distil_steps": options.distil_steps,
             "seconds": round(time.monotonic() - started),
             "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
             "machine": platform.machine(),
@@ -143,14 +147,18 @@ def _words(tasks: Sequence[Task]) -> list[str]:
     return ["<pad>", "<unk>", f"{TUNED}:{TUNED}", *known]
 
 
-def _judge(
-    network: CostNetwork, unseen: Sequence[Task], seen: Sequence[Task]
-) -> tuple[float, dict[str, float]]:
+def _scheduled_backends(tasks: Sequence[Task]) -> list[str]:
+    """Those of which other schedules than a default were learned."""
+    return sorted({name for task in tasks for name, one in task.schedules if not one.whole})
+
+
+def _judge(network: CostNetwork, given: HeldOut) -> tuple[float, dict[str, float]]:
     """One number from errors and ranks, and the parts of it.
 
-    ``unseen`` are of families that are not learned from, and count, as families, the same each;
-    ``seen`` are unseen shapes of those that are, and count together as much.
+    Families that are not learned from count the same each; unseen shapes of those that are count
+    together as much.
     """
+    unseen, seen = given.unseen, given.seen
     families = sorted({task.family for task in unseen})
     each = [_scores(network, [task for task in unseen if task.family == name]) for name in families]
     names = sorted({name for scores in each for name in scores})
@@ -194,12 +202,12 @@ def _scores(network: CostNetwork, tasks: Sequence[Task]) -> dict[str, float]:
     return found
 
 
-def _calibrate(network: CostNetwork, tasks: Sequence[Task], seen: Sequence[Task]) -> Calibration:
+def _calibrate(network: CostNetwork, given: HeldOut) -> Calibration:
     """Functions by unseen families; what is known of few functions by unseen shapes as well."""
     from costmodel.models.transformer import inference
     from costmodel.models.transformer.calibration import Calibration, widening
 
-    single, known = with_defaults(tasks), with_tuned([*tasks, *seen])
+    single, known = with_defaults(given.unseen), with_tuned([*given.unseen, *given.seen])
     functions = schedules = tuned = 0.0
     if single:
         told = inference.estimate_functions(network, single)
@@ -212,7 +220,7 @@ def _calibrate(network: CostNetwork, tasks: Sequence[Task], seen: Sequence[Task]
     if known:
         told = inference.estimate_tuned(network, known)
         tuned = widening(np.array([task.tuned for task in known]), told.low, told.high)
-    many = [task for task in (*tasks, *seen) if len(task.trials) > 1]
+    many = [task for task in (*given.unseen, *given.seen) if len(task.trials) > 1]
     if many:
         found = inference.estimate_schedules(network, many)
         joined = [np.concatenate([getattr(e, name) for e in found]) for name in ("low", "high")]

@@ -139,7 +139,7 @@ def ranked(
         Ranked(
             task.family,
             tuple(trial.schedule.backend for trial in task.trials),
-            found.log_us,
+            found.expected,
             task.targets[:, 0].astype(np.float64),
             found.low - calibration.schedules,
             found.high + calibration.schedules,

@@ -20,17 +20,25 @@ from costmodel.tokens.vocabulary import Vocabulary, build_vocabulary
 if TYPE_CHECKING:
     from costmodel.models.transformer.examples import Task
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["HeldOut", "Prepared", "prepare"]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Tasks of the validation families, ``unseen``, and unseen shapes of the others, ``seen``."""
+
+    unseen: Sequence[Task]
+    seen: Sequence[Task]
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Tasks by what they are for.
 
-    Of the validation families' functions one half decides, with the validation shapes of the
-    others (``seen``), which step's weights are kept, and the other half calibrates the intervals.
-    ``keys`` are the hashes of all functions that weights will depend on, ``parts`` the numbers of
-    functions in each part, ``data`` the SHA-256 of the manifest.
+    Of the functions held out for validation one half decides which step's weights are kept, and the
+    other half calibrates the intervals. ``keys`` are the hashes of all functions that weights will
+    depend on, ``parts`` the numbers of functions in each part, ``data`` the SHA-256 of the
+    manifest.
     """
 
     data: str
@@ -41,9 +49,8 @@ class Prepared:
     targets: tuple[Target, ...]
     keys: frozenset[str]
     learned: Sequence[Task]
-    choosing: Sequence[Task]
-    calibrating: Sequence[Task]
-    seen: Sequence[Task]
+    choosing: HeldOut
+    calibrating: HeldOut
 
 
 def prepare(data: Path, variant: Variant = Variant.VALUES) -> Prepared:
@@ -56,15 +63,21 @@ def prepare(data: Path, variant: Variant = Variant.VALUES) -> Prepared:
     corpus, rules = read_corpus(data), read_rules(data)
     parts = split(corpus, rules)
     reader = Reader(corpus)
-    vocabulary = build_vocabulary(
-        reader.stream(key).shown(variant) for key in sorted(parts.train)
-    )
+    vocabulary = build_vocabulary(reader.stream(key).shown(variant) for key in sorted(parts.train))
     learned = reader.tasks(sorted(parts.train), vocabulary, variant)
     held_out = reader.tasks(sorted(parts.validation), vocabulary, variant)
-    unseen = [task for task in held_out if task.family in rules.validation]
-    choosing = [task for task in unseen if _drawn(task.workload)]
-    calibrating = [task for task in unseen if not _drawn(task.workload)]
-    if not with_defaults(choosing) or not with_defaults(calibrating):
+
+    def half(*, drawn: bool) -> HeldOut:
+        those = [task for task in held_out if _drawn(task.workload) is drawn]
+        return HeldOut(
+            unseen=[task for task in those if task.family in rules.validation],
+            seen=[task for task in those if task.family not in rules.validation],
+        )
+
+    choosing, calibrating = half(drawn=True), half(drawn=False)
+    if not with_defaults(learned):
+        raise UsageError("there is nothing to learn from: no default of the part 'train' was timed")
+    if not with_defaults(choosing.unseen) or not with_defaults(calibrating.unseen):
         raise UsageError("the validation families have too few functions to choose and calibrate")
     return Prepared(
         data=sha256(data / MANIFEST),
@@ -77,7 +90,6 @@ def prepare(data: Path, variant: Variant = Variant.VALUES) -> Prepared:
         learned=learned,
         choosing=choosing,
         calibrating=calibrating,
-        seen=[task for task in held_out if task.family not in rules.validation],
     )
 
 

@@ -20,6 +20,8 @@ from costmodel.models.per_store import WIDTH, Stores
 from costmodel.records import DTYPE_BYTES, Prediction, Target, Workload
 
 __all__ = [
+    "ASSUMED_LOG_STD",
+    "SCHEDULE_LOG_STD",
     "Roofline",
     "bandwidth",
     "bound_us",
@@ -27,6 +29,7 @@ __all__ = [
     "estimates_us",
     "peak_flops",
     "predict_workload",
+    "rates_are_known",
 ]
 
 Array = NDArray[np.float64]
@@ -65,6 +68,11 @@ def peak_flops(target: Target, dtype: str = "f32") -> float:
     return target.threads * lanes * 4 * _CLOCK
 
 
+def rates_are_known(target: Target) -> bool:
+    """Whether the machine's rates were measured; else they are assumed."""
+    return bool(target.peak_flops and target.bandwidth)
+
+
 def bandwidth(target: Target) -> float:
     """Bytes/s of memory: measured where known, else 15 GB/s a thread, and 100 GB/s at the most."""
     return target.bandwidth or min(target.threads * _THREAD_BANDWIDTH, _MOST_BANDWIDTH)
@@ -86,7 +94,7 @@ def predict_workload(analysis: Analysis, target: Target) -> Prediction:
     """Latency of a workload's well-tuned kernel, from its operations and bytes alone."""
     overhead = CALL_US + (PARALLEL_US if target.threads > 1 else 0.0)
     log_std = TUNED_LOG_STD
-    if not (target.peak_flops and target.bandwidth):
+    if not rates_are_known(target):
         log_std = math.hypot(log_std, ASSUMED_LOG_STD)
     return Prediction(bound_us(analysis, target) * TUNED_OVER_BOUND + overhead, log_std)
 

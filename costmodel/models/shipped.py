@@ -62,7 +62,10 @@ def _load(folder: Path, changed: int) -> Weights:
 
 @dataclass(frozen=True)
 class Trained:
-    """The trained model where it reads what is asked about, else why it does not."""
+    """The trained model where it reads what is asked about, else why it does not.
+
+    With a model ``reason`` says why it is to be trusted less than its card says.
+    """
 
     model: Transformer | None
     reason: str = ""
@@ -92,8 +95,30 @@ def choose(
                       "roofline predicts in its place")  # fmt: skip
     if not backends <= set(BACKENDS):
         return Trained(None)
+    unlearned = backends - set(loaded.training.get("backends", BACKENDS))
+    if unlearned:
+        return Trained(None, f"the trained model has learned no schedules of "
+                       f"{' or '.join(sorted(unlearned))}: the roofline predicts in its "
+                       "place")  # fmt: skip
     model = Transformer(loaded)
     reason = model.why_not(workload, target, backends)
     if reason:
         return Trained(None, f"{reason}: the roofline predicts in its place")
-    return Trained(model)
+    return Trained(model, _caveat(workload, target, backends, loaded))
+
+
+def _caveat(workload: Workload, target: Target, backends: set[str], weights: Weights) -> str:
+    """What makes predictions worse than the card says; empty where nothing does."""
+    from costmodel.models.roofline import rates_are_known
+
+    if not rates_are_known(target):
+        return ("the machine's rates are assumed, so that predictions are less sure: `costmodel "
+                "doctor` measures them")  # fmt: skip
+    threads = {one.threads for one in weights.targets}
+    if target.threads not in threads:
+        known = " or ".join(map(str, sorted(threads)))
+        return (f"the trained model learned from {known} threads: what it says of "
+                f"{target.threads} is a guess")  # fmt: skip
+    if backends and workload.script is not None:
+        return "the trained model does not read transform scripts: XGBoost alone ranks theirs"
+    return ""

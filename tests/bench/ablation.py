@@ -1,11 +1,11 @@
 """What the tokens are worth: the same network trained on names of operations alone, and on more.
 
-    python tests/bench/ablation.py --data datasets/cpu --out ablation --steps 4000
+    python tests/bench/ablation.py --data datasets/cpu --out ablation --seed 1 --device cuda
 
 Trains one network a variant (``ops`` and ``operands`` are those of arXiv 2302.11405, ``values`` is
 ours, with numbers by value) with the same options and seed, and judges all on the parts held out.
-What is trained already in ``--out`` is not trained again. All are predicted against the roofline,
-so that even names alone come with a notion of sizes.
+Weights that are in ``--out`` already are judged as they are. All are predicted against the
+roofline, so that even names alone come with a notion of sizes.
 """
 
 from __future__ import annotations
@@ -28,13 +28,17 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--hidden", type=float, default=TrainingOptions.hidden)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     found: dict[str, list[Row]] = {}
     for variant in Variant:
         folder = args.out / str(variant)
         if not (folder / FACTS).exists():
-            training = TrainingOptions(steps=args.steps, seed=args.seed)
-            options = FitOptions(training, variant=variant, threads=args.threads)
+            training = TrainingOptions(steps=args.steps, seed=args.seed, hidden=args.hidden)
+            options = FitOptions(
+                training, variant=variant, threads=args.threads, device=args.device
+            )
             fit(args.data, folder, options, resume=True, listener=_show)
         found[str(variant)] = list(evaluate(args.data, folder, baselines="none").rows)
     print(table(found))

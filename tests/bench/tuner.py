@@ -128,6 +128,7 @@ class Bench:
         self._store, self._measurer = store, measurer
         results = session.tally(store).results()
         self._known = {schedule.hash: (schedule, latency) for schedule, latency in results}
+        self._asked: set[str] = set()
 
     @property
     def best_us(self) -> float:
@@ -135,6 +136,7 @@ class Bench:
 
     def latencies(self, schedules: Sequence[Schedule]) -> list[float]:
         """Microseconds, infinite for what fails; each schedule is measured once."""
+        self._asked |= {schedule.hash for schedule in schedules}
         missing = [schedule for schedule in schedules if schedule.hash not in self._known]
         for measurement in self._measurer.measure(missing):
             self._store.add([measurement])
@@ -159,8 +161,8 @@ class Bench:
         return np.minimum.accumulate(np.array(found + [np.inf] * (trials - len(found))))
 
     def examples(self, seed: int) -> list[Example]:
-        """Some of its measurements, for the warm start of other kernels."""
-        keys = np.random.default_rng(seed).permutation(sorted(self._known))[:WARM]
+        """Some of what was asked here, for the warm start of other kernels."""
+        keys = np.random.default_rng(seed).permutation(sorted(self._asked))[:WARM]
         chosen = [self._known[key] for key in keys.tolist()]
         features = self.session.space.features([schedule for schedule, _ in chosen])
         return [

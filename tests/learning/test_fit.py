@@ -19,6 +19,7 @@ from costmodel.ir import read_workload
 from costmodel.learning.evaluate import evaluate
 from costmodel.learning.fit import FitOptions, fit
 from costmodel.models.base import Example, Query
+from costmodel.models.shipped import choose
 from costmodel.models.transformer.inputs import MOST_CHOICES, MOST_OPS
 from costmodel.models.transformer.model import Transformer
 from costmodel.models.transformer.training import CHECKPOINT, CURVES, TrainingOptions
@@ -111,9 +112,33 @@ func.func @other(%x: tensor<512x1024xf32>, %w: tensor<1024x256xf32>) -> tensor<5
 """
 
 
-def test_names_and_order_change_no_digit(weights: Weights) -> None:
-    plain = RENAMED.replace(' {note = "mine"}', "").replace("%x", "%a").replace("@other", "@f")
-    first, second = read_workload(plain), read_workload(RENAMED)
+STRIDED = """
+func.func @strided(%x: tensor<1x9x9x4xf32>, %w: tensor<3x3x4x8xf32>) -> tensor<1x4x4x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<1x4x4x8xf32>
+  %start = linalg.fill ins(%zero : f32) outs(%empty : tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+  %out = linalg.conv_2d_nhwc_hwcf {STRIDES, DILATIONS}
+      ins(%x, %w : tensor<1x9x9x4xf32>, tensor<3x3x4x8xf32>)
+      outs(%start : tensor<1x4x4x8xf32>) -> tensor<1x4x4x8xf32>
+  return %out : tensor<1x4x4x8xf32>
+}
+"""
+STRIDES, DILATIONS = "strides = dense<2> : tensor<2xi64>", "dilations = dense<1> : tensor<2xi64>"
+
+
+@pytest.mark.parametrize(
+    ("plain", "other"),
+    [
+        (RENAMED.replace(' {note = "mine"}', "").replace("%x", "%a").replace("@other", "@f"),
+         RENAMED),
+        (STRIDED.replace("STRIDES", STRIDES).replace("DILATIONS", DILATIONS),
+         STRIDED.replace("STRIDES", DILATIONS).replace("DILATIONS", STRIDES)),
+    ],
+    ids=["names", "order of attributes"],
+)  # fmt: skip
+def test_names_and_order_change_no_digit(weights: Weights, plain: str, other: str) -> None:
+    assert plain != other
+    first, second = read_workload(plain), read_workload(other)
     assert np.array_equal(
         estimates(weights, first, [DEFAULT]), estimates(weights, second, [DEFAULT])
     )
@@ -230,13 +255,32 @@ def test_the_evaluation_has_each_family_and_no_leak(sample: Path, trained: Path)
             assert np.isfinite(row.scores["median_error"])
 
 
-def test_functions_that_were_learned_from_are_found_in_other_rules(
+def test_functions_that_were_learned_from_are_left_out_under_other_rules(
     copy_of_sample: Callable[[], Path], trained: Path
 ) -> None:
     data = copy_of_sample()
-    rules = {"test": ["matmul"], "validation": ["softmax"]}
+    rules = {"test": ["matmul", "norm"], "validation": ["softmax"]}
     (data / "splits.json").write_text(json.dumps(rules), encoding="utf-8")
-    assert evaluate(data, trained, baselines="none").leaked > 0
+    found = evaluate(data, trained, baselines="none")
+    assert found.leaked > 0
+    judged = {row.family for row in found.rows if row.part == "families"}
+    assert judged == {"all", "norm"}
+    rules = {"test": ["matmul"], "validation": ["softmax"], "shapes": 0.0}
+    (data / "splits.json").write_text(json.dumps(rules), encoding="utf-8")
+    with pytest.raises(UsageError, match="learned from every function"):
+        evaluate(data, trained, baselines="none")
+
+
+def test_what_was_learned_from_few_schedules_is_said_not_to_be_known(trained: Path) -> None:
+    weights = load_weights(trained)
+    assert weights.training["backends"] == ["tvm"]
+    assert not Transformer(weights).tells_tuned
+    target = weights.targets[0]
+    workload = read_workload(KERNELS / "matmul_bias_relu.mlir")
+    assert choose(workload, target, {"tvm"}, trained).model is not None
+    found = choose(workload, target, {"tvm", "iree"}, trained)
+    assert found.model is None
+    assert "no schedules of iree" in found.reason
 
 
 ALL_BASELINES = """

@@ -3,10 +3,11 @@
 Romano, Patterson and Candès, NeurIPS 2019: the interval is widened by what it lacked on data held
 out, so that 90% of the latencies are inside whatever the network believes. Functions by default,
 functions once tuned and schedules are calibrated apart, since the network errs differently on them.
-The promise holds for data like that which was held out: families that training never saw, though
-the step whose weights are kept was chosen on other functions of them. Functions by default are
-calibrated by the family that lacks most, since families differ from each other more than functions
-of one do and few are held out; schedules by unseen shapes of other families as well.
+The promise holds for data like that which was held out, of which other functions chose the step
+whose weights are kept. Functions by default are calibrated by families that training never saw, and
+there by the one that lacks most, since families differ from each other more than functions of one
+do and few are held out; functions once tuned and schedules by unseen shapes of other families as
+well.
 """
 
 from __future__ import annotations

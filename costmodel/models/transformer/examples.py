@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from costmodel.backends.choices import Choice
 from costmodel.corpus.read import Corpus, Trial
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, UnsupportedError
 from costmodel.models.transformer.inputs import (
     ScheduleInput,
     WorkloadInput,
@@ -67,9 +67,14 @@ class Task:
 
 
 class Reader:
-    """Reads a corpus; streams are kept, since several models read the same."""
+    """Reads a corpus; streams are kept, since several models read the same.
+
+    ``unread`` counts the measurements met so far that cannot be read: of functions that are too
+    large, and of schedules of another version of a space.
+    """
 
     def __init__(self, corpus: Corpus) -> None:
+        self.unread = 0
         self._corpus = corpus
         self._streams: dict[str, TokenStream] = {}
 
@@ -106,19 +111,24 @@ class Reader:
         known = self._corpus.targets[target]
         backends = sorted({trial.schedule.backend for trial in trials} & {*BACKENDS})
         readers = {name: reader_of(name, function.workload, known) for name in backends}
-        given = read_workload_input(
-            function.workload, known, {name: one.sites for name, one in readers.items()},
-            vocabulary, variant=variant, stream=self.stream(key),
-        )  # fmt: skip
+        try:
+            given = read_workload_input(
+                function.workload, known, {name: one.sites for name, one in readers.items()},
+                vocabulary, variant=variant, stream=self.stream(key),
+            )  # fmt: skip
+        except UnsupportedError:  # too large
+            self.unread += len(trials)
+            return None
         kept, schedules = [], []
         for trial in _once(trials):
             name = trial.schedule.backend
-            if name not in readers:
-                continue
             try:
+                if name not in readers:
+                    raise UnsupportedError(f"schedules of {name} are not read")
                 read = read_schedule(name, choices_of(trial.schedule, readers[name]), given)
-            except CostModelError:
-                continue  # of another version of the space, or longer than what is read
+            except CostModelError:  # of another version of the space, or longer than what is read
+                self.unread += 1
+                continue
             kept.append(trial)
             schedules.append((name, read))
         if not kept:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from costmodel.models.transformer.batches import schedule_batch, workload_batch
 from costmodel.models.transformer.examples import Task, tuned_schedule
 from costmodel.models.transformer.inputs import ScheduleInput, WorkloadInput
-from costmodel.models.transformer.network import CostNetwork, Memory, Outputs
+from costmodel.models.transformer.network import FAILURE, CostNetwork, Memory, Outputs
 
 __all__ = [
     "Estimates",
@@ -49,6 +49,14 @@ class Estimates:
     vector_share: Array
     utilization: Array
     failure: Array
+
+    @property
+    def expected(self) -> Array:
+        """Medians by which schedules are ordered: what may fail counts as slower.
+
+        Up to ten times where it is sure to.
+        """
+        return np.asarray(self.log_us + FAILURE * self.failure)
 
     @staticmethod
     def joined(parts: Sequence[Estimates]) -> Estimates:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from costmodel.backends.choices import Choice, ChoiceReader
 from costmodel.errors import CostModelError, UnsupportedError
 from costmodel.models.base import Example, Query
+from costmodel.models.roofline import ASSUMED_LOG_STD, SCHEDULE_LOG_STD, rates_are_known
 from costmodel.models.transformer.batches import schedule_batch
 from costmodel.models.transformer.examples import tuned_schedule
 from costmodel.models.transformer.inference import Estimates, estimate, read
@@ -22,7 +23,7 @@ from costmodel.models.transformer.inputs import (
     read_schedule,
     read_workload_input,
 )
-from costmodel.models.transformer.network import FAILURE, Memory
+from costmodel.models.transformer.network import Memory
 from costmodel.models.transformer.sites import choices_of, has_choices, reader_of
 from costmodel.models.transformer.weights import Weights, familiar
 from costmodel.records import Candidate, Prediction, Schedule, Target, Workload
@@ -40,6 +41,8 @@ _READ_ALL = 256
 _FIRST = 0.25
 #: Predictions that are kept.
 _KNOWN = 50_000
+#: Stands for a schedule of which nothing can be read.
+_UNREAD = "unread"
 #: Half the width of a normal distribution's 90% interval, in standard deviations.
 _HALF_90 = 1.645
 #: Measurements of a workload that weigh as much as the belief that the network's level is right.
@@ -97,6 +100,11 @@ class Transformer:
         ]
         return np.asarray(told / np.exp(shifts), np.float64)
 
+    @property
+    def tells_tuned(self) -> bool:
+        """Whether it has learned what tuning finds."""
+        return bool(self._weights.training.get("tuned", 1))
+
     def knows(self, queries: Sequence[Query]) -> bool:
         """Whether it can predict all of these."""
         candidates = {
@@ -143,8 +151,10 @@ class Transformer:
         found = estimate(self._weights.network, one.memory, inputs)
         calibration = self._weights.calibration
         default = np.array([read.whole for _, read in inputs])
+        unread = np.array([read.words == (f"{name}:{_UNREAD}",) for name, read in inputs])
         widen = np.where(default, calibration.functions, calibration.schedules)
-        return _widened(found, widen)
+        widen = widen + np.where(unread, _HALF_90 * SCHEDULE_LOG_STD, 0.0)
+        return _widened(found, widen + _of_rates(target))
 
     def wholes(self, workload: Workload, target: Target, backend: str) -> Estimates:
         """Of a workload as ``backend`` makes it by default, and of what tuning finds for it.
@@ -156,8 +166,11 @@ class Transformer:
         default = (backend, read_schedule(backend, [Choice("default")], one.input))
         asked = [default, tuned_schedule(one.input)]
         found = estimate(self._weights.network, one.memory, asked)
+        # Tuning never ends behind the default, which it measures as well.
+        found = replace(found, log_us=np.minimum(found.log_us, found.log_us[0]))
         calibration = self._weights.calibration
-        return _widened(found, np.array([calibration.functions, calibration.tuned]))
+        widen = np.array([calibration.functions, calibration.tuned])
+        return _widened(found, widen + _of_rates(target))
 
     def _predict(self, candidates: Sequence[Candidate]) -> list[Prediction]:
         workload, target = candidates[0].workload, candidates[0].target
@@ -188,7 +201,7 @@ class Transformer:
             told = self.skim(workload, target, asked)
             best = np.argsort(told, kind="stable")[: self._read_all].tolist()
         found = self.estimates(workload, target, [asked[place] for place in best])
-        read, deviations = _expected(found), _deviations(found)
+        read, deviations = found.expected, _deviations(found)
         pairs = zip(read.tolist(), deviations.tolist(), strict=True)
         answers = dict(zip((keys[place] for place in best), pairs, strict=True))
         self._known |= answers
@@ -220,7 +233,7 @@ class Transformer:
             choices = choices_of(schedule, one.readers[schedule.backend])
             return read_schedule(schedule.backend, choices, one.input)
         except UnsupportedError:
-            return read_schedule(schedule.backend, [Choice("unread")], one.input)
+            return read_schedule(schedule.backend, [Choice(_UNREAD)], one.input)
 
     def _reading(self, workload: Workload, target: Target, backends: set[str]) -> _Read:
         """The encoded workload. Raises UnsupportedError for one that is too large to be read."""
@@ -246,9 +259,9 @@ class Transformer:
         return _Read(given, read(weights.network, given), readers)
 
 
-def _expected(found: Estimates) -> Array:
-    """Medians; what may fail counts as slower, up to ten times where it is sure to."""
-    return np.asarray(found.log_us + FAILURE * found.failure)
+def _of_rates(target: Target) -> float:
+    """What either side of an interval lacks where the machine's rates are assumed."""
+    return 0.0 if rates_are_known(target) else _HALF_90 * ASSUMED_LOG_STD
 
 
 def _deviations(found: Estimates) -> Array:

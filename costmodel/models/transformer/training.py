@@ -90,7 +90,7 @@ def train(
     common, as its data. Raises UsageError where there is nothing to learn from, or the checkpoint
     is of another run.
     """
-    if not any(len(task.defaults) or len(task.trials) > 1 for task in tasks):
+    if not any(np.isfinite(task.targets[:, 0]).any() for task in tasks):
         raise UsageError("there is nothing to learn from: no measurement succeeded")
     torch.manual_seed(options.seed)
     pools = _Pools(tasks, options)
@@ -343,7 +343,9 @@ def _forget(path: Path, step: int) -> None:
     """Curves go up to the step that a run goes on from."""
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        # Of a run that was killed the last line may lack its end.
+        whole = [line for line in lines if line.endswith("\n")]
+        kept = [line for line in whole if json.loads(line)["step"] <= step]
         path.write_text("".join(kept), encoding="utf-8")
 
 
