@@ -2,12 +2,12 @@
 
     python datasets/collect_functions.py --store collected.sqlite --count 5000
 
-Functions are generated (``graphs.py``), taken from ``kernels/``, and cut out of exported models
-(``--exported``, a folder that ``export_models.py`` has filled). Loop-level ones (``loops.py``),
-which IREE does not take, TVM compiles as they stand; mixtures (``mixtures.py``) are like no model
-in particular. No two have the same canonical hash. A run
-goes on where an earlier one with the same store stopped; ``--out`` writes what the store has into
-a data set. Compilers run on all cores at once and timing on quiet ones, in turns.
+Functions are generated (``graphs.py``), taken from ``kernels/`` (``--kernels``), and cut out of
+exported models (``--exported``, a folder that ``export_models.py`` has filled). Loop-level ones
+(``loops.py``), which IREE does not take, TVM compiles as they stand; mixtures (``mixtures.py``) are
+like no model in particular. No two have the same canonical hash. A run goes on where an earlier one
+with the same store stopped; ``--out`` writes what the store has into a data set. Compilers run on
+all cores at once and timing on quiet ones, in turns.
 """
 
 from __future__ import annotations
@@ -186,8 +186,8 @@ def _session(backend: str, threads: int | None) -> Session:
 def _distinct(args: argparse.Namespace, origins: set[str], hashes: set[str]) -> Iterator[Function]:
     """Functions that are not measured yet, no two of one hash."""
     models = exported(args.exported) if args.exported else iter(())
-    yield from _new(itertools.chain(of_kernels(), models, generated(args.seed, origins)),
-                    origins, hashes)  # fmt: skip
+    functions = (of_kernels(args.kernels), models, generated(args.seed, origins))
+    yield from _new(itertools.chain(*functions), origins, hashes)
 
 
 def _new(functions: Iterable[Function], origins: set[str], hashes: set[str]) -> Iterator[Function]:
@@ -281,6 +281,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after")
     parser.add_argument("--exported", type=Path, help="a folder of models as MLIR files")
+    parser.add_argument(
+        "--kernels",
+        type=Path,
+        default=ROOT / "kernels",
+        help="a folder of kernels, which are never learned from (default: this repository's)",
+    )
     parser.add_argument("--threads", type=int, help="of each function (default: all cores)")
     parser.add_argument("--seed", type=int, default=0, help="of what is generated")
     parser.add_argument("--quiet", action="store_true", help="show no progress")

@@ -106,9 +106,9 @@ def _drawn(
             yield family, generate(family, rng, f"{family}_{index}"), name, rng
 
 
-def of_kernels() -> Iterator[Function]:
-    """The kernels in ``kernels/``, by the operation that they spend most on."""
-    for path in sorted((ROOT / "kernels").glob("*.mlir")):
+def of_kernels(folder: Path = ROOT / "kernels") -> Iterator[Function]:
+    """The kernels in a folder, by the operation that they spend most on."""
+    for path in sorted(folder.glob("*.mlir")):
         function = _read(path, "", "kernels", path.stem)
         if function is not None:
             yield function
