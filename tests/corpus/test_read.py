@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from costmodel.corpus.export import FACTS, export
 from costmodel.corpus.read import Corpus, Function, read_corpus
 from costmodel.corpus.splits import Rules, split
+from costmodel.corpus.tables import MEASUREMENTS, WORKLOADS, read_table, sha256, write_table
 from costmodel.errors import UsageError
 from costmodel.ir import read_workload
 from costmodel.records import Environment, Measurement, Outcome, Schedule, TimingPolicy, Workload
@@ -86,6 +88,37 @@ def test_a_target_that_nobody_describes_is_refused(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(UsageError, match="does not describe target"):
         read_corpus(folder)
+
+
+def rewrite(folder: Path, name: str, rows: list[dict], schema: pa.Schema) -> None:
+    """Write a table anew, and its checksum into the manifest."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    write_table(folder / name, schema, rows)
+    manifest["files"][name] = {"sha256": sha256(folder / name)}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def test_a_function_that_comes_twice_is_refused(folder: Path) -> None:
+    rows = read_table(folder / "workloads.parquet", WORKLOADS).to_pylist()
+    rewrite(folder, "workloads.parquet", [*rows, rows[0]], WORKLOADS)
+    with pytest.raises(UsageError, match="has a function twice"):
+        read_corpus(folder)
+
+
+def test_values_that_are_missing_are_refused_with_their_column(folder: Path) -> None:
+    rows = read_table(folder / "workloads.parquet", WORKLOADS).to_pylist()
+    loose = pa.schema([field.with_nullable(True) for field in WORKLOADS])
+    rewrite(folder, "workloads.parquet", [{**rows[0], "family": None}, rows[1]], loose)
+    with pytest.raises(UsageError, match="family"):
+        read_corpus(folder)
+
+
+def test_a_sample_that_is_missing_counts_for_nothing(folder: Path) -> None:
+    rows = read_table(folder / "measurements-000.parquet", MEASUREMENTS).to_pylist()
+    for row in rows:
+        row["samples_us"] = [*row["samples_us"], None] if row["outcome"] == "ok" else []
+    rewrite(folder, "measurements-000.parquet", rows, MEASUREMENTS)
+    assert [t.latency_us for t in read_corpus(folder).trials if t.ok] == [1.5, 1.5]
 
 
 families = st.sampled_from(["a", "b", "c", "d"])
