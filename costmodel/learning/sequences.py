@@ -21,6 +21,7 @@ from costmodel.learning.measures import log_bounds, measured_columns
 from costmodel.models.transformer.inference import within_one
 from costmodel.models.transformer.network import GROUPS, MOST_REGISTERS, SLOTS
 from costmodel.models.transformer.numbers import WIDTH
+from costmodel.models.transformer.training import TrainingOptions, hide_names
 from costmodel.tokens.stream import Kind
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class SequenceModel:
 
     def fit(self, train: Sequence[Task], validation: Sequence[Task]) -> None:
         rng, network = random.Random(self._seed), self._network
+        hiding = np.random.default_rng(self._seed)
         optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=self._steps)
         best, kept = np.inf, copy.deepcopy(network.state_dict())
@@ -56,7 +58,8 @@ class SequenceModel:
                 )
             at = rng.randrange(0, len(ordered), _BATCH)
             batch = ordered[at : at + _BATCH]
-            loss = _loss(network(*_batch(batch)), batch)
+            ids = [hide_names(t.input, TrainingOptions.hidden, hiding) for t in batch]
+            loss = _loss(network(*_batch(batch, ids)), batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -105,18 +108,36 @@ class _Sequence(nn.Module):
 
 
 class _LSTM(nn.Module):
-    """Two layers in both directions; the mean and the largest of their outputs."""
+    """Two layers in both directions; the mean and the largest of their outputs.
+
+    Sequences are reversed by hand: PyTorch's packed ones take time that grows with the square of
+    the length to learn from.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.LSTM(_WIDTH, _WIDTH // 2, 2, batch_first=True, bidirectional=True)
+        self.onward, self.back = (
+            nn.ModuleList(nn.LSTM(_WIDTH, _WIDTH // 2, batch_first=True) for _ in range(2))
+            for _ in range(2)
+        )
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        packed = nn.utils.rnn.pack_padded_sequence(
-            tokens, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        read, _ = nn.utils.rnn.pad_packed_sequence(self.body(packed)[0], batch_first=True)
-        return _pooled(read, mask)
+        places = _reversed(mask)
+        hidden = tokens
+        for onward, back in zip(self.onward, self.back, strict=True):
+            read, again = onward(hidden)[0], back(_taken(hidden, places))[0]
+            hidden = torch.cat([read, _taken(again, places)], dim=-1)
+        return _pooled(hidden, mask)
+
+
+def _reversed(mask: Tensor) -> Tensor:
+    """Places of the tokens from the last to the first; what is padding stays."""
+    places = torch.arange(mask.shape[1]).expand_as(mask)
+    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - places, places)
+
+
+def _taken(table: Tensor, places: Tensor) -> Tensor:
+    return table.gather(1, places[..., None].expand_as(table))
 
 
 class _Convolution(nn.Module):
@@ -140,7 +161,10 @@ def _pooled(read: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([mean, most], dim=-1)
 
 
-def _batch(tasks: Sequence[Task]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _batch(
+    tasks: Sequence[Task], words: Sequence[NDArray[np.int32]] | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """``words`` take the place of those of the tasks."""
     length = max(len(task.input.tokens.ids) for task in tasks)
     ids = np.zeros((len(tasks), length), np.int64)
     kinds = np.zeros((len(tasks), length, 3), np.int64)
@@ -149,7 +173,8 @@ def _batch(tasks: Sequence[Task]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     for row, task in enumerate(tasks):
         tokens = task.input.tokens
         n = len(tokens.ids)
-        ids[row, :n], values[row, :n], mask[row, :n] = tokens.ids, task.input.token_values, True
+        ids[row, :n] = tokens.ids if words is None else words[row]
+        values[row, :n], mask[row, :n] = task.input.token_values, True
         kinds[row, :n, 0] = tokens.kinds
         kinds[row, :n, 1] = np.minimum(tokens.group, GROUPS - 1)
         kinds[row, :n, 2] = np.minimum(tokens.slot, SLOTS - 1)

@@ -29,7 +29,7 @@ from costmodel.models.transformer.losses import LossWeights, losses
 from costmodel.models.transformer.network import CostNetwork
 from costmodel.tokens.stream import Kind
 
-__all__ = ["CHECKPOINT", "CURVES", "TrainingOptions", "train"]
+__all__ = ["CHECKPOINT", "CURVES", "TrainingOptions", "hide_names", "train"]
 
 CURVES, CHECKPOINT = "curves.jsonl", "checkpoint.pt"
 #: So many batches of functions are drawn at once and sorted by length, of which one is taken.
@@ -287,7 +287,7 @@ class _Pools:
             tasks = self._alike(rng)
             defaults = [int(rng.choice(t.defaults)) if len(t.defaults) else 0 for t in tasks]
             inputs, listed = [task.bare for task in tasks], _wholes_of(tasks, defaults)
-        ids = [_hidden(one, options.hidden, rng) for one in inputs]
+        ids = [hide_names(one, options.hidden, rng) for one in inputs]
         return _batch(network, inputs, listed, ids)
 
     def _alike(self, rng: np.random.Generator) -> list[Task]:
@@ -309,8 +309,8 @@ def _shares(tasks: Sequence[Task], *, tuned: float = 1.0) -> NDArray[np.float64]
     return np.asarray(weights / weights.sum())
 
 
-def _hidden(given: WorkloadInput, share: float, rng: np.random.Generator) -> NDArray[np.int32]:
-    """The words of a function, some names of operations in a more general form."""
+def hide_names(given: WorkloadInput, share: float, rng: np.random.Generator) -> NDArray[np.int32]:
+    """The words of a function, that share of the names of operations in a more general form."""
     tokens = given.tokens
     named = tokens.kinds == Kind.OP
     words = np.unique(tokens.ids[named])
