@@ -96,8 +96,12 @@ def split(corpus: Corpus, rules: Rules) -> Split:
     for key, function in corpus.functions.items():
         parts[_part(key, function, rules)].add(key)
     known = {function.family for function in corpus.functions.values()}
-    for name in ("train", "validation", "families"):
-        if not parts[name]:
+    # Of the part for validation it is the families that calibrate.
+    held = [key for key in parts["validation"] if corpus.functions[key].family in rules.validation]
+    for name, members in (
+        ("train", parts["train"]), ("validation", held), ("families", parts["families"]),
+    ):  # fmt: skip
+        if not members:
             raise UsageError(
                 f"the part {name!r} of the split is empty: the data set has the families "
                 f"{', '.join(sorted(known))}",
