@@ -24,6 +24,7 @@ __all__ = ["predict", "rank"]
 
 #: Times that schedules which came twice are replaced; a small space has no more of them.
 _DRAWS = 4
+_UNTOLD = "the trained model has not learned what tuning finds: the roofline says it in its place"
 
 
 def predict(
@@ -146,10 +147,9 @@ def _trained(session: Session) -> tuple[Untuned | None, Estimates | None, str]:
         vector_share=float(found.vector_share[0]),
         utilization=float(found.utilization[0]),
     )
-    if not trained.model.tells_tuned:
-        return untuned, None, ("the trained model has not learned what tuning finds: the roofline "
-                               "says it in its place")  # fmt: skip
-    return untuned, found if tunable else None, trained.reason
+    if not tunable or trained.model.tells_tuned:
+        return untuned, found if tunable else None, trained.reason
+    return untuned, None, "; ".join(filter(None, (trained.reason, _UNTOLD)))
 
 
 def _draw(session: Session, count: int, rng: random.Random) -> list[Schedule]:

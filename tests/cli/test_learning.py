@@ -76,6 +76,8 @@ def test_predict_and_rank_use_it(weights: Path, tmp_path: Path) -> None:
     loops = ROOT / "kernels" / "loops" / "matmul_affine.mlir"
     of_loops = json.loads(ask("predict", loops, *common[1:], "--json"))
     assert of_loops["untuned"]["compiler"] == "tvm"
+    assert "has not learned what tuning finds" in " ".join(told["notes"])
+    assert "tuning" not in " ".join(of_loops["notes"])  # nobody tunes loops
     ranked = json.loads(ask("rank", *common, "--n", 12, "--backend", "tvm", "--json"))
     assert ranked["model"].startswith("transformer")
     assert len(ranked["schedules"]) == 12
