@@ -7,7 +7,7 @@ function are alike.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ class Rules:
     Functions of the families ``test`` are held out for the judgement, those of ``validation`` for
     choosing options and calibrating. Of the other families the share ``shapes`` of the shapes
     (extents of the heaviest operation's loops) is held out for the judgement, and
-    ``validation_shapes`` for choosing. ``held_out_sources`` are never learned from.
+    ``validation_shapes`` for choosing. ``held_out_sources`` are never learned from, and shapes
+    that they have are held out for the judgement, too.
     """
 
     test: tuple[str, ...]
@@ -93,8 +94,14 @@ def split(corpus: Corpus, rules: Rules) -> Split:
     parts: dict[str, set[str]] = {
         name: set() for name in ("train", "validation", "families", "shapes", "kernels")
     }
+    shapes = {key: _shape(function) for key, function in corpus.functions.items()}
+    reserved = {
+        shapes[key]
+        for key, function in corpus.functions.items()
+        if function.source in rules.held_out_sources
+    }
     for key, function in corpus.functions.items():
-        parts[_part(key, function, rules)].add(key)
+        parts[_part(function, shapes[key], reserved, rules)].add(key)
     known = {function.family for function in corpus.functions.values()}
     # Of the part for validation it is the families that calibrate.
     held = [key for key in parts["validation"] if corpus.functions[key].family in rules.validation]
@@ -110,25 +117,31 @@ def split(corpus: Corpus, rules: Rules) -> Split:
     return Split(**{name: frozenset(members) for name, members in parts.items()})
 
 
-def _part(key: str, function: Function, rules: Rules) -> str:
+def _part(
+    function: Function, shape: tuple[int, ...], reserved: Container[tuple[int, ...]], rules: Rules
+) -> str:
     if function.source in rules.held_out_sources:
         return "kernels"
     if function.family in rules.test:
         return "families"
     if function.family in rules.validation:
         return "validation"
-    drawn = _drawn(function)
-    if drawn < rules.shapes:
+    drawn = _drawn(shape)
+    if drawn < rules.shapes or shape in reserved:
         return "shapes"
     return "validation" if drawn < rules.shapes + rules.validation_shapes else "train"
 
 
-def _drawn(function: Function) -> float:
-    """A number from 0 to 1 that depends on the loops of the heaviest operation alone.
+def _shape(function: Function) -> tuple[int, ...]:
+    """Extents of the loops of the heaviest operation, smallest first.
 
     The same loops with another type or another epilogue are no unseen shape.
     """
     ops = analyze(function.workload).ops
     heaviest = max(ops, key=lambda op: (op.flops, op.bytes), default=None)
-    extents = sorted(loop.extent for loop in heaviest.loops) if heaviest is not None else []
-    return int(digest(f"shapes {extents}")[:8], 16) / 0x1_0000_0000
+    return tuple(sorted(loop.extent for loop in heaviest.loops)) if heaviest is not None else ()
+
+
+def _drawn(shape: tuple[int, ...]) -> float:
+    """A number from 0 to 1 that depends on the shape alone."""
+    return int(digest(f"shapes {list(shape)}")[:8], 16) / 0x1_0000_0000

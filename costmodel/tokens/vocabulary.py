@@ -9,6 +9,7 @@ a number any of its kind.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ __all__ = ["Encoded", "Vocabulary", "build_vocabulary", "pieces"]
 PADDING, UNKNOWN = "<pad>", "<unk>"
 #: What a word of a kind falls back to.
 _ANY = {kind: f"<{kind.name.lower()}>" for kind in Kind}
+#: A number as a word of its own, unlike an attribute such as ``#arith.fastmath<fast>``.
+_SPELLED = re.compile(rf"{NUMBER}([-+]?\d.*|[-+]?(inf|nan))?")
 _STRUCTURE = ("{", "}", "^")
 _TYPES = ("f16", "bf16", "f32", "f64", "i1", "i8", "i16", "i32", "i64")
 #: Words of every data set: element types, kinds of loops, accesses and costs.
@@ -134,10 +137,10 @@ class Vocabulary:
         if token.kind is Kind.OP:
             dialect = f"{token.word.partition('.')[0]}.?"
             return dialect if dialect in self._index else _ANY[Kind.OP]
-        for prefix in ("%arg", "%", NUMBER):
+        for prefix in ("%arg", "%"):
             if token.word.startswith(prefix) and prefix in self._index:
                 return prefix
-        return _ANY[token.kind]
+        return NUMBER if _SPELLED.fullmatch(token.word) else _ANY[token.kind]
 
 
 def pieces(name: str) -> list[str]:

@@ -9,7 +9,7 @@ from iree.compiler import ir
 
 from costmodel.backends.choices import Axis, Choice, Operand, Site
 from costmodel.backends.iree.pointwise import is_pointwise, matmul_loops
-from costmodel.backends.iree.schedules import Tiling, parse_schedule
+from costmodel.backends.iree.schedules import Settings, Tiling, parse_schedule
 from costmodel.backends.tiles import tile_choice
 from costmodel.errors import UnsupportedError
 from costmodel.ir import parse, walk
@@ -44,7 +44,7 @@ class IREEChoices:
     def choices(self, schedule: Schedule) -> list[Choice]:
         """The choices of a schedule. Raises UsageError for a text that is none."""
         settings = parse_schedule(schedule)
-        found = [Choice("default" if not settings.tilings and not settings.flags else "iree")]
+        found = [Choice("default" if settings == Settings() else "iree")]
         found += [_flag(name, value) for name, value in sorted(settings.flags.items())]
         for key, tiling in settings.tilings.items():
             site = self._places.get(key, -1) if isinstance(key, int) else -1
