@@ -151,7 +151,9 @@ def test_no_function_is_in_two_parts_and_none_is_lost(drawn: dict) -> None:
     assert set().union(*(getattr(parts, name) for name in names)) == set(functions)
     learned = parts.train | parts.validation
     assert not any(learned & keys for keys in parts.tests.values())
-    shapes = {functions[key].workload.text.replace("f16", "f32") for key in parts.shapes}
+    shapes = {
+        functions[key].workload.text.replace("f16", "f32") for key in parts.shapes | parts.kernels
+    }
     for key in parts.train:
         assert functions[key].workload.text.replace("f16", "f32") not in shapes
         assert functions[key].family not in ("a", "b")

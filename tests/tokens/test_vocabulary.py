@@ -52,12 +52,13 @@ def test_unknown_words_become_more_general() -> None:
         Token(Kind.OP, "arith.frobnicate", 0), Token(Kind.OP, "amx.tile_mulf", 1),
         Token(Kind.OPERAND, "%arg117", 1), Token(Kind.OPERAND, "%93", 1),
         Token(Kind.TYPE, "#1234", 1), Token(Kind.ATTRIBUTE, "odd=", 1), Token(Kind.TYPE, "f4", 1),
+        Token(Kind.ATTRIBUTE, "#-1.5e-05", 1), Token(Kind.ATTRIBUTE, "#arith.fastmath<fast>", 1),
     )  # fmt: skip
     encoded = vocabulary.encode(TokenStream(tokens, 2))
     assert encoded.unknown == len(tokens) + 3
     assert vocabulary.decode(encoded.ids) == [
         "arith.?", "~arith", "<unk>", "<op>", "<unk>", "<unk>", "~mulf", "%arg", "%", "#",
-        "<attribute>", "<type>",
+        "<attribute>", "<type>", "#", "<attribute>",
     ]  # fmt: skip
 
 
