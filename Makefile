@@ -25,7 +25,7 @@ demo: $(RUN_STAMP)  ## set up, then tune KERNEL
 	@$(BIN)/costmodel tune $(KERNEL)
 
 test: lint types  ## set up, then lint, types and every test
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(TEST_STAMP)  ## check style and formatting
 	@$(BIN)/ruff check .

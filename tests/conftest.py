@@ -22,6 +22,19 @@ from costmodel.store import open_store
 #: The trained model takes seconds to import: tests that are not about it do without.
 os.environ["COSTMODEL_WEIGHTS"] = "none"
 
+#: Folders with the longest tests, which begin first: at the end no process has one to itself.
+_LONG = ("e2e", "oracle", "datasets", "cli", "learning", "dashboard", "whole")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest first; stable, so that the tests of a file stay together."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return _LONG.index(folder) if folder in _LONG else len(_LONG)
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def load_picklable() -> Iterator[Callable[[Path, str], ModuleType]]:

@@ -3,7 +3,7 @@
     python tests/bench/tuner.py --store tuner.sqlite --plot tuner.svg
 
 On each kernel the search of ``costmodel tune`` runs with every model and several seeds, in batches
-of 16, the expert's guesses among the first as always. What one run has measured is not measured
+of ``--batch``, the expert's guesses among the first as always. What one run has measured is not measured
 again for another: all models compete on the same measurements, which ``--store`` keeps, so that a
 run that was ended goes on. One more run of ``--reference`` trials looks for what there is to be
 found; the best of all runs is what the table compares with. ``cold`` XGBoost begins with nothing,
@@ -144,7 +144,7 @@ class Bench:
             self._known[schedule.hash] = schedule, measurement.latency_us
         return [self._known[schedule.hash][1] for schedule in schedules]
 
-    def curve(self, model: CostModel, seed: int, trials: int) -> Array:
+    def curve(self, model: CostModel, seed: int, trials: int, batch: int = BATCH) -> Array:
         """The best latency after each trial."""
         session = self.session
         search = EvolutionarySearch(
@@ -152,11 +152,11 @@ class Bench:
         )
         found: list[float] = []
         while len(found) < trials and not search.exhausted:
-            batch = search.ask(min(BATCH, trials - len(found)))
-            if not batch:
+            asked = search.ask(min(batch, trials - len(found)))
+            if not asked:
                 break
-            latencies = self.latencies(batch)
-            search.tell(list(zip(batch, latencies, strict=True)))
+            latencies = self.latencies(asked)
+            search.tell(list(zip(asked, latencies, strict=True)))
             found += latencies
         return np.minimum.accumulate(np.array(found + [np.inf] * (trials - len(found))))
 
@@ -182,8 +182,8 @@ def bench(kernel: Path, store: MeasurementStore, threads: int) -> Iterator[Bench
 
 
 def run(
-    kernels: Sequence[Path], store: MeasurementStore, weights: Path, *, seeds: int, trials: int,
-    reference: int, threads: int,
+    kernels: Sequence[Path], store: MeasurementStore, weights: Path, *, models: Sequence[str],
+    seeds: int, trials: int, reference: int, threads: int, batch: int,
 ) -> dict[str, dict[str, Array]]:  # fmt: skip
     """By model and kernel, one curve a seed over the best of all: (seeds, trials).
 
@@ -195,7 +195,7 @@ def run(
             one.curve(both(Setting((), weights, seeds)), seeds, reference)
             examples[kernel] = [one.examples(seed) for seed in range(seeds)]
             print(f"{kernel.stem}: {reference} trials", file=sys.stderr)
-    curves: dict[str, dict[str, Array]] = {name: {} for name in MODELS}
+    curves: dict[str, dict[str, Array]] = {name: {} for name in models}
     for kernel in kernels:
         others = [
             [e for other in kernels if other != kernel for e in examples[other][seed]]
@@ -204,10 +204,10 @@ def run(
         with bench(kernel, store, threads) as one:
             found = {
                 name: [
-                    one.curve(make(Setting(others[seed], weights, seed)), seed, trials)
+                    one.curve(MODELS[name](Setting(others[seed], weights, seed)), seed, trials, batch)
                     for seed in range(seeds)
                 ]
-                for name, make in MODELS.items()
+                for name in models
             }
             for name, each in found.items():
                 curves[name][kernel.stem] = np.stack(each) / one.best_us
@@ -258,7 +258,9 @@ def main() -> int:
     parser.add_argument("kernels", nargs="*", type=Path, help="MLIR files; default: eight")
     parser.add_argument("--store", type=Path, required=True, help="keeps what is measured")
     parser.add_argument("--weights", type=Path, help="default: the package's")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=BATCH, help=f"default: {BATCH}, as `tune`")
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--reference", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=2)
@@ -268,8 +270,9 @@ def main() -> int:
     kernels = args.kernels or [KERNELS / f"{name}.mlir" for name in DEFAULT_KERNELS]
     with open_store(args.store) as store:
         curves = run(
-            kernels, store, args.weights or shipped_weights(), seeds=args.seeds,
-            trials=args.trials, reference=args.reference, threads=args.threads,
+            kernels, store, args.weights or shipped_weights(), models=args.models,
+            seeds=args.seeds, trials=args.trials, reference=args.reference, threads=args.threads,
+            batch=args.batch,
         )  # fmt: skip
     if args.plot is not None:
         plot(curves, args.plot)

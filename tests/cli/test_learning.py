@@ -51,10 +51,10 @@ def weights(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_was_trained_is_judged(data: Path, weights: Path) -> None:
-    told = json.loads(run("eval", "--data", data, "--weights", weights, "--json").stdout)
+    judged = ("eval", "--data", data, "--weights", weights, "--baselines", "none")
+    told = json.loads(run(*judged, "--json").stdout)
     assert told["leaked"] == 0
     assert {row["family"] for row in told["rows"]} >= {"all", "norm"}
-    judged = ("eval", "--data", data, "--weights", weights, "--baselines", "none")
     table = run(*judged, COLUMNS="70").stdout
     assert "transformer" in table
     assert "registers %" in table

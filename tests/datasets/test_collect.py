@@ -41,16 +41,16 @@ def test_functions_are_collected_once_each(place: tuple[Path, Path], tmp_path: P
             (folder / f"{name}.mlir").write_text(text, encoding="utf-8")
     arguments = ("--store", store, "--out", out, "--kernels", kernels, "--exported", models,
                  "--threads", 1, "--loops", 0, "--mixtures", 0)  # fmt: skip
-    assert "9 measurements were added" in run("collect_functions.py", *arguments, "--count", 9)
-    assert "4 measurements were added" in run("collect_functions.py", *arguments, "--count", 13)
-    assert "0 measurements were added" in run("collect_functions.py", *arguments, "--count", 13)
+    assert "5 measurements were added" in run("collect_functions.py", *arguments, "--count", 5)
+    assert "3 measurements were added" in run("collect_functions.py", *arguments, "--count", 8)
+    assert "0 measurements were added" in run("collect_functions.py", *arguments, "--count", 8)
     workloads = read_table(out / "workloads.parquet", WORKLOADS).to_pylist()
     rows = read_table(shards(out), MEASUREMENTS).to_pylist()
-    assert len({row["workload"] for row in workloads}) == len(workloads) == len(rows) == 13
+    assert len({row["workload"] for row in workloads}) == len(workloads) == len(rows) == 8
     assert {row["source"] for row in workloads} == {"kernels", "exported", "generated"}
     assert all(row["is_default"] and row["backend"] == "iree" for row in rows)
     good = [row for row in rows if row["outcome"] == "ok"]
-    assert len(good) > 10
+    assert len(good) > 5
     assert all(row["instructions"] > 0 and len(row["samples_us"]) == 14 for row in good)
     assert read_workload(workloads[0]["text"]).hash == workloads[0]["workload"]
 
@@ -58,21 +58,18 @@ def test_functions_are_collected_once_each(place: tuple[Path, Path], tmp_path: P
 def test_loops_are_collected_by_the_compiler_that_takes_them(place: tuple[Path, Path]) -> None:
     store, out = place
     arguments = ("--store", store, "--out", out, "--count", 0, "--mixtures", 0, "--threads", 1)
-    run("collect_functions.py", *arguments, "--loops", 4)
-    run("collect_functions.py", *arguments, "--loops", 6)
+    run("collect_functions.py", *arguments, "--loops", 2)
+    run("collect_functions.py", *arguments, "--loops", 3, "--again", 1)
     workloads = read_table(out / "workloads.parquet", WORKLOADS).to_pylist()
     rows = read_table(shards(out), MEASUREMENTS).to_pylist()
-    assert len({row["workload"] for row in workloads}) == len(rows) == 6
+    assert len({row["workload"] for row in workloads}) == 3
     assert {row["source"] for row in workloads} == {"loops"}
     assert all("memref" in row["text"] and "linalg" not in row["text"] for row in workloads)
     assert {(row["backend"], row["outcome"], row["is_default"]) for row in rows} == {
         ("tvm", "ok", True)
     }
     assert all(row["instructions"] > 0 for row in rows)
-    run("collect_functions.py", *arguments, "--loops", 6, "--again", 2)
-    again = read_table(shards(out), MEASUREMENTS).to_pylist()
-    assert len(again) == 8
-    assert {row["workload"] for row in again} == {row["workload"] for row in rows}
+    assert Counter(Counter(row["workload"] for row in rows).values()) == {1: 2, 2: 1}
 
 
 def test_mixtures_are_counted_by_themselves(place: tuple[Path, Path]) -> None:

@@ -97,9 +97,9 @@ def test_a_third_run_goes_on_where_the_first_stopped(place) -> None:
             if t["source"] not in ("default", "stored")
         ]
 
-    place.json("tune", place.kernel, "--trials", "5", "--out", place.out)
+    place.json("tune", place.kernel, "--trials", "3", "--out", place.out)
     first = hashes()
-    place.json("tune", place.kernel, "--trials", "5", "--out", place.out)
+    place.json("tune", place.kernel, "--trials", "3", "--out", place.out)
     assert not set(first) & set(hashes()), "something was measured twice"
 
 
@@ -128,7 +128,7 @@ def test_people_get_progress_and_a_table(tuned) -> None:
 def test_an_interrupt_keeps_what_was_measured(place, number: signal.Signals) -> None:
     if signal.getsignal(number) is signal.SIG_IGN:
         pytest.skip("the tests run where this signal is ignored (nohup), and so does what they run")
-    run = _tune_until(place, 4, "--trials", "100000", "--json")
+    run = _tune_until(place, 2, "--trials", "100000", "--json")
     assert len(_running(place)) > 2, "its workers and the reader of MLIR cannot be seen"
     run.send_signal(number)
     if number is not signal.SIGINT:  # `timeout` does so
@@ -140,7 +140,7 @@ def test_an_interrupt_keeps_what_was_measured(place, number: signal.Signals) -> 
     assert printed["error"]["kind"] == "Interrupted"
     assert printed["best_us"] > 0
     assert Path(printed["artifacts"]["library"]).exists()
-    assert place.measurements() >= printed["measured"] >= 4
+    assert place.measurements() >= printed["measured"] >= 2
     assert _still_running(place) == []
 
 
@@ -197,7 +197,7 @@ def test_a_locked_store_is_waited_for(place, tuned) -> None:
 
 def test_two_runs_share_a_store(place) -> None:
     runs = [
-        place.start("tune", place.kernel, "--trials", "5", "--seed", seed, "--json", "--out", seed)
+        place.start("tune", place.kernel, "--trials", "3", "--seed", seed, "--json", "--out", seed)
         for seed in ("1", "2")
     ]
     printed: list[dict[str, Any]] = []
