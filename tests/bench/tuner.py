@@ -3,9 +3,9 @@
     python tests/bench/tuner.py --store tuner.sqlite --plot tuner.svg
 
 On each kernel the search of ``costmodel tune`` runs with every model and several seeds, in batches
-of ``--batch``, the expert's guesses among the first as always. What one run has measured is not measured
-again for another: all models compete on the same measurements, which ``--store`` keeps, so that a
-run that was ended goes on. One more run of ``--reference`` trials looks for what there is to be
+of ``--batch``, the expert's guesses among the first as always. What one run has measured is not
+measured again for another: all models compete on the same measurements, which ``--store`` keeps, so
+that a run that was ended goes on. One more run of ``--reference`` trials looks for what there is to be
 found; the best of all runs is what the table compares with. ``cold`` XGBoost begins with nothing,
 ``warm`` with measurements of the other kernels. The ``transformer`` ranks by itself and learns
 nothing of the kernel, and so does the ``cascade``, whose network reads a quarter of what is asked:
@@ -204,7 +204,9 @@ def run(
         with bench(kernel, store, threads) as one:
             found = {
                 name: [
-                    one.curve(MODELS[name](Setting(others[seed], weights, seed)), seed, trials, batch)
+                    one.curve(
+                        MODELS[name](Setting(others[seed], weights, seed)), seed, trials, batch
+                    )
                     for seed in range(seeds)
                 ]
                 for name in models
