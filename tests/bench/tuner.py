@@ -5,14 +5,14 @@
 On each kernel the search of ``costmodel tune`` runs with every model and several seeds, in batches
 of ``--batch``, the expert's guesses among the first as always. What one run has measured is not
 measured again for another: all models compete on the same measurements, which ``--store`` keeps, so
-that a run that was ended goes on. One more run of ``--reference`` trials looks for what there is to be
-found; the best of all runs is what the table compares with. ``cold`` XGBoost begins with nothing,
-``warm`` with measurements of the other kernels. The ``transformer`` ranks by itself and learns
-nothing of the kernel, and so does the ``cascade``, whose network reads a quarter of what is asked:
-that which its first stage likes. In ``both`` XGBoost corrects the transformer, as ``costmodel
-tune`` does. The table has the best latency after so many trials over the best of all (geometric
-mean over kernels and seeds), and how many trials it takes to come within 5% of that (median; those
-that never do count as one more than all).
+that a run that was ended goes on. One more run of ``--reference`` trials looks for what there is to
+be found; the best of all runs is what the table compares with. ``cold`` XGBoost begins with
+nothing, ``warm`` with measurements of the other kernels. The ``transformer`` ranks by itself and
+learns nothing of the kernel, and so does the ``cascade``, whose network reads a quarter of what is
+asked: that which its first stage likes. In ``both`` XGBoost corrects the transformer, as
+``costmodel tune`` does. The table has the best latency after so many trials over the best of all
+(geometric mean over kernels and seeds), and how many trials it takes to come within 5% of that
+(median; those that never do count as one more than all).
 """
 
 from __future__ import annotations
