@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import nan, prod
 from typing import Any
 
@@ -129,8 +129,7 @@ class TVMChoices:
         elif vector is not None:
             sizes = register_tile(block, vector, knobs, self._machine)
             found += [
-                _panel(accesses(block)[number], place)
-                for number in sorted(packed(block, vector, knobs))
+                _panel(block, number, place) for number in sorted(packed(block, vector, knobs))
             ]
         if vector is None:
             count = lane_count(block, knobs, self._machine)
@@ -215,8 +214,10 @@ def _dot_sizes(block: Block, dot: Dot, knobs: Knobs) -> dict[int, int]:
     return sizes if dot.rows is None else sizes | {dot.rows: rows}
 
 
-def _panel(access: Access, place: int) -> Choice:
+@lru_cache(maxsize=1024)
+def _panel(block: Block, number: int, place: int) -> Choice:
     """A load that is copied: its bytes, and along which axis memory holds its neighbours."""
+    access = accesses(block)[number]
     operand = _operand(access)
     along = next((axis for axis, step in operand.dims[-1].items() if step == 1), -1)
     return Choice(

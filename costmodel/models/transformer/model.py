@@ -18,9 +18,11 @@ from costmodel.models.transformer.batches import schedule_batch
 from costmodel.models.transformer.examples import tuned_schedule
 from costmodel.models.transformer.inference import Estimates, estimate, read
 from costmodel.models.transformer.inputs import (
+    MOST_CHOICES,
     ScheduleInput,
     WorkloadInput,
     read_schedule,
+    read_schedules,
     read_workload_input,
 )
 from costmodel.models.transformer.network import Memory
@@ -32,11 +34,14 @@ from costmodel.tokens.stream import Variant
 __all__ = ["Transformer"]
 
 _Key = tuple[str, str, str]
+_Input = tuple[str, ScheduleInput]
 Array = NDArray[np.float64]
 #: Workloads whose encoding is kept.
 _KEPT = 64
 #: Up to so many schedules the network reads all; of more, so many that the first stage likes.
 _READ_ALL = 256
+#: Schedules that the first stage looks at together.
+_SKIMMED = 1024
 #: Of those that were read a quarter comes before any that was not.
 _FIRST = 0.25
 #: Predictions that are kept.
@@ -147,7 +152,9 @@ class Transformer:
         Raises CostModelError for what it does not know.
         """
         one = self._reading(workload, target, {schedule.backend for schedule in schedules})
-        inputs = [(s.backend, self._input(s, one)) for s in schedules]
+        return self._estimates(one, target, _inputs(schedules, one))
+
+    def _estimates(self, one: _Read, target: Target, inputs: Sequence[_Input]) -> Estimates:
         found = estimate(self._weights.network, one.memory, inputs)
         calibration = self._weights.calibration
         default = np.array([read.whole for _, read in inputs])
@@ -196,11 +203,13 @@ class Transformer:
     ) -> dict[_Key, tuple[float, float]]:
         """Median and deviation (logarithms) of each: of many, the network reads the best alone."""
         keys, asked = list(schedules), list(schedules.values())
+        one = self._reading(workload, target, {schedule.backend for schedule in asked})
+        inputs = _inputs(asked, one)
         told, best = np.zeros(len(asked)), list(range(len(asked)))
         if len(asked) > self._read_all:
-            told = self.skim(workload, target, asked)
+            told = self._skim(one, inputs)
             best = np.argsort(told, kind="stable")[: self._read_all].tolist()
-        found = self.estimates(workload, target, [asked[place] for place in best])
+        found = self._estimates(one, target, [inputs[place] for place in best])
         read, deviations = found.expected, _deviations(found)
         pairs = zip(read.tolist(), deviations.tolist(), strict=True)
         answers = dict(zip((keys[place] for place in best), pairs, strict=True))
@@ -218,22 +227,17 @@ class Transformer:
     def skim(self, workload: Workload, target: Target, schedules: Sequence[Schedule]) -> Array:
         """What the first stage says: natural logarithms of microseconds."""
         one = self._reading(workload, target, {schedule.backend for schedule in schedules})
+        return self._skim(one, _inputs(schedules, one))
+
+    def _skim(self, one: _Read, inputs: Sequence[_Input]) -> Array:
         network, most = self._weights.network, one.memory.sites.shape[1] - 1
         parts = []
-        for start in range(0, len(schedules), 1024):
-            those = [(s.backend, self._input(s, one)) for s in schedules[start : start + 1024]]
+        for start in range(0, len(inputs), _SKIMMED):
+            those = inputs[start : start + _SKIMMED]
             batch = schedule_batch([those], network.choice_index, network.config.backends, most)
             with torch.inference_mode():
                 parts.append(network.skim(one.memory, batch)[0].double().numpy())
         return np.concatenate(parts)
-
-    def _input(self, schedule: Schedule, one: _Read) -> ScheduleInput:
-        """Its choices; of one that cannot be read, that nothing is known of it."""
-        try:
-            choices = choices_of(schedule, one.readers[schedule.backend])
-            return read_schedule(schedule.backend, choices, one.input)
-        except UnsupportedError:
-            return read_schedule(schedule.backend, [Choice(_UNREAD)], one.input)
 
     def _reading(self, workload: Workload, target: Target, backends: set[str]) -> _Read:
         """The encoded workload. Raises UnsupportedError for one that is too large to be read."""
@@ -257,6 +261,24 @@ class Transformer:
             variant=Variant(weights.network.config.variant),
         )  # fmt: skip
         return _Read(given, read(weights.network, given), readers)
+
+
+def _inputs(schedules: Sequence[Schedule], one: _Read) -> list[_Input]:
+    """Backends and choices of schedules; of one that cannot be read, that nothing is known of it.
+
+    Raises UsageError for a text that is no schedule.
+    """
+    listed = [(schedule.backend, _choices(schedule, one)) for schedule in schedules]
+    read = read_schedules(listed, one.input)
+    return [(backend, each) for (backend, _), each in zip(listed, read, strict=True)]
+
+
+def _choices(schedule: Schedule, one: _Read) -> Sequence[Choice]:
+    try:
+        choices = choices_of(schedule, one.readers[schedule.backend])
+    except UnsupportedError:
+        return [Choice(_UNREAD)]
+    return choices if len(choices) <= MOST_CHOICES else [Choice(_UNREAD)]
 
 
 def _of_rates(target: Target) -> float:
