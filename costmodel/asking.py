@@ -24,6 +24,7 @@ __all__ = ["predict", "rank"]
 
 #: Times that schedules which came twice are replaced; a small space has no more of them.
 _DRAWS = 4
+_AS_IT_STANDS = "loops as they stand are not tuned: the roofline says what the machine allows"
 _UNTOLD = "the trained model has not learned what tuning finds: the roofline says it in its place"
 
 
@@ -147,9 +148,10 @@ def _trained(session: Session) -> tuple[Untuned | None, Estimates | None, str]:
         vector_share=float(found.vector_share[0]),
         utilization=float(found.utilization[0]),
     )
-    if not tunable or trained.model.tells_tuned:
-        return untuned, found if tunable else None, trained.reason
-    return untuned, None, "; ".join(filter(None, (trained.reason, _UNTOLD)))
+    if tunable and trained.model.tells_tuned:
+        return untuned, found, trained.reason
+    note = _UNTOLD if tunable else _AS_IT_STANDS
+    return untuned, None, "; ".join(filter(None, (trained.reason, note)))
 
 
 def _draw(session: Session, count: int, rng: random.Random) -> list[Schedule]:

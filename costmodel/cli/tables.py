@@ -38,8 +38,7 @@ def print_tune(result: TuneResult) -> None:
     _print_rows(console, rows)
     files = [(name, path) for name, path in result.artifacts.items() if path is not None]
     _print_rows(console, files)
-    for note in result.notes:
-        console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
+    _print_notes(console, result.notes)
 
 
 def print_model(result: ModelResult) -> None:
@@ -64,8 +63,7 @@ def print_model(result: ModelResult) -> None:
     if result.dispatches:
         console.print(table)
     _print_rows(console, [(k, path) for k, path in result.artifacts.items() if path is not None])
-    for note in whole.notes:
-        console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
+    _print_notes(console, whole.notes)
 
 
 def _dispatch(one: DispatchRecord, model: str) -> tuple[str, ...]:
@@ -105,7 +103,7 @@ def print_predict(result: PredictResult) -> None:
     _print_heading(console, result)
     interval = f"{latency(result.low_us)} to {latency(result.high_us)}"
     rows = [
-        ("tuned", f"{latency(result.latency_us)} (90%: {interval}, by {result.model})"),
+        ("tuned", f"{latency(result.latency_us)} (90%: {interval}, by the {result.model})"),
         *_by_default(result),
         ("roofline", latency(result.roofline_us)),
         ("work", quantity(result.flops, "FLOP")),
@@ -115,8 +113,7 @@ def print_predict(result: PredictResult) -> None:
     if result.measured_us is not None:
         rows.append(("measured", f"{latency(result.measured_us)} (best in the store)"))
     _print_rows(console, rows)
-    for note in result.notes:
-        console.print(note, soft_wrap=True)
+    _print_notes(console, result.notes)
 
 
 def _by_default(result: PredictResult) -> list[tuple[str, str]]:
@@ -128,7 +125,7 @@ def _by_default(result: PredictResult) -> list[tuple[str, str]]:
     code = f"{number(one.instructions)} instructions, {quantity(one.code_bytes, 'B', 1024.0)}"
     return [
         ("untuned", f"{latency(one.latency_us)} (90%: {interval}, by the transformer)"),
-        ("registers", f"{one.vector_registers} vector registers, {number(one.spills)} spills"),
+        ("registers", f"{one.vector_registers} vector registers, {one.spills:.0f} spills"),
         ("code", f"{code}, {number(100 * one.vector_share)}% of it vectors"),
         ("utilization", f"{number(100 * one.utilization)}% of the peak"),
     ]
@@ -150,8 +147,7 @@ def print_rank(result: RankResult, top: int) -> None:
         bounds = (row.predicted_us, row.low_us, row.high_us, row.measured_us)
         table.add_row(str(row.rank), *map(latency, bounds), row.backend, row.schedule_hash[:12])
     console.print(table)
-    for note in result.notes:
-        console.print(note, soft_wrap=True)
+    _print_notes(console, result.notes)
     console.print("--json gives the schedules themselves", style="dim")
 
 
@@ -169,6 +165,11 @@ def _print_rows(console: Console, rows: Rows) -> None:
     """Aligned by hand: a rich table would fold a path that is longer than the line."""
     for name, value in rows:
         console.print(f"  {name:<10} {value}", soft_wrap=True, markup=False)
+
+
+def _print_notes(console: Console, notes: Iterable[str]) -> None:
+    for note in notes:
+        console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _roofline(fraction: float | None) -> str:

@@ -65,7 +65,7 @@ __all__ = ["train"]
     metavar="D",
     help="Where PyTorch computes: cpu, cuda, cuda:1.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out, if there is one.")
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -92,13 +92,14 @@ def train(
     """Train the cost model on the data set in --data and write its weights to --out.
 
     The families and shapes that the data set's splits.json holds out are never learned from. On
-    a CPU the same data, options, seed and number of threads give the same weights. A run that was
-    ended goes on with --resume where its last checkpoint was.
+    a CPU the same data, options, seed and number of threads give the same weights. Ctrl-C writes
+    a checkpoint, as every 500th step does, from which --resume goes on with the same options; of
+    weights that are in --out already nothing is kept.
     """
     from costmodel.errors import UsageError
     from costmodel.learning.fit import FitOptions, fit
     from costmodel.models.transformer.devices import check_device
-    from costmodel.models.transformer.training import TrainingOptions
+    from costmodel.models.transformer.training import CHECKPOINT, TrainingOptions
     from costmodel.tokens.stream import Variant
 
     if width % 16:
@@ -112,6 +113,10 @@ def train(
         variant=Variant(variant), width=width, layers=layers, threads=threads, device=device,
     )  # fmt: skip
     started = time.monotonic()
+    if not quiet:
+        if resume and not (out / CHECKPOINT).exists():
+            click.echo(f"{out} has no checkpoint: training begins anew", err=True)
+        click.echo(f"reading {data}", err=True)
 
     def show(step: int, of: int, figures: dict[str, float]) -> None:
         if not quiet:

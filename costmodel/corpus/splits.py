@@ -20,6 +20,7 @@ from costmodel.records import digest
 __all__ = ["SPLITS", "Rules", "Split", "read_rules", "split"]
 
 SPLITS = "splits.json"
+_SHARES = ("shapes", "validation_shapes")
 _EXAMPLE = '{"test": ["norm", "attention"], "validation": ["softmax", "rope"]}'
 
 
@@ -43,7 +44,7 @@ class Rules:
     def __post_init__(self) -> None:
         if set(self.test) & set(self.validation):
             raise UsageError("a family is held out for the test and for validation")
-        for name in ("shapes", "validation_shapes"):
+        for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} is a share from 0 to 1, not {getattr(self, name)}")
 
@@ -70,13 +71,19 @@ def read_rules(folder: Path) -> Rules:
     try:
         given = json.loads(path.read_text(encoding="utf-8"))
         known = {field.name for field in fields(Rules)}
-        if not isinstance(given, dict) or not set(given) <= known:
-            raise ValueError(f"its fields are not among {', '.join(sorted(known))}")
-        lists: dict[str, Any] = {
-            name: tuple(map(str, value)) if isinstance(value, list) else value
-            for name, value in given.items()
-        }
-        return Rules(**lists)
+        if not isinstance(given, dict):
+            raise ValueError("it is no object")
+        if odd := sorted(set(given) - known):
+            raise ValueError(f"{odd[0]!r} is none of {', '.join(sorted(known))}")
+        read: dict[str, Any] = {}
+        for name, value in given.items():
+            if name in _SHARES:
+                read[name] = float(value)
+            elif isinstance(value, list) and all(isinstance(each, str) for each in value):
+                read[name] = tuple(value)
+            else:
+                raise ValueError(f"{name!r} is a list of names, as in {_EXAMPLE}")
+        return Rules(**read)
     except FileNotFoundError:
         raise UsageError(
             f"{folder} has no {SPLITS}, which says what is held out",
@@ -103,16 +110,21 @@ def split(corpus: Corpus, rules: Rules) -> Split:
     for key, function in corpus.functions.items():
         parts[_part(function, shapes[key], reserved, rules)].add(key)
     known = {function.family for function in corpus.functions.values()}
+    if odd := sorted({*rules.test, *rules.validation} - known):
+        raise UsageError(
+            f"the data set has no function of the family {odd[0]!r}, which {SPLITS} holds out: its "
+            f"families are {', '.join(sorted(known))}"
+        )
     # Of the part for validation it is the families that calibrate.
     held = [key for key in parts["validation"] if corpus.functions[key].family in rules.validation]
     for name, members in (
-        ("train", parts["train"]), ("validation", held), ("families", parts["families"]),
+        ("train", parts["train"]), ("validation", held), ("test", parts["families"]),
     ):  # fmt: skip
         if not members:
             raise UsageError(
                 f"the part {name!r} of the split is empty: the data set has the families "
                 f"{', '.join(sorted(known))}",
-                hint=f"name others in {SPLITS}, or collect more: {asdict(rules)}",
+                hint=f"name others in {SPLITS}, or collect more: {json.dumps(asdict(rules))}",
             )
     return Split(**{name: frozenset(members) for name, members in parts.items()})
 

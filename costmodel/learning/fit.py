@@ -23,6 +23,7 @@ from costmodel.learning.measures import (
 from costmodel.learning.prepared import prepare
 from costmodel.learning.scores import score_functions
 from costmodel.records import digest
+from costmodel.report.files import output_directory
 from costmodel.tokens.stream import Variant
 
 if TYPE_CHECKING:
@@ -60,10 +61,12 @@ def fit(
 ) -> Weights:
     """Train on the part ``train`` of a data set and write the weights to ``out``.
 
-    ``out`` holds the curves and the checkpoint beside. Raises UsageError for data, rules or a
-    checkpoint that cannot be used.
+    ``out`` holds the curves and the checkpoint beside. Raises UsageError for data, rules, a
+    checkpoint or a folder that cannot be used.
     """
-    return learn(prepare(data, options.variant), out, options, resume=resume, listener=listener)
+    with output_directory(out):
+        prepared = prepare(data, options.variant)
+        return learn(prepared, out, options, resume=resume, listener=listener)
 
 
 def learn(

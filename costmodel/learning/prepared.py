@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.corpus.export import MANIFEST
 from costmodel.corpus.read import read_corpus
-from costmodel.corpus.splits import read_rules, split
+from costmodel.corpus.splits import SPLITS, read_rules, split
 from costmodel.corpus.tables import sha256
 from costmodel.errors import UsageError
 from costmodel.learning.measures import with_defaults
@@ -77,8 +77,14 @@ def prepare(data: Path, variant: Variant = Variant.VALUES) -> Prepared:
     choosing, calibrating = half(drawn=True), half(drawn=False)
     if not with_defaults(learned):
         raise UsageError("there is nothing to learn from: no default of the part 'train' was timed")
-    if not with_defaults(choosing.unseen) or not with_defaults(calibrating.unseen):
-        raise UsageError("the validation families have too few functions to choose and calibrate")
+    halves = [len(with_defaults(half.unseen)) for half in (choosing, calibrating)]
+    if not all(halves):
+        raise UsageError(
+            f"the validation families ({', '.join(rules.validation)}) have {sum(halves)} functions "
+            f"whose default was timed, {halves[0]} to choose the weights by and {halves[1]} to "
+            "calibrate by: each needs one at the least",
+            hint=f"name more families as validation in {data / SPLITS}, or collect more",
+        )
     return Prepared(
         data=sha256(data / MANIFEST),
         rules=asdict(rules),

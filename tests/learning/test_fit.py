@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from costmodel.learning.evaluate import evaluate
 from costmodel.learning.fit import FitOptions, fit
 from costmodel.models.base import Example, Query
 from costmodel.models.shipped import choose
+from costmodel.models.transformer import training
 from costmodel.models.transformer.inputs import MOST_CHOICES, MOST_OPS
 from costmodel.models.transformer.model import Transformer
 from costmodel.models.transformer.training import CHECKPOINT, CURVES, TrainingOptions
@@ -80,9 +84,32 @@ def test_a_run_that_was_ended_goes_on_as_if_it_had_not(
     assert steps == [3, 6]
 
 
+def test_an_interrupt_loses_no_step(
+    sample: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interruptible: None,
+) -> None:
+    """A Ctrl-C between checkpoints."""
+    learn = training._State.learn
+
+    def interrupted(state: Any, *batch: Any) -> dict[str, float]:
+        if state.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return learn(state, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._State, "learn", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(sample, tmp_path, options())
+    fit(sample, tmp_path, options(), resume=True)
+    assert sha256(tmp_path / "model.safetensors") == sha256(trained / "model.safetensors")
+
+
 def test_a_checkpoint_of_another_run_is_refused(sample: Path, tmp_path: Path) -> None:
     fit(sample, tmp_path, options())
-    with pytest.raises(UsageError, match="other options"):
+    with pytest.raises(UsageError, match="another run: seed was 0 and is 7"):
         fit(sample, tmp_path, options(seed=7), resume=True)
     (tmp_path / CHECKPOINT).write_bytes(b"no checkpoint")
     with pytest.raises(UsageError, match="cannot be read as a checkpoint"):
@@ -357,10 +384,12 @@ def _resum(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"test": ["norm"], "validation": ["none such"]}, "'validation' of the split is empty"),
+        ({"test": ["norm"], "validation": []}, "'validation' of the split is empty"),
+        ({"test": ["norm"], "validation": ["none such"]}, "no function of the family 'none such'"),
+        ({"test": "norm", "validation": ["rope"]}, "'test' is a list of names"),
         ({"test": ["norm"], "validation": ["norm"]}, "for the test and for validation"),
         ({"test": ["norm"]}, "cannot be read"),
-        ({"test": ["norm"], "validation": ["rope"], "odd": 1}, "not among"),
+        ({"test": ["norm"], "validation": ["rope"], "odd": 1}, "'odd' is none of"),
         ({"test": ["norm"], "validation": ["rope"], "shapes": 2}, "from 0 to 1"),
     ],
 )

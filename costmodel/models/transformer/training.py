@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from costmodel.errors import UsageError
+from costmodel.interrupts import Interrupts
 from costmodel.models.transformer.batches import (
     ScheduleBatch,
     WorkloadBatch,
@@ -85,10 +86,10 @@ def train(
 ) -> CostNetwork:
     """Train; the best weights by ``judge`` are returned.
 
-    ``folder`` gets the curves and, every ``options.every`` steps, a checkpoint, from which a run
-    with ``resume`` goes on as if it had not ended; ``of`` says what else such a run must have in
-    common, as its data. Raises UsageError where there is nothing to learn from, or the checkpoint
-    is of another run.
+    ``folder`` gets the curves and, every ``options.every`` steps and at Ctrl-C, a checkpoint, from
+    which a run with ``resume`` goes on as if it had not ended; ``of`` says what else such a run
+    must have in common, as its data. Raises UsageError where there is nothing to learn from, or the
+    checkpoint is of another run.
     """
     if not any(np.isfinite(task.targets[:, 0]).any() for task in tasks):
         raise UsageError("there is nothing to learn from: no measurement succeeded")
@@ -103,25 +104,32 @@ def train(
     _forget(folder / CURVES, state.step)
     sums: dict[str, float] = {}
     started, count = time.monotonic(), 0
-    while state.step < options.steps:
-        workloads, schedules, targets = pools.draw(network, state.step)
-        parts = state.learn(workloads.to(network.device), schedules.to(network.device),
-                            targets.to(network.device))  # fmt: skip
-        for name, value in parts.items():
-            sums[name] = sums.get(name, 0.0) + value
-        count += 1
-        if state.step % options.every and state.step < options.steps:
-            continue
-        means = {name: value / count for name, value in sums.items()}
-        score, figures = judge(state.averaged())
-        state.keep(score)
-        _append(folder / CURVES, {
-            "step": state.step, "seconds": round(time.monotonic() - started, 1),
-            "rate": state.rate, **means, "score": score, **figures,
-        })  # fmt: skip
-        state.save(path)
-        listener(state.step, options.steps, {**means, "score": score})
-        sums, count = {}, 0
+    with Interrupts() as interrupts:
+        interrupts.defer()
+        while state.step < options.steps:
+            workloads, schedules, targets = pools.draw(network, state.step)
+            parts = state.learn(workloads.to(network.device), schedules.to(network.device),
+                                targets.to(network.device))  # fmt: skip
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value
+            count += 1
+            if state.step % options.every and state.step < options.steps:
+                if interrupts.seen:
+                    state.save(path)
+                    interrupts.resume()
+                continue
+            means = {name: value / count for name, value in sums.items()}
+            score, figures = judge(state.averaged())
+            state.keep(score)
+            _append(folder / CURVES, {
+                "step": state.step, "seconds": round(time.monotonic() - started, 1),
+                "rate": state.rate, **means, "score": score, **figures,
+            })  # fmt: skip
+            state.save(path)
+            listener(state.step, options.steps, {**means, "score": score})
+            sums, count = {}, 0
+            if interrupts.seen:
+                interrupts.resume()
     return state.best()
 
 
@@ -202,7 +210,7 @@ class _State:
             saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
             if saved["run"] != self._run:
                 raise UsageError(
-                    f"{path} is of a run with other options or other data",
+                    f"{path} is of another run: {_differences(saved['run'], self._run)}",
                     hint="train into another folder, or without --resume",
                 )
             self.network.load_state_dict(saved["network"])
@@ -215,6 +223,17 @@ class _State:
             raise
         except Exception as error:  # whatever a damaged file makes of PyTorch's reader
             raise UsageError(f"{path} cannot be read as a checkpoint: {error}") from error
+
+
+def _differences(saved: str, run: str) -> str:
+    """In which options two runs differ."""
+    (then, _), (now, _) = json.loads(saved), json.loads(run)
+    told = [
+        f"{name} was {then.get(name)} and is {value}"
+        for name, value in now.items()
+        if then.get(name) != value
+    ]
+    return ", ".join(told) or "its data, splits or sizes of the network were others"
 
 
 _Listed = list[list[tuple[str, ScheduleInput, NDArray[np.float32]]]]

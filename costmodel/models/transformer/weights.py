@@ -38,7 +38,9 @@ FORMAT = "costmodel-transformer-2"
 FACTS = "costmodel.json"
 #: Digits of a function's hash by which it is told.
 LEARNED_DIGITS = 12
-_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+_TENSORS = "model.safetensors"
+_FILES = ("config.json", _TENSORS, "tokenizer.json")
+_HINT = "copy the folder again, or train anew with `costmodel train`"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def save_weights(weights: Weights, folder: Path) -> None:
     (folder / FACTS).unlink(missing_ok=True)
     disable_progress_bar()
     weights.network.to("cpu").save_pretrained(folder)
+    # The library makes it for its owner alone.
+    (folder / _TENSORS).chmod((folder / "config.json").stat().st_mode)
     weights.vocabulary.save(folder / "tokenizer.json")
     targets = {}
     for target in weights.targets:
@@ -89,12 +93,12 @@ def load_weights(folder: Path) -> Weights:
     for name in _FILES:
         path = folder / name
         if not path.is_file():
-            raise UsageError(f"the weights in {folder} lack {name}")
+            raise UsageError(f"the weights in {folder} lack {name}", hint=_HINT)
         if sha256(path) != facts["files"].get(name):
             raise UsageError(
                 f"{path} is not the file that was saved: its SHA-256 differs, so it is truncated "
                 "or was changed",
-                hint="install the package again, or train anew with `costmodel train`",
+                hint=_HINT,
             )
     return Weights(
         network=_network(folder),
@@ -113,15 +117,19 @@ def _facts(folder: Path) -> dict[str, Any]:
         kind = facts["format"]
         parts = [facts[name] for name in ("calibration", "targets", "training", "files")]
     except FileNotFoundError:
+        reason = f"has no {FACTS}: it holds no weights" if folder.is_dir() else "is no folder"
         raise UsageError(
-            f"{folder} has no {FACTS}: it holds no weights",
+            f"{folder} {reason}",
             hint="train some with `costmodel train --data ... --out ...`",
         ) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path} cannot be read: {error!r}") from error
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise UsageError(f"{path} cannot be read: {reason}", hint=_HINT) from error
     if kind != FORMAT:
         raise UsageError(
-            f"the weights in {folder} are of the format {kind!r}, and this version reads {FORMAT!r}"
+            f"the weights in {folder} are of the format {kind!r}, and this version reads "
+            f"{FORMAT!r}",
+            hint="train them anew with `costmodel train`, or use the version that wrote them",
         )
     if not all(isinstance(part, dict) for part in parts):
         raise UsageError(f"{path} cannot be read: a part of it is no object")
@@ -141,7 +149,7 @@ def _network(folder: Path) -> CostNetwork:
         if config.model_type != CostConfig.model_type or not config.choice_words:
             raise UsageError(f"{folder} holds the weights of another model: {config.model_type}")
         network = CostNetwork(config)
-        network.load_state_dict(load_file(folder / "model.safetensors"))
+        network.load_state_dict(load_file(folder / _TENSORS))
     except UsageError:
         raise
     except Exception as error:  # what a wrong file makes of three libraries is theirs to say
