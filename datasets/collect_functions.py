@@ -273,7 +273,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--store", type=Path, required=True, help="keeps what is measured")
     parser.add_argument("--out", type=Path, help="the data set to add it to, a folder")
-    parser.add_argument("--count", type=int, default=5000, help="tensor functions (default 5000)")
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=5000,
+        help="tensor functions in all, kernels and those measured before among them (default 5000)",
+    )
     parser.add_argument("--loops", type=int, default=300, help="loop-level ones (default 300)")
     parser.add_argument("--mixtures", type=int, default=2000, help="(default 2000)")
     parser.add_argument(
