@@ -231,8 +231,8 @@ def doubts(
     noise = figures.noise_us or 0.0
     if noise > _NOISY * figures.best_us and found_us < (1 - _NOISY) * figures.best_us:
         return [
-            f"the machine was too busy to tell the winner: by ± {noise:.3g} us in the comparison, "
-            f"though {found_us:.3g} us was measured before; run it again when it is idle"
+            f"the machine was too busy to tell the winner: the comparison is known to ± "
+            f"{_us(noise)}, and {_us(found_us)} was measured before; run it again when it is idle"
         ]
     return []
 
@@ -266,3 +266,8 @@ def _environment(run: Run, measurer: Measurer | None, winner: Schedule | None) -
     if not known:
         return Environment(dict(run.session.backend.versions()), {})
     return max(known, key=lambda one: one.timestamp).environment
+
+
+def _us(value: float) -> str:
+    """Three significant digits, never with an exponent."""
+    return f"{float(f'{value:.3g}'):,.10g} us"
