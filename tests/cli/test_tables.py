@@ -55,7 +55,7 @@ def test_predict(capsys) -> None:
         )
     )  # fmt: skip
     printed = capsys.readouterr().out
-    assert "1.50 ms (90%: 900 us to 2.50 ms, by roofline)" in printed
+    assert "1.50 ms (90%: 900 us to 2.50 ms, by the roofline)" in printed
     assert "85.3 FLOP/B" in printed
     assert "1.41 ms (best in the store)" in printed
 

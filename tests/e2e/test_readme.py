@@ -30,15 +30,17 @@ TARGETS = [
 ]  # fmt: skip
 
 
-def parse(command: click.Command, arguments: list[str]) -> None:
+def parse(
+    command: click.Command, arguments: list[str], parent: click.Context | None = None
+) -> None:
     """Read the arguments as the command would, down to the last subcommand; run nothing."""
-    with command.make_context(command.name, list(arguments)) as context:
+    with command.make_context(command.name, list(arguments), parent) as context:
         if isinstance(command, click.Group):
             name, subcommand, rest = command.resolve_command(
                 context, [*context._protected_args, *context.args]
             )
             assert subcommand is not None, name
-            parse(subcommand, rest)
+            parse(subcommand, rest, context)
 
 
 def test_the_readme_shows_every_command() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import psutil
 import pytest
 
+from costmodel.backends.iree import compiler
 from costmodel.backends.iree.compiler import compile_workload
 from costmodel.backends.iree.kernel import IREEKernel
 from costmodel.dtypes import NUMPY_DTYPES
@@ -160,6 +161,23 @@ def test_a_time_out_kills_the_compiler_and_leaves_nothing(tmp_path):
         if "iree-compile" in child.name() and child.status() != psutil.STATUS_ZOMBIE
     ]
     assert compilers == []
+
+
+def test_a_phase_that_hangs_is_run_again(tmp_path, monkeypatch):
+    """The compiler itself, which the first time does not begin."""
+    script = tmp_path / "iree-compile"
+    script.write_text(f"""#!/bin/sh
+if [ ! -e {tmp_path}/begun ]; then touch {tmp_path}/begun; sleep 600; fi
+exec {compiler.binary("iree-compile")} "$@"
+""")
+    script.chmod(0o755)
+    monkeypatch.setattr(compiler, "_compiler", lambda: str(script))
+    text = DOUBLE.format(tensor="tensor<4xf32>", dtype="f32", add="addf")
+    assert "hal.executable" in compiler.configured_text(text, timeout_s=20)
+    assert (tmp_path / "begun").exists()
+    script.write_text("#!/bin/sh\nsleep 600\n")
+    with pytest.raises(BackendError, match=r"0\.2 s"):
+        compiler.configured_text(text, timeout_s=0.2)
 
 
 def test_a_crash_of_the_compiler_is_a_backend_error(tmp_path):
