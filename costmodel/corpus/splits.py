@@ -78,7 +78,7 @@ def read_rules(folder: Path) -> Rules:
         read: dict[str, Any] = {}
         for name, value in given.items():
             if name in _SHARES:
-                read[name] = float(value)
+                read[name] = value
             elif isinstance(value, list) and all(isinstance(each, str) for each in value):
                 read[name] = tuple(value)
             else:
@@ -101,14 +101,13 @@ def split(corpus: Corpus, rules: Rules) -> Split:
     parts: dict[str, set[str]] = {
         name: set() for name in ("train", "validation", "families", "shapes", "kernels")
     }
-    shapes = {key: _shape(function) for key, function in corpus.functions.items()}
     reserved = {
-        shapes[key]
-        for key, function in corpus.functions.items()
+        _shape(function)
+        for function in corpus.functions.values()
         if function.source in rules.held_out_sources
     }
     for key, function in corpus.functions.items():
-        parts[_part(function, shapes[key], reserved, rules)].add(key)
+        parts[_part(function, reserved, rules)].add(key)
     known = {function.family for function in corpus.functions.values()}
     if odd := sorted({*rules.test, *rules.validation} - known):
         raise UsageError(
@@ -129,15 +128,14 @@ def split(corpus: Corpus, rules: Rules) -> Split:
     return Split(**{name: frozenset(members) for name, members in parts.items()})
 
 
-def _part(
-    function: Function, shape: tuple[int, ...], reserved: Container[tuple[int, ...]], rules: Rules
-) -> str:
+def _part(function: Function, reserved: Container[tuple[int, ...]], rules: Rules) -> str:
     if function.source in rules.held_out_sources:
         return "kernels"
     if function.family in rules.test:
         return "families"
     if function.family in rules.validation:
         return "validation"
+    shape = _shape(function)
     drawn = _drawn(shape)
     if drawn < rules.shapes or shape in reserved:
         return "shapes"

@@ -38,7 +38,7 @@ COMPILE_FLAGS: tuple[str, ...] = (
 #: Names the file with tilings for operations that the compiler rewrites first.
 SPEC_FLAG = "--iree-codegen-tuning-spec-path"
 
-#: Up to a phase it takes moments, but once in some thousand runs it has not ended in a minute.
+#: Up to a phase it takes moments, but now and then it does not end; nobody knows why.
 _ATTEMPTS = 2
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "TILE",
     "ScheduleInput",
     "WorkloadInput",
+    "check_choices",
     "read_schedule",
     "read_schedules",
     "read_workload_input",
@@ -184,6 +185,15 @@ def read_schedule(
     return read
 
 
+def check_choices(choices: Sequence[Choice]) -> None:
+    """Raise UnsupportedError for more choices of a schedule than the network reads."""
+    if len(choices) > MOST_CHOICES:
+        raise UnsupportedError(
+            f"this schedule makes {len(choices)} choices, and the model reads {MOST_CHOICES} at "
+            "the most"
+        )
+
+
 def read_schedules(
     listed: Sequence[tuple[str, Sequence[Choice]]], workload: WorkloadInput
 ) -> list[ScheduleInput]:
@@ -191,11 +201,8 @@ def read_schedules(
 
     Raises UnsupportedError for a schedule with more than the network reads.
     """
-    most = max((len(choices) for _, choices in listed), default=0)
-    if most > MOST_CHOICES:
-        raise UnsupportedError(
-            f"this schedule makes {most} choices, and the model reads {MOST_CHOICES} at the most"
-        )
+    for _, choices in listed:
+        check_choices(choices)
     flat = [(backend, choice) for backend, choices in listed for choice in choices]
     values = np.array([choice.value for _, choice in flat], np.float64)
     sites = np.array([

@@ -18,9 +18,9 @@ from costmodel.models.transformer.batches import schedule_batch
 from costmodel.models.transformer.examples import tuned_schedule
 from costmodel.models.transformer.inference import Estimates, estimate, read
 from costmodel.models.transformer.inputs import (
-    MOST_CHOICES,
     ScheduleInput,
     WorkloadInput,
+    check_choices,
     read_schedule,
     read_schedules,
     read_workload_input,
@@ -276,9 +276,10 @@ def _inputs(schedules: Sequence[Schedule], one: _Read) -> list[_Input]:
 def _choices(schedule: Schedule, one: _Read) -> Sequence[Choice]:
     try:
         choices = choices_of(schedule, one.readers[schedule.backend])
+        check_choices(choices)
     except UnsupportedError:
         return [Choice(_UNREAD)]
-    return choices if len(choices) <= MOST_CHOICES else [Choice(_UNREAD)]
+    return choices
 
 
 def _of_rates(target: Target) -> float:
