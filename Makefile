@@ -16,7 +16,7 @@ TEST_STAMP := $(VENV)/.installed-test
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs bench clean
+.PHONY: help demo test lint types docs proto bench clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -36,6 +36,9 @@ types: $(TEST_STAMP)  ## check types, strictly
 
 docs: $(RUN_STAMP)  ## write the command reference into README.md
 	@$(BIN)/python -m costmodel.cli.reference README.md
+
+proto: $(TEST_STAMP)  ## write the Python code of service/oracle.proto
+	@$(BIN)/python service/generate.py
 
 bench: $(RUN_STAMP)  ## run the benchmarks (takes long)
 	@status=0; for script in $(BENCH); do $(BIN)/python $$script || status=1; done; exit $$status

@@ -1,0 +1,1 @@
+"""The client of the oracle, with the interface of the local functions."""

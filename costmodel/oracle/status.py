@@ -1,0 +1,214 @@
+"""Our errors as gRPC statuses with details, and back: one place, so that both sides agree.
+
+Details are those of google.rpc: BadRequest names a field, ErrorInfo the kind of the error with its
+hint and place, RetryInfo when to come again.
+"""
+
+from __future__ import annotations
+
+import typing
+from typing import TYPE_CHECKING
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2 as details
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
+
+from costmodel import errors
+from costmodel.errors import (
+    BackendError,
+    CostModelError,
+    InputError,
+    MeasureError,
+    StoreCorruptError,
+    StoreFullError,
+    StoreLockedError,
+    StoreReadOnlyError,
+    StoreVersionError,
+)
+from costmodel.oracle.convert import FieldError
+from costmodel.records import SourceLocation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "DOMAIN",
+    "NotFoundError",
+    "OracleError",
+    "OverloadedError",
+    "RefusedError",
+    "UnreachableError",
+    "error_from",
+    "status_of",
+]
+
+#: Of ErrorInfo.
+DOMAIN = "costmodel"
+
+Code = grpc.StatusCode
+
+
+class OracleError(CostModelError):
+    """The oracle could not answer; ``code`` is the status's."""
+
+    code = Code.INTERNAL
+
+
+class UnreachableError(OracleError):
+    """Nobody answers, or not in time."""
+
+    code = Code.UNAVAILABLE
+
+
+class OverloadedError(OracleError):
+    """A queue is full or a limit was reached; come again after ``retry_s`` seconds."""
+
+    code = Code.RESOURCE_EXHAUSTED
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_s: float = 1.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_s = retry_s
+
+
+class NotFoundError(OracleError, InputError):
+    """There is nothing of that name or hash."""
+
+    code = Code.NOT_FOUND
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        InputError.__init__(self, message, hint=hint)
+
+
+class RefusedError(OracleError, InputError):
+    """The caller is not known or may not do this; or the server does not do it at all."""
+
+    code = Code.PERMISSION_DENIED
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, code: Code = Code.PERMISSION_DENIED
+    ) -> None:
+        InputError.__init__(self, message, hint=hint)
+        self.code = code
+
+
+#: The first that fits counts; what is in no row is INTERNAL.
+_CODES: tuple[tuple[type[BaseException], Code], ...] = (
+    (StoreLockedError, Code.UNAVAILABLE),
+    (StoreReadOnlyError, Code.FAILED_PRECONDITION),
+    (StoreVersionError, Code.FAILED_PRECONDITION),
+    (StoreCorruptError, Code.DATA_LOSS),
+    (errors.StoreError, Code.FAILED_PRECONDITION),
+    (InputError, Code.INVALID_ARGUMENT),
+    (StoreFullError, Code.RESOURCE_EXHAUSTED),
+    (BackendError, Code.FAILED_PRECONDITION),
+    (MeasureError, Code.UNAVAILABLE),
+)
+
+
+def code_of(error: BaseException) -> Code:
+    """What an error is on the wire."""
+    if isinstance(error, OracleError):
+        return error.code
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Code.INTERNAL)
+
+
+def status_of(error: CostModelError) -> grpc.Status:
+    """The status that a call ends with."""
+    status = Status(code=code_of(error).value[0], message=error.message)
+    for detail in _details(error):
+        packed = Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    found: grpc.Status = rpc_status.to_status(status)
+    return found
+
+
+def _details(error: CostModelError) -> Iterator[Message]:
+    if isinstance(error, FieldError):
+        violation = details.BadRequest.FieldViolation(field=error.field, description=error.message)
+        yield details.BadRequest(field_violations=[violation])
+    elif code_of(error) is Code.INVALID_ARGUMENT:
+        violation = details.BadRequest.FieldViolation(
+            field="workload", description=str(error).splitlines()[0]
+        )
+        yield details.BadRequest(field_violations=[violation])
+    facts = {} if error.hint is None else {"hint": error.hint}
+    place = getattr(error, "location", None)
+    if place is not None:
+        facts |= {"file": place.file, "line": str(place.line), "column": str(place.column)}
+    yield details.ErrorInfo(reason=type(error).__name__, domain=DOMAIN, metadata=facts)
+    if isinstance(error, OverloadedError | StoreLockedError):
+        wait = Duration()
+        wait.FromNanoseconds(round(getattr(error, "retry_s", 1.0) * 1e9))
+        yield details.RetryInfo(retry_delay=wait)
+
+
+_OURS: dict[str, type[CostModelError]] = {
+    name: getattr(errors, name) for name in errors.__all__
+} | {kind.__name__: kind for kind in (NotFoundError, OverloadedError, UnreachableError)}
+
+_HINTS = {
+    Code.UNAVAILABLE: "is `costmodel serve` running there, and is this its address?",
+    Code.UNAUTHENTICATED: "give a token: --token-file FILE, or $COSTMODEL_ORACLE_TOKEN",
+    Code.DEADLINE_EXCEEDED: "give it more time, or a smaller request",
+}
+
+
+def error_from(error: grpc.RpcError, address: str) -> CostModelError:
+    """The error that a call to ``address`` ended with, as the server raised it if it did."""
+    code, message = error.code(), error.details() or ""
+    info = _info(error)
+    if info is not None:
+        return _rebuilt(info, code, message)
+    hint = _HINTS.get(code)
+    if code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
+        return UnreachableError(f"the oracle at {address} does not answer: {message}", hint=hint)
+    if code in (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.UNIMPLEMENTED):
+        return RefusedError(message, hint=hint, code=code)
+    if code is Code.RESOURCE_EXHAUSTED:
+        return OverloadedError(message)
+    found = OracleError(f"the oracle at {address} failed: {code.name}: {message}", hint=hint)
+    found.code = code
+    return found
+
+
+def _info(error: grpc.RpcError) -> details.ErrorInfo | None:
+    if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+        return None
+    status = _status(error)
+    info = details.ErrorInfo()
+    for detail in status.details if status is not None else ():
+        if detail.Is(details.ErrorInfo.DESCRIPTOR):
+            detail.Unpack(info)
+            return info if info.domain == DOMAIN else None
+    return None
+
+
+def _status(error: grpc.Call | grpc.aio.AioRpcError) -> Status | None:
+    metadata: typing.Any = error.trailing_metadata() or ()
+    for key, value in metadata:
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            try:
+                return Status.FromString(value)
+            except DecodeError:
+                return None
+    return None
+
+
+def _rebuilt(info: details.ErrorInfo, code: Code, message: str) -> CostModelError:
+    facts = dict(info.metadata)
+    hint = facts.get("hint")
+    if info.reason == "FieldError":
+        return errors.UsageError(message, hint=hint)
+    kind = _OURS.get(info.reason)
+    if info.reason == "RefusedError" or kind is None:
+        return RefusedError(message, hint=hint, code=code)
+    found = kind(message, hint=hint)
+    if isinstance(found, InputError) and "file" in facts:
+        line, column = (int(facts.get(name, "0")) for name in ("line", "column"))
+        found.location = SourceLocation(facts["file"], line, column)
+    return found
