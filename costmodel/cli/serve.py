@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from costmodel.cli.options import store_option, threads_option, weights_option
+from costmodel.cli.oracle_options import listens
 from costmodel.cli.output import print_json
+
+if TYPE_CHECKING:
+    from costmodel.oracle.security import SecurityOptions
 
 __all__ = ["serve"]
 
@@ -15,13 +20,7 @@ _MIB = 1 << 20
 
 
 @click.command(short_help="Serve the oracle by gRPC.")
-@click.option(
-    "--listen",
-    default="127.0.0.1:50151",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where to listen; port 0 takes a free one.",
-)
+@listens
 @store_option
 @weights_option
 @threads_option
@@ -72,7 +71,7 @@ _MIB = 1 << 20
     "--json", "as_json", is_flag=True, help="Print one JSON object with the address on stdout."
 )
 def serve(
-    listen: str,
+    security: SecurityOptions,
     store: Path | None,
     weights: Path | None,
     threads: int | None,
@@ -91,6 +90,9 @@ def serve(
     Python class costmodel.oracle.Client, and service/clients. On SIGTERM or Ctrl-C calls under way
     are ended in order, and all that was recorded is in the store. Traces go where the variables
     OTEL_EXPORTER_OTLP_... say.
+
+    It listens on this machine unless told otherwise. Beyond it, it wants TLS, and clients that
+    prove who they are: by a token (--clients, `costmodel token`) or a certificate (--client-ca).
     """
     import asyncio
 
@@ -112,7 +114,7 @@ def serve(
     options = ServeOptions(
         store=store or default_path(),
         own=parse_target("cpu", threads=threads),
-        listen=listen,
+        security=security,
         weights=weights,
         scoring=ScoringOptions(processes or min(8, len(usable_cores())), timeout_s=timeout),
         message_bytes=max_message * _MIB,

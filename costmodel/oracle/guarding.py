@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -53,8 +54,9 @@ class Guard(grpc.aio.ServerInterceptor):
         async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
             principal = await self._admit(method, context)
             messages = self._paced(request, principal) if incoming else request
-            async for response in call(messages, context):
-                yield response
+            async with aclosing(call(messages, context)) as responses:
+                async for response in responses:
+                    yield response
 
         if inspect.isasyncgenfunction(call):
             return stream
