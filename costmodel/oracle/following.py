@@ -12,9 +12,8 @@ from __future__ import annotations
 import json
 import os
 import queue
-import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from costmodel.errors import MeasureError
@@ -34,13 +33,13 @@ class Lines:
     def __init__(self) -> None:
         self._out = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
-        self._in = sys.stdin.buffer
+        self._in = _lines(0)
         self._lock = threading.Lock()
         self._received: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def job(self) -> dict[str, Any]:
         """The first line."""
-        found: dict[str, Any] = json.loads(self._in.readline())
+        found: dict[str, Any] = json.loads(next(self._in))
         return found
 
     def follow(self) -> None:
@@ -72,6 +71,14 @@ class Lines:
     def send_kept(self, entries: Iterable[Entry]) -> None:
         """Tell of entries that are in this run's store."""
         self.send({"kept": [encode(entry) for entry in entries]})
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """By no buffered file of Python's: a thread that reads one cannot be left behind at the end."""
+    rest = b""
+    while data := os.read(descriptor, 1 << 20):
+        *whole, rest = (rest + data).split(b"\n")
+        yield from whole
 
 
 class Teller:
