@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 import grpc
+import structlog
 
 from costmodel.errors import CostModelError
 from costmodel.oracle.access import SCOPES, Access, Principal, check_scope, enter
@@ -15,6 +16,8 @@ from costmodel.oracle.limiting import Limiter
 from costmodel.oracle.status import status_of
 
 __all__ = ["Guard"]
+
+_log = structlog.get_logger("costmodel.oracle")
 
 #: Of gRPC's; its types lack `abort_with_status`.
 _Context = Any
@@ -65,12 +68,16 @@ class Guard(grpc.aio.ServerInterceptor):
         raise TypeError(f"the handler of {method} is not asynchronous")
 
     async def _admit(self, method: str, context: _Context) -> Principal:
+        peer = context.peer()
         try:
             principal = self._access.identify(context.invocation_metadata(), context.auth_context)
             await self._limiter.admit(principal)
             check_scope(principal, method)
         except CostModelError as error:
-            await context.abort_with_status(status_of(error))
+            status = status_of(error)
+            _log.info("refused", method=method.rpartition("/")[2], code=status.code.name,
+                      message=error.message, peer=peer)  # fmt: skip
+            await context.abort_with_status(status)
             raise  # never reached: it raised
         enter(principal)
         return principal

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -175,6 +176,22 @@ def test_each_method_needs_its_scope(closed: Access, scope: Scope) -> None:
                     assert details(found)["ErrorInfo"].reason == "RefusedError"
 
     run(check())
+
+
+def test_who_was_refused_is_in_the_log(closed: Access) -> None:
+    async def check() -> None:
+        async with serving(closed) as channel:
+            await call(channel, "/costmodel.v1.Oracle/Tune", token("eve"))
+            await call(channel, "/costmodel.v1.Oracle/Tune", token("read"))
+            await call(channel, "/costmodel.v1.Oracle/Tune", token("tune"))
+
+    with structlog.testing.capture_logs() as events:
+        run(check())
+    unknown, lesser = (event for event in events if event["event"] == "refused")
+    assert (unknown["method"], unknown["code"]) == ("Tune", "UNAUTHENTICATED")
+    assert unknown["peer"].startswith("ipv4:127.0.0.1:")
+    assert (lesser["code"], lesser["message"][:12]) == ("PERMISSION_DENIED", "read may not")
+    assert "token-eve" not in str(events)
 
 
 def test_health_is_open_to_all_and_is_watched(closed: Access) -> None:
