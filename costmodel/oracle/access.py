@@ -230,7 +230,7 @@ class Access:
             if name in known:
                 return known[name]
         raise RefusedError(
-            f"the certificate of {' or '.join(names)} is no client's",
+            f"the certificate of {' or '.join(names[:3])[:200]} is no client's",
             hint="the operator of the server lists clients in its clients file",
         )
 
