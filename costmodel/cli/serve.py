@@ -25,6 +25,31 @@ _MIB = 1 << 20
 @weights_option
 @threads_option
 @click.option(
+    "--allow-tuning",
+    is_flag=True,
+    help="Let clients with the scope tune have kernels compiled and run on this machine, or leased "
+    "to others; each run is confined to its folder and limited in time and memory.",
+)
+@click.option(
+    "--unconfined-tuning",
+    is_flag=True,
+    help="Allow it also where the kernel of the system cannot confine runs (Landlock).",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where runs are kept; by default beside the store.",
+)
+@click.option(
+    "--max-trials",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    metavar="N",
+    help="The most trials that a run may ask for.",
+)
+@click.option(
     "--processes",
     type=click.IntRange(1, 256),
     metavar="N",
@@ -75,6 +100,10 @@ def serve(
     store: Path | None,
     weights: Path | None,
     threads: int | None,
+    allow_tuning: bool,
+    unconfined_tuning: bool,
+    state: Path | None,
+    max_trials: int,
     processes: int | None,
     timeout: float,
     max_message: int,
@@ -98,6 +127,7 @@ def serve(
 
     from costmodel.measure.cores import usable_cores
     from costmodel.oracle import logs
+    from costmodel.oracle.limits import RunLimits
     from costmodel.oracle.scoring import ScoringOptions
     from costmodel.oracle.server import ServeOptions
     from costmodel.oracle.server import serve as run
@@ -116,6 +146,9 @@ def serve(
         own=parse_target("cpu", threads=threads),
         security=security,
         weights=weights,
+        runs=RunLimits(trials=max_trials) if allow_tuning or unconfined_tuning else None,
+        state=state,
+        confined=not unconfined_tuning,
         scoring=ScoringOptions(processes or min(8, len(usable_cores())), timeout_s=timeout),
         message_bytes=max_message * _MIB,
         grace_s=grace,

@@ -16,10 +16,12 @@ from grpc_reflection.v1alpha import reflection
 
 from costmodel.errors import UsageError
 from costmodel.oracle import traces
+from costmodel.oracle.limits import RunLimits
 from costmodel.oracle.observing import Observer
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.proto.oracle_pb2_grpc import add_OracleServicer_to_server
 from costmodel.oracle.reading import StoreReader
+from costmodel.oracle.runs import Runs
 from costmodel.oracle.scoring import Scoring, ScoringOptions
 from costmodel.oracle.security import Security, SecurityOptions, secure
 from costmodel.oracle.servicer import Parts, Servicer
@@ -45,13 +47,19 @@ class ServeOptions:
 
     ``security`` says where it listens and whom it answers. A message may have ``message_bytes``;
     at most ``calls`` are answered at once, the others are refused. At the end calls under way have
-    ``grace_s`` seconds. ``metrics`` is HOST:PORT of Prometheus's page, nowhere for None.
+    ``grace_s`` seconds. ``metrics`` is HOST:PORT of Prometheus's page, nowhere for None. ``runs``
+    are the limits of tuning, which is refused for None; runs are kept in the folder ``state``, by
+    default beside the store. Unless they are ``confined`` they may read and write what the server
+    may.
     """
 
     store: Path
     own: Target
     security: SecurityOptions = field(default_factory=SecurityOptions)
     weights: Path | None = None
+    runs: RunLimits | None = None
+    state: Path | None = None
+    confined: bool = True
     scoring: ScoringOptions = field(default_factory=lambda: ScoringOptions(2))
     message_bytes: int = 16 << 20
     calls: int = 2048
@@ -68,20 +76,11 @@ async def running(options: ServeOptions) -> AsyncIterator[str]:
     """
     security = secure(options.security)
     async with AsyncExitStack() as stack:
-        store = stack.enter_context(open_store(options.store, wait_s=_WAIT_S))
-        store.add_target(options.own)
-        reader = StoreReader(options.store)
-        stack.callback(reader.close)
-        writer = Writer(store)
-        stack.push_async_callback(writer.close)
-        scoring = Scoring(options.store, options.weights, options.own, options.scoring)
-        stack.push_async_callback(scoring.close)
-        await scoring.start()
+        parts = await _start_parts(options, stack)
         if options.metrics:
             stack.callback(_publish(options.metrics))
         server = _make(options, security)
         servicer = health.aio.HealthServicer()
-        parts = Parts(reader, writer, scoring, options.own)
         add_OracleServicer_to_server(Servicer(parts), server)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         reflection.enable_server_reflection(_NAMES, server)
@@ -92,6 +91,29 @@ async def running(options: ServeOptions) -> AsyncIterator[str]:
             await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         stack.push_async_callback(servicer.enter_graceful_shutdown)
         yield address
+
+
+async def _start_parts(options: ServeOptions, stack: AsyncExitStack) -> Parts:
+    """What the methods ask, each ended after what asks it."""
+    store = stack.enter_context(open_store(options.store, wait_s=_WAIT_S))
+    store.add_target(options.own)
+    reader = StoreReader(options.store)
+    stack.callback(reader.close)
+    writer = Writer(store)
+    stack.push_async_callback(writer.close)
+    scoring = Scoring(options.store, options.weights, options.own, options.scoring)
+    stack.push_async_callback(scoring.close)
+    await scoring.start()
+    runs = None
+    if options.runs is not None:
+        runs = Runs(
+            options.state or options.store.with_name(f"{options.store.name}-runs"),
+            options.store, options.own, writer.keep, options.runs,
+            weights=options.weights, confined=options.confined,
+        )  # fmt: skip
+        await runs.open()
+        stack.push_async_callback(runs.close)
+    return Parts(reader, writer, scoring, options.own, runs)
 
 
 def _make(options: ServeOptions, security: Security) -> grpc.aio.Server:

@@ -46,7 +46,7 @@ class Writer:
         measurements: Sequence[Measurement] = (),
         features: Sequence[FeaturesEntry] = (),
     ) -> int:
-        """How many measurements were new; all are in the store now.
+        """How many measurements were new; all that was given is in the store now.
 
         Raises StoreError and its kinds, StoreFullError; OverloadedError where too many wait.
         """
