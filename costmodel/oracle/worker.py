@@ -1,4 +1,4 @@
-"""Measuring for an oracle: take candidates on loan, measure them here, hand in what came of them."""
+"""Measuring for an oracle: take candidates on loan, measure them here, hand in the results."""
 
 from __future__ import annotations
 
@@ -254,4 +254,3 @@ def _passes(error: OracleError) -> bool:
 
     passing = (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.RESOURCE_EXHAUSTED)
     return error.code in passing
-
