@@ -23,25 +23,16 @@ from costmodel.measure.measurer import Measurer
 from costmodel.models.by_backend import ByBackend
 from costmodel.records import Measurement, Schedule
 from costmodel.report import output_directory, write_report
-from costmodel.results import ProgressListener, Source, TrialRecord, TuneResult, TuneStart
+from costmodel.results import ProgressListener, Silent, Source, TuneResult
 from costmodel.run import Run
 from costmodel.search.evolutionary import EvolutionarySearch
 from costmodel.session import Session, open_session, store_path
 from costmodel.store import default_path, open_store
 
-__all__ = ["Budget", "Silent", "make_budget", "measuring", "search_and_confirm", "tune"]
+__all__ = ["Budget", "make_budget", "measuring", "search_and_confirm", "tune"]
 
 #: Candidates asked, built and measured together.
 _BATCH = 16
-
-
-class Silent:
-    """A listener for callers that want none."""
-
-    def on_phase(self, name: str) -> None: ...
-    def on_start(self, start: TuneStart) -> None: ...
-    def on_trial(self, trial: TrialRecord, best_us: float | None) -> None: ...
-    def on_end(self, result: TuneResult) -> None: ...
 
 
 @dataclass(frozen=True)

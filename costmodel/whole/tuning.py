@@ -24,11 +24,11 @@ from costmodel.measure.measurer import Measurer
 from costmodel.model_results import DispatchRecord, ModelResult
 from costmodel.records import Schedule, TimingPolicy
 from costmodel.report import REPORT, output_directory, report_json, write_report, write_text
-from costmodel.results import ProgressListener, TuneResult
+from costmodel.results import ProgressListener, Silent, TuneResult
 from costmodel.run import Run
 from costmodel.session import open_session, store_path
 from costmodel.store import default_path, open_store
-from costmodel.tuning import Budget, Silent, make_budget, measuring
+from costmodel.tuning import Budget, make_budget, measuring
 from costmodel.whole.dispatches import Dispatch, examine, share_out, tune_dispatch
 from costmodel.whole.endtoend import Assembly, Flags, choose_flags, obeyed
 from costmodel.whole.split import split
