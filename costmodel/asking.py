@@ -20,7 +20,7 @@ from costmodel.tally import Tally
 if TYPE_CHECKING:
     from costmodel.models.transformer.inference import Estimates
 
-__all__ = ["predict", "rank"]
+__all__ = ["draw", "expect", "predict", "rank"]
 
 #: Times that schedules which came twice are replaced; a small space has no more of them.
 _DRAWS = 4
@@ -52,32 +52,7 @@ def predict(
         tunable=False, measure=False, weights=weights,
     )  # fmt: skip
     with open_store(store_path(store), read_only=True) as opened:
-        tally = session.stored(opened)
-    prediction = predict_workload(session.analysis, session.target)
-    (low, high), model, latency_us = prediction.interval(), "roofline", prediction.latency_us
-    untuned, found, note = _trained(session)
-    if found is not None:
-        model = "transformer"
-        low, latency_us, high = (
-            math.exp(each[1]) for each in (found.low, found.log_us, found.high)
-        )
-    return PredictResult(
-        workload=session.workload.hash,
-        function=session.workload.function,
-        target=session.target_name,
-        backend=backend,
-        model=model,
-        latency_us=latency_us,
-        low_us=low,
-        high_us=high,
-        roofline_us=bound_us(session.analysis, session.target),
-        flops=session.analysis.flops,
-        bytes=session.analysis.bytes,
-        intensity=session.analysis.intensity,
-        measured_us=tally.best_us,
-        untuned=untuned,
-        notes=(note,) if note else (),
-    )
+        return expect(session, session.stored(opened).best_us)
 
 
 def rank(
@@ -108,7 +83,7 @@ def rank(
     with open_store(store_path(store), read_only=True) as opened:
         model = session.model(opened, seed, own=True)
         tally = session.tally(opened)
-    schedules = _draw(session, n, random.Random(seed))
+    schedules = draw(session, n, seed)
     features = session.space.features(schedules)
     queries = [session.query(*pair) for pair in zip(schedules, features, strict=True)]
     return RankResult(
@@ -120,6 +95,35 @@ def rank(
         notes=(session.trained.reason,) if session.trained.reason else (),
         schedules=_ranked(schedules, model.predict(queries), tally),
         seconds=time.monotonic() - started,
+    )
+
+
+def expect(session: Session, measured_us: float | None) -> PredictResult:
+    """As ``predict``, of a session; ``measured_us`` is the best that is known."""
+    prediction = predict_workload(session.analysis, session.target)
+    (low, high), model, latency_us = prediction.interval(), "roofline", prediction.latency_us
+    untuned, found, note = _trained(session)
+    if found is not None:
+        model = "transformer"
+        low, latency_us, high = (
+            math.exp(each[1]) for each in (found.low, found.log_us, found.high)
+        )
+    return PredictResult(
+        workload=session.workload.hash,
+        function=session.workload.function,
+        target=session.target_name,
+        backend=session.backend.name,
+        model=model,
+        latency_us=latency_us,
+        low_us=low,
+        high_us=high,
+        roofline_us=bound_us(session.analysis, session.target),
+        flops=session.analysis.flops,
+        bytes=session.analysis.bytes,
+        intensity=session.analysis.intensity,
+        measured_us=measured_us,
+        untuned=untuned,
+        notes=(note,) if note else (),
     )
 
 
@@ -154,9 +158,9 @@ def _trained(session: Session) -> tuple[Untuned | None, Estimates | None, str]:
     return untuned, None, "; ".join(filter(None, (trained.reason, note)))
 
 
-def _draw(session: Session, count: int, rng: random.Random) -> list[Schedule]:
+def draw(session: Session, count: int, seed: int) -> list[Schedule]:
     """The default, the guesses and random samples; each once."""
-    space = session.space
+    space, rng = session.space, random.Random(seed)
     found = {one.hash: one for one in [space.default(), *space.guesses()][:count]}
     for _ in range(_DRAWS):
         for one in space.sample(count - len(found), rng):

@@ -78,7 +78,7 @@ class Session:
         space of this workload: with a transform script, with another one, or without.
         """
         found: dict[str, list[Measurement]] = defaultdict(list)
-        for measurement in self._measurements(store, self.workload.hash):
+        for measurement in self.measurements(store):
             found[measurement.schedule.hash].append(measurement)
         good = {key: ms for key, ms in found.items() if self.space.accepts(ms[0].schedule)}
         left_out = [ms[0].schedule for key, ms in found.items() if key not in good]
@@ -91,8 +91,11 @@ class Session:
             )
         return good
 
+    def measurements(self, store: MeasurementStore) -> Iterator[Measurement]:
+        """What this workload's schedules took here, by the toolchains and the policy of now."""
+        return self._measurements(store, self.workload.hash)
+
     def _measurements(self, store: MeasurementStore, workload: str) -> Iterator[Measurement]:
-        """What a workload's schedules took here, by the toolchains and the policy of now."""
         for part in self.backend.parts:
             yield from store.measurements(
                 workload=workload,
@@ -117,7 +120,7 @@ class Session:
 
     def stored(self, store: MeasurementStore) -> Tally:
         """As ``tally``, without asking a space what it accepts, for which compilers are run."""
-        return Tally(self._measurements(store, self.workload.hash))
+        return Tally(self.measurements(store))
 
     def tally(self, store: MeasurementStore) -> Tally:
         """Latencies of this workload's schedules, as far as the store knows them."""

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "eval": "costmodel.cli.evaluate:evaluate",
     "predict": "costmodel.cli.predict:predict",
     "rank": "costmodel.cli.rank:rank",
+    "serve": "costmodel.cli.serve:serve",
     "train": "costmodel.cli.train:train",
     "tune": "costmodel.cli.tune:tune",
 }

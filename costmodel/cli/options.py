@@ -18,6 +18,7 @@ __all__ = [
     "seed_option",
     "store_option",
     "threads_option",
+    "weights_option",
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -74,6 +75,14 @@ store_option = click.option(
     "or else one in the user's data directory.",
 )
 
+weights_option = click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The trained model, as `costmodel train` writes it; by default $COSTMODEL_WEIGHTS, or "
+    "else that of the package ($COSTMODEL_WEIGHTS=none uses none).",
+)
+
 _RUN_OPTIONS = (
     # Whether it can be read is found out by reading it, with a better message.
     click.argument("file", type=click.Path(readable=False, path_type=Path)),
@@ -98,13 +107,7 @@ _RUN_OPTIONS = (
     ),
     threads_option,
     store_option,
-    click.option(
-        "--weights",
-        type=click.Path(path_type=Path),
-        metavar="DIR",
-        help="The trained model, as `costmodel train` writes it; by default $COSTMODEL_WEIGHTS, or "
-        "else that of the package ($COSTMODEL_WEIGHTS=none uses none).",
-    ),
+    weights_option,
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from costmodel.ir.analysis import Analysis, Loop, OpSummary
 from costmodel.ir.guards import active
 from costmodel.ir.origin import Origin
-from costmodel.ir.read import read_located, read_text, read_workload
+from costmodel.ir.read import locate_text, read_located, read_text, read_workload
 from costmodel.records import Workload
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "active",
     "analyze",
     "check_tunable",
+    "locate_text",
     "read_located",
     "read_text",
     "read_workload",

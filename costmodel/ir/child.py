@@ -83,8 +83,9 @@ def _refusal(error: InputError) -> dict[str, Any]:
     }
 
 
-def main(memory_bytes: int) -> None:
-    """Answer requests until standard input ends."""
+def main(memory: str) -> None:
+    """Answer requests until standard input ends, within so many bytes of address space."""
+    memory_bytes = int(memory)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, _STACK_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -11,7 +11,7 @@ from costmodel.ir import source
 from costmodel.ir.origin import Origin
 from costmodel.records import Decision, Script, SourceLocation, TensorType, Workload
 
-__all__ = ["read_located", "read_text", "read_workload"]
+__all__ = ["locate_text", "read_located", "read_text", "read_workload"]
 
 
 def read_workload(src: str | os.PathLike[str], *, function: str | None = None) -> Workload:
@@ -38,6 +38,13 @@ def read_located(
 def read_text(text: str, *, file_name: str = "<text>", function: str | None = None) -> Workload:
     """As ``read_workload``, for text; ``file_name`` is what errors call it."""
     return _read(text, file_name, function, tunable=False)[0]
+
+
+def locate_text(
+    text: str, *, file_name: str = "<text>", function: str | None = None
+) -> tuple[Workload, Origin]:
+    """As ``read_text``, and the input that it comes from; never reads a file."""
+    return _read(text, file_name, function, tunable=False)
 
 
 def _read(

@@ -17,12 +17,13 @@ Reader = Callable[[Sequence[int]], list[Measurement]]
 
 def find_best(
     connection: Connection, read: Reader, conditions: str, parameters: Sequence[str]
-) -> Measurement | None:
+) -> tuple[float, Measurement] | None:
     """The measurement whose key has the lowest median over all samples of that key, if any.
 
     A key that ever gave a wrong result is out: correct before fast. So is one whose latest
     measurement is a failure, or of several at once any. Of the winning key's
-    measurements the one nearest to the key's median is returned, the newest of equals.
+    measurements the one nearest to the key's median is returned, the newest of equals, with that
+    median in microseconds.
 
     A pooled median is never below the least of the medians of its parts, so measurements are
     read from the fastest on, and only until they pass the best that was found.
@@ -47,7 +48,7 @@ def find_best(
         found = _judge(rows, read)
         if found is not None and (best is None or found[0] < best[0]):
             best = found
-    return None if best is None else best[1]
+    return best
 
 
 _SOURCE = "measurements m LEFT JOIN schedules s ON s.hash = m.schedule"

@@ -156,8 +156,34 @@ class SQLiteStore:
 
         A key that ever gave a wrong result does not count as correct.
         """
+        found = self.best_known(
+            workload=workload, target=target, backend=backend, toolchain=toolchain, policy=policy
+        )
+        return None if found is None else found[1]
+
+    def best_known(
+        self,
+        *,
+        workload: str,
+        target: str,
+        backend: str | None = None,
+        toolchain: str | None = None,
+        policy: str | None = None,
+    ) -> tuple[float, Measurement] | None:
+        """As ``best``, with the median over all samples of its key in microseconds."""
         where, parameters = _where(workload, target, backend, toolchain, policy)
         return find_best(self._connection, self._read, where, parameters)
+
+    def state(self, workload: str, target: str) -> object:
+        """Differs after measurements of a workload on a target were added, by whoever."""
+        return self._connection.query(
+            "SELECT count(*), max(timestamp) FROM measurements WHERE workload = ? AND target = ?",
+            [workload, target],
+        )[0]
+
+    def version(self) -> int:
+        """Differs after another connection has changed the file; takes microseconds."""
+        return int(self._connection.query("PRAGMA data_version")[0][0])
 
     def _read(self, numbers: Sequence[int]) -> list[Measurement]:
         """The measurements of these ``seq``, in that order, without the bad ones."""
@@ -218,6 +244,17 @@ class SQLiteStore:
             for kind, count in fresh.items():
                 added[kind] += count
         return added
+
+    def add_groups(self, groups: Sequence[Sequence[Entry]]) -> list[int]:
+        """Add entries of several givers in one transaction: all of them, or none.
+
+        Returns how many of each giver's measurements were new. Raises StoreError and its kinds,
+        StoreFullError; nothing is rescued, since the givers still have what they gave.
+        """
+        with self._connection.transaction() as conn:
+            added = [[(entry, inserts.insert(conn, entry)) for entry in group] for group in groups]
+        return [sum(new for entry, new in group if isinstance(entry, Measurement))
+                for group in added]  # fmt: skip
 
     def entries(self) -> Iterator[Entry]:
         """Everything that can be read, each after what it refers to; see ``costmodel.store.dump``.

@@ -40,13 +40,13 @@ def test_a_child_is_kept_between_requests_and_replaced_after_a_crash():
     sandbox = Sandbox()
     try:
         assert "workload" in sandbox.ask({"text": KERNEL, "function": None})
-        first = sandbox._child
+        first = sandbox.pid
         assert "workload" in sandbox.ask({"text": KERNEL, "function": None})
-        assert sandbox._child is first
+        assert sandbox.pid == first
         with pytest.raises(ParseError):
             sandbox.ask({"text": DEADLY, "function": None})
         assert "workload" in sandbox.ask({"text": KERNEL, "function": None})
-        assert sandbox._child is not first
+        assert sandbox.pid != first
     finally:
         sandbox.close()
 
@@ -56,7 +56,7 @@ def test_too_slow_is_a_parse_error():
     try:
         with pytest.raises(ParseError, match="more than 0 s"):
             sandbox.ask({"text": KERNEL, "function": None})
-        assert sandbox._child is None
+        assert sandbox.pid is None
     finally:
         sandbox.close()
 

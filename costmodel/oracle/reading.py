@@ -1,0 +1,115 @@
+"""Reads of the store in the server's own thread: microseconds, or not at all.
+
+What was read is kept until the store changes, whoever changes it: SQLite says so in microseconds.
+Where somebody holds the file, a second connection waits for it in another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cachetools import LRUCache
+
+from costmodel.errors import StoreLockedError
+from costmodel.records import Measurement, Target, Workload
+from costmodel.store import open_store
+from costmodel.store.sqlite import SQLiteStore
+
+__all__ = ["Known", "StoreReader"]
+
+_T = TypeVar("_T")
+
+#: Answers that are kept, and seconds that the second connection waits.
+_KEPT, _WAIT_S = 10_000, 5.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """The best of a workload on a target: its median in microseconds, and how all ended."""
+
+    latency_us: float
+    best: Measurement
+    outcomes: dict[str, int]
+
+
+class StoreReader:
+    """Belongs to one event loop and its thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._quick = open_store(path, read_only=True, wait_s=0.0)
+        self._patient = open_store(path, read_only=True, wait_s=_WAIT_S)
+        self._kept: LRUCache[Hashable, Any] = LRUCache(_KEPT)
+        self._version = -1
+
+    def close(self) -> None:
+        """Close both connections."""
+        self._quick.close()
+        self._patient.close()
+
+    async def known(
+        self, workload: str, target: str, backend: str | None = None, toolchain: str | None = None
+    ) -> Known | None:
+        """The best of a workload on a target; None where nothing correct is known."""
+
+        def find(store: SQLiteStore) -> Known | None:
+            found = store.best_known(
+                workload=workload, target=target, backend=backend, toolchain=toolchain
+            )
+            if found is None:
+                return None
+            return Known(*found, store.outcomes(workload, target))
+
+        return await self._read(("known", workload, target, backend, toolchain), find)
+
+    async def best_us(
+        self, workload: str, target: str, toolchains: dict[str, str], policy: str
+    ) -> float | None:
+        """The lowest median of measurements by the toolchains of now, in microseconds."""
+
+        def find(store: SQLiteStore) -> float | None:
+            found = [
+                store.best_known(
+                    workload=workload, target=target, backend=backend, toolchain=toolchain,
+                    policy=policy,
+                )
+                for backend, toolchain in toolchains.items()
+            ]  # fmt: skip
+            return min((one[0] for one in found if one is not None), default=None)
+
+        key = ("best", workload, target, tuple(toolchains.items()), policy)
+        return await self._read(key, find)
+
+    async def workload(self, hash: str) -> Workload | None:
+        """The workload of a hash, if the store has it."""
+        return await self._read(("workload", hash), lambda store: store.workload(hash))
+
+    async def target(self, hash: str) -> Target | None:
+        """The target of a hash, if the store has it."""
+        return await self._read(("target", hash), lambda store: store.target(hash))
+
+    async def targets(self) -> list[Target]:
+        """Every target that the store has."""
+        return await asyncio.to_thread(lambda: list(self._patient.targets()))
+
+    def measurements(
+        self, workload: str, target: str, backend: str | None
+    ) -> Iterator[Measurement]:
+        """Those of a workload on a target, oldest first; for another thread to read."""
+        return self._patient.measurements(workload=workload, target=target, backend=backend)
+
+    async def _read(self, key: Hashable, find: Callable[[SQLiteStore], _T]) -> _T:
+        try:
+            version = self._quick.version()
+            if version != self._version:
+                self._kept.clear()
+                self._version = version
+            if key not in self._kept:
+                self._kept[key] = find(self._quick)
+            found: _T = self._kept[key]
+            return found
+        except StoreLockedError:
+            return await asyncio.to_thread(find, self._patient)

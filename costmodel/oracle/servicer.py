@@ -1,0 +1,328 @@
+"""The service's methods: from a request to whoever answers it, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import grpc
+
+from costmodel.backends import registry
+from costmodel.ir.source import check_text
+from costmodel.oracle.convert import (
+    FieldError,
+    check_hash,
+    measurement_from,
+    measurement_to,
+    target_from,
+    target_to,
+    within,
+)
+from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.proto.oracle_pb2_grpc import OracleServicer
+from costmodel.oracle.reading import StoreReader
+from costmodel.oracle.scoring import Scoring
+from costmodel.oracle.status import NotFoundError
+from costmodel.oracle.texts import Texts, text_key
+from costmodel.oracle.writer import Writer
+from costmodel.records import Measurement, Target, TimingPolicy, Workload, digest
+from costmodel.store.codec import target_to_json, types_to_json
+
+__all__ = ["Parts", "Servicer"]
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+#: Schedules of one request.
+MOST_SCHEDULES = 20_000
+_DRAWN = 256
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the methods ask: each is one thing's owner."""
+
+    reader: StoreReader
+    writer: Writer
+    scoring: Scoring
+    own: Target
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request's target as the scoring processes take it."""
+
+    target: Target
+
+    @cached_property
+    def rated(self) -> str:
+        """A hash that covers the measured rates as well, which predictions depend on."""
+        return digest([*target_to_json(self.target)])
+
+    @property
+    def fields(self) -> list[Any]:
+        return [self.target.hash, *target_to_json(self.target)]
+
+
+class Servicer(OracleServicer):
+    """Implements ``costmodel.v1.Oracle``; errors are raised as ours, an interceptor sends them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._texts = Texts()
+        self._own = _Asked(parts.own)
+
+    # Predictions
+
+    async def Predict(self, request: pb.PredictRequest, context: _Context) -> pb.PredictResponse:
+        backend = _backend(request.backend)
+        asked = await self._target(request.target)
+        key = _key(request.workload)
+        response = self._texts.prediction(key, asked.rated, backend)
+        if response is None:
+            answer = await self._ask(
+                "predict", await self._source(request.workload), asked, backend, context
+            )
+            response = pb.PredictResponse.FromString(base64.b64decode(answer["message"]))
+            response.backend = backend
+            self._texts.learn(key, answer["workload"])
+            self._texts.keep_prediction(key, asked.rated, backend, response)
+        return await self._with_measured(response, backend)
+
+    async def _with_measured(self, kept: pb.PredictResponse, backend: str) -> pb.PredictResponse:
+        response = pb.PredictResponse()
+        response.CopyFrom(kept)
+        toolchains = {
+            name: toolchain
+            for name, toolchain in self._parts.scoring.toolchains.items()
+            if backend in ("auto", name)
+        }
+        best = await self._parts.reader.best_us(
+            kept.workload, kept.target_hash, toolchains, TimingPolicy().hash
+        )
+        response.ClearField("measured_us")
+        if best is not None:
+            response.measured_us = best
+        return response
+
+    async def Rank(self, request: pb.RankRequest, context: _Context) -> pb.RankResponse:
+        return await self._rank(request, context)
+
+    async def RankStream(
+        self, request_iterator: AsyncIterator[pb.RankRequest], context: _Context
+    ) -> AsyncIterator[pb.RankResponse]:
+        last: pb.RankRequest | None = None
+        async for request in request_iterator:
+            if not request.workload.WhichOneof("source") and last is not None:
+                request.workload.CopyFrom(last.workload)
+                request.target.CopyFrom(last.target)
+                request.backend = last.backend
+            last = pb.RankRequest(
+                workload=request.workload, target=request.target, backend=request.backend
+            )
+            yield await self._rank(request, context)
+
+    async def _rank(self, request: pb.RankRequest, context: _Context) -> pb.RankResponse:
+        backend = _backend(request.backend)
+        if max(request.count, len(request.schedules)) > MOST_SCHEDULES:
+            raise FieldError(
+                "schedules" if request.schedules else "count",
+                f"one request ranks up to {MOST_SCHEDULES} schedules",
+                hint="send them in pieces: RankStream",
+            )
+        asked = await self._target(request.target)
+        answer = await self._ask(
+            "rank", await self._source(request.workload), asked, backend, context,
+            schedules=[[one.backend, one.text] for one in request.schedules],
+            count=request.count or _DRAWN, seed=request.seed, top=request.top,
+        )  # fmt: skip
+        self._texts.learn(_key(request.workload), answer["workload"])
+        return pb.RankResponse.FromString(base64.b64decode(answer["message"]))
+
+    async def _ask(
+        self, kind: str, source: dict[str, Any], asked: _Asked, backend: str, context: _Context,
+        **more: Any,
+    ) -> dict[str, Any]:  # fmt: skip
+        question = {"kind": kind, "source": source, "target": asked.fields, "backend": backend}
+        return await self._parts.scoring.ask(question | more, seconds=context.time_remaining())
+
+    # The store
+
+    async def Lookup(self, request: pb.LookupRequest, context: _Context) -> pb.LookupResponse:
+        backend = _backend(request.backend)
+        asked = await self._target(request.target)
+        workload = await self._hash(request.workload, context)
+        found = await self._parts.reader.known(
+            workload,
+            asked.target.hash,
+            None if backend == "auto" else backend,
+            check_hash(request.toolchain, "toolchain") if request.toolchain else None,
+        )
+        if found is None:
+            raise NotFoundError(
+                "nothing correct has been measured of this kernel on this target",
+                hint="tune it, or record measurements of it",
+            )
+        return pb.LookupResponse(
+            workload=workload,
+            target_hash=asked.target.hash,
+            best=measurement_to(found.best),
+            latency_us=found.latency_us,
+            outcomes=found.outcomes,
+        )
+
+    async def ListMeasurements(
+        self, request: pb.ListMeasurementsRequest, context: _Context
+    ) -> AsyncIterator[pb.Measurement]:
+        backend = _backend(request.backend)
+        asked = await self._target(request.target)
+        workload = await self._hash(request.workload, context)
+        found = self._parts.reader.measurements(
+            workload, asked.target.hash, None if backend == "auto" else backend
+        )
+        async for one in _in_thread(found):
+            yield measurement_to(one)
+
+    async def Record(self, request: pb.RecordRequest, context: _Context) -> pb.RecordResponse:
+        targets = []
+        for place, given in enumerate(request.targets):
+            with within(f"targets[{place}]"):
+                targets.append(target_from(given))
+        measurements = _measurements(request.measurements)
+        workloads = []
+        for place, each in enumerate(request.workloads):
+            with within(f"workloads[{place}]"):
+                workloads.append(await self._workload(each, context))
+        added = await self._parts.writer.keep(workloads, targets, measurements)
+        return pb.RecordResponse(added=added, workloads=[each.hash for each in workloads])
+
+    async def ListTargets(
+        self, request: pb.ListTargetsRequest, context: _Context
+    ) -> pb.ListTargetsResponse:
+        own = self._parts.own
+        found = {own.hash: own} | {one.hash: one for one in await self._parts.reader.targets()}
+        return pb.ListTargetsResponse(
+            targets=[
+                pb.KnownTarget(hash=hash, target=target_to(one), own=hash == own.hash)
+                for hash, one in found.items()
+            ]
+        )
+
+    async def RegisterTarget(
+        self, request: pb.RegisterTargetRequest, context: _Context
+    ) -> pb.RegisterTargetResponse:
+        with within("target"):
+            target = target_from(request.target)
+        await self._parts.writer.keep(targets=[target])
+        return pb.RegisterTargetResponse(hash=target.hash)
+
+    # What requests name
+
+    async def _target(self, ref: pb.TargetRef) -> _Asked:
+        which = ref.WhichOneof("of")
+        if which is None:
+            return self._own
+        if which == "facts":
+            with within("target.facts"):
+                return _Asked(target_from(ref.facts))
+        hash = check_hash(ref.hash, "target.hash")
+        if hash == self._parts.own.hash:
+            return self._own
+        found = await self._parts.reader.target(hash)
+        if found is None:
+            raise NotFoundError(
+                f"no target has the hash {hash}", hint="register it: RegisterTarget"
+            )
+        return _Asked(found)
+
+    async def _source(self, workload: pb.Workload) -> dict[str, Any]:
+        """A kernel as the scoring processes take it. Raises FieldError, NotFoundError."""
+        if workload.WhichOneof("source") == "hash":
+            found = await self._known(workload.hash)
+            return {"known": _fields(found)}
+        name = workload.file_name or "<text>"
+        check_text(workload.mlir, name)
+        return {"mlir": workload.mlir, "function": workload.function, "file": name}
+
+    async def _known(self, hash: str) -> Workload:
+        found = await self._parts.reader.workload(check_hash(hash, "workload.hash"))
+        if found is None:
+            raise NotFoundError(
+                f"no workload has the hash {hash}", hint="send its MLIR instead of the hash"
+            )
+        return found
+
+    async def _hash(self, workload: pb.Workload, context: _Context) -> str:
+        """The hash of a kernel's canonical text, which is read where it was not before."""
+        if workload.WhichOneof("source") == "hash":
+            return check_hash(workload.hash, "workload.hash")
+        known = self._texts.hash_of(_key(workload))
+        return (await self._workload(workload, context)).hash if known is None else known
+
+    async def _workload(self, workload: pb.Workload, context: _Context) -> Workload:
+        _key(workload)
+        if workload.WhichOneof("source") == "hash":
+            return await self._known(workload.hash)
+        source = await self._source(workload)
+        answer = await self._ask("read", source, self._own, "auto", context)
+        self._texts.learn(_key(workload), answer["workload"])
+        return _rebuilt(answer["workload"])
+
+
+def _key(workload: pb.Workload) -> str:
+    """Of the texts that have been read. Raises FieldError for a kernel that is not there."""
+    which = workload.WhichOneof("source")
+    if which is None:
+        raise FieldError("workload", "there is no kernel", hint="give its MLIR, or its hash")
+    return workload.hash if which == "hash" else text_key(workload)
+
+
+def _backend(name: str) -> str:
+    if name and name not in registry.BACKENDS:
+        known = ", ".join(sorted(registry.BACKENDS))
+        raise FieldError("backend", f"no backend is called {name!r}", hint=f"use one of: {known}")
+    return name or "auto"
+
+
+def _fields(workload: Workload) -> dict[str, Any]:
+    return {
+        "hash": workload.hash,
+        "text": workload.text,
+        "function": workload.function,
+        "inputs": types_to_json(workload.inputs),
+        "outputs": types_to_json(workload.outputs),
+    }
+
+
+def _rebuilt(fields: dict[str, Any]) -> Workload:
+    from costmodel.store.codec import workload_from_json
+
+    return workload_from_json(fields["hash"], fields)
+
+
+def _measurements(messages: Iterable[pb.Measurement]) -> list[Measurement]:
+    found = []
+    for place, message in enumerate(messages):
+        with within(f"measurements[{place}]"):
+            found.append(measurement_from(message))
+    return found
+
+
+async def _in_thread(rows: Iterable[Measurement]) -> AsyncIterator[Measurement]:
+    """Rows that are read in another thread, a page at a time."""
+    pages = iter(rows)
+
+    def page() -> Sequence[Measurement]:
+        found: list[Measurement] = []
+        with suppress(StopIteration):
+            while len(found) < 500:
+                found.append(next(pages))
+        return found
+
+    while rows_now := await asyncio.to_thread(page):
+        for row in rows_now:
+            yield row

@@ -1,0 +1,203 @@
+"""What questions are about: kernels on targets, kept with their models while they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from costmodel.asking import draw, expect
+from costmodel.ir import analyze, check_tunable, locate_text
+from costmodel.models.base import CostModel, Example
+from costmodel.oracle.convert import FieldError
+from costmodel.records import Prediction, Schedule, SourceLocation, Target, Workload
+from costmodel.results import PredictResult
+from costmodel.session import Session
+from costmodel.store import open_store
+from costmodel.store.codec import target_from_json, workload_from_json
+from costmodel.store.sqlite import SQLiteStore
+from costmodel.tally import Tally
+
+__all__ = ["Subject", "Subjects"]
+
+#: Kernels on targets whose encodings and models are kept, and texts that have been read.
+_KEPT, _TEXTS = 64, 512
+#: Seconds to wait for whoever holds the store.
+_WAIT_S = 5.0
+_NO_FEATURES = np.zeros((0, 0), np.float32)
+
+
+class Subject:
+    """A kernel on a target by a backend, and what the store knows of it.
+
+    The trained model scores, at the level of what has been measured of this kernel. Where it does
+    not know the target or the kernel, the model of ``costmodel.rank`` does, which reads the
+    scheduled programs and takes longer.
+    """
+
+    def __init__(self, session: Session, store: SQLiteStore) -> None:
+        self.session, self._store = session, store
+        self.workload, self.target = session.workload, session.target
+        self.tally = Tally()
+        self._seen: set[str] = set()
+        self._state: object = None
+        self._stand_in: CostModel | None = None
+
+    @property
+    def model_name(self) -> str:
+        """Who scores."""
+        trained = self.session.trained.model
+        return trained.name if trained is not None else self._model.name
+
+    @property
+    def notes(self) -> list[str]:
+        """What makes scores less sure than the model's card says."""
+        reason = self.session.trained.reason
+        return [reason] if reason else []
+
+    @property
+    def _model(self) -> CostModel:
+        if self._stand_in is None:
+            self._stand_in = self.session.model(self._store, 0, own=True)
+        return self._stand_in
+
+    def refresh(self) -> None:
+        """Learn what has been measured since; one look at an index where nothing has."""
+        state = self._store.state(self.workload.hash, self.target.hash)
+        if state == self._state:
+            return
+        measured = list(self.session.measurements(self._store))
+        self.tally = Tally(measured)
+        self._stand_in = None
+        fresh = [one for one in measured if one.id not in self._seen]
+        self._seen |= {one.id for one in fresh}
+        trained = self.session.trained.model
+        if trained is not None:
+            trained.update([
+                Example(self.session.query(one.schedule, _NO_FEATURES), one.latency_us)
+                for one in fresh
+            ])  # fmt: skip
+        self._state = state
+
+    def predict(self) -> PredictResult:
+        """As ``costmodel.predict`` says it."""
+        return expect(self.session, self.tally.best_us)
+
+    @cached_property
+    def _tunable(self) -> bool:
+        check_tunable(self.workload)
+        return True
+
+    def draw(self, count: int, seed: int) -> list[Schedule]:
+        """As ``costmodel.rank`` draws them. Raises UnsupportedError for what cannot be tuned."""
+        assert self._tunable
+        return draw(self.session, count, seed)
+
+    def score(self, schedules: Sequence[Schedule]) -> list[Prediction]:
+        """One prediction a schedule, in order. Raises InputError for what is no schedule."""
+        parts = {part.name for part in self.session.backend.parts}
+        for place, schedule in enumerate(schedules):
+            if schedule.backend not in parts:
+                raise FieldError(
+                    f"schedules[{place}].backend",
+                    f"no schedule of {schedule.backend!r} is known here",
+                    hint=f"there are: {', '.join(sorted(parts))}",
+                )
+        try:
+            return self._score(schedules)
+        except Exception:
+            for place, schedule in enumerate(schedules):  # whose fault it is
+                _check_json(schedule.text, f"schedules[{place}].text")
+            raise
+
+    def _score(self, schedules: Sequence[Schedule]) -> list[Prediction]:
+        trained = self.session.trained.model
+        if trained is not None:
+            return trained.predict([self.session.query(one, _NO_FEATURES) for one in schedules])
+        features = self.session.space.features(schedules)
+        pairs = zip(schedules, features, strict=True)
+        return self._model.predict([self.session.query(*pair) for pair in pairs])
+
+
+def _check_json(text: str, field: str) -> None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FieldError(field, f"this is no JSON: {error}") from error
+    if not isinstance(found, dict | list):
+        raise FieldError(field, "this is no schedule: a schedule is a JSON object or list")
+
+
+class Subjects:
+    """Makes subjects of questions, and keeps those that were asked for last."""
+
+    def __init__(self, store: Path, weights: Path | None) -> None:
+        self._store = open_store(store, read_only=True, wait_s=_WAIT_S)
+        self._weights = weights
+        self._texts: OrderedDict[str, tuple[Workload, SourceLocation]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], Subject] = OrderedDict()
+
+    def key(self, question: Mapping[str, Any]) -> tuple[str, ...]:
+        """What makes two questions be about one subject."""
+        return (_text_key(question["source"]), json.dumps(question["target"]), question["backend"])
+
+    def find(self, question: Mapping[str, Any]) -> Subject:
+        """The subject of a question, with all that the store knows.
+
+        Raises InputError for a text, function, target or backend that cannot be used.
+        """
+        key = self.key(question)
+        subject = self._kept.get(key)
+        if subject is None:
+            subject = self._make(question)
+            self._kept[key] = subject
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        subject.refresh()
+        return subject
+
+    def _make(self, question: Mapping[str, Any]) -> Subject:
+        from costmodel.backends.registry import load
+        from costmodel.records import TimingPolicy
+
+        workload, place = self._read(question["source"])
+        session = Session(
+            place, workload, analyze(workload), _target(question["target"]),
+            load(question["backend"]), TimingPolicy(), None, self._weights,
+        )  # fmt: skip
+        return Subject(session, self._store)
+
+    def _read(self, source: Mapping[str, Any]) -> tuple[Workload, SourceLocation]:
+        if "known" in source:
+            fields = source["known"]
+            return workload_from_json(fields["hash"], fields), SourceLocation("<text>")
+        key = _text_key(source)
+        if key not in self._texts:
+            workload, origin = locate_text(
+                source["mlir"], file_name=source["file"], function=source["function"] or None
+            )
+            self._texts[key] = workload, origin.place
+            if len(self._texts) > _TEXTS:
+                self._texts.popitem(last=False)
+        self._texts.move_to_end(key)
+        return self._texts[key]
+
+
+def _text_key(source: Mapping[str, Any]) -> str:
+    """One for each text, function and file name, which errors call it."""
+    if "known" in source:
+        return str(source["known"]["hash"])
+    parts = json.dumps([source["mlir"], source["function"], source["file"]])
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _target(fields: Sequence[Any]) -> Target:
+    hash, facts, rates = fields
+    return target_from_json(hash, facts, rates)
