@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "predict": "costmodel.cli.predict:predict",
     "rank": "costmodel.cli.rank:rank",
     "serve": "costmodel.cli.serve:serve",
+    "token": "costmodel.cli.client_token:token",
     "train": "costmodel.cli.train:train",
     "tune": "costmodel.cli.tune:tune",
 }

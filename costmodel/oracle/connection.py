@@ -6,8 +6,6 @@ Importing this module imports no gRPC. A token goes over TLS, or else stays on t
 from __future__ import annotations
 
 import os
-import stat
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from costmodel.errors import UsageError
 from costmodel.oracle.addresses import Address, parse_address
+from costmodel.oracle.files import read_file, warn_if_public
+from costmodel.records import SourceLocation
 
 if TYPE_CHECKING:
     import grpc
@@ -31,8 +31,8 @@ class Connection:
     """What a channel to an oracle needs; see connect_to, which checks it.
 
     ``address`` is ``HOST:PORT``, ``[IPv6]:PORT`` or ``unix:PATH``. ``ca`` is a PEM file of the
-    authorities that may vouch for the server (the system's where None); ``cert`` and ``key`` are
-    those of the client, for mutual TLS.
+    authorities that may vouch for the server, those that gRPC knows for None; ``cert`` and
+    ``key`` are those of the client, for mutual TLS.
     """
 
     address: str
@@ -141,22 +141,14 @@ def _check_token(token: str) -> str:
 
 def read_token(path: Path) -> str:
     """The token in a file. Raises UsageError where there is none."""
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(8192)
-    except OSError as error:
-        raise UsageError(
-            f"the token cannot be read: {path}: {error.strerror}",
-            hint="--token-file names a file with nothing but the token in it",
-        ) from error
-    if stat.S_IMODE(mode) & stat.S_IROTH:
-        warnings.warn(f"anyone can read the token in {path}: chmod 600 {path}", stacklevel=2)
+    data = read_file(path, "token")
+    warn_if_public(path, "token")
     try:
         return _check_token(data.decode("ascii"))
     except (UnicodeDecodeError, UsageError) as error:
         raise UsageError(
-            f"there is no token in {path}",
+            "there is no token in it",
+            location=SourceLocation(str(path)),
             hint="the file holds one line, as `costmodel token` printed it",
         ) from error
 

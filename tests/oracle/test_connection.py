@@ -99,7 +99,7 @@ def test_a_token_file(tmp_path: Path) -> None:
     for content in (b"", b"a b", b"\xff\xfe"):
         path.write_bytes(content)
         path.chmod(0o600)
-        with pytest.raises(UsageError, match="there is no token in"):
+        with pytest.raises(UsageError, match="there is no token in it"):
             read_token(path)
     with pytest.raises(UsageError, match="cannot be read"):
         read_token(tmp_path / "none")

@@ -1,0 +1,84 @@
+"""Before every call: who calls, whether too often, and whether that one may."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from costmodel.errors import CostModelError
+from costmodel.oracle.access import SCOPES, Access, Principal, check_scope, enter
+from costmodel.oracle.limiting import Limiter
+from costmodel.oracle.status import status_of
+
+__all__ = ["Guard"]
+
+#: Of gRPC's; its types lack `abort_with_status`.
+_Context = Any
+_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Lets a call through to its handler, which finds the caller by current_principal.
+
+    UNAUTHENTICATED for a caller who is not known, RESOURCE_EXHAUSTED over the rate, then
+    PERMISSION_DENIED where a scope is missing. Each message of a stream after its first counts as
+    a call, and waits where a call would be refused: no stream is a way round the limit.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._limiter = Limiter()
+
+    async def intercept_service(
+        self, continuation: Callable[..., Awaitable[Any]], details: grpc.HandlerCallDetails
+    ) -> Any:
+        """The method's handler, behind the checks."""
+        handler = await continuation(details)
+        if handler is None or SCOPES.get(details.method, ...) is None:
+            return handler
+        kind = next(kind for kind in _KINDS if getattr(handler, kind))
+        call = self._guarded(details.method, kind, getattr(handler, kind))
+        return handler._replace(**{kind: call})
+
+    def _guarded(self, method: str, kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        incoming = kind.startswith("stream_")
+
+        async def answer(request: Any, context: _Context) -> Any:
+            principal = await self._admit(method, context)
+            return await call(self._paced(request, principal) if incoming else request, context)
+
+        async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
+            principal = await self._admit(method, context)
+            messages = self._paced(request, principal) if incoming else request
+            async for response in call(messages, context):
+                yield response
+
+        if inspect.isasyncgenfunction(call):
+            return stream
+        if inspect.iscoroutinefunction(call):
+            return answer
+        raise TypeError(f"the handler of {method} is not asynchronous")
+
+    async def _admit(self, method: str, context: _Context) -> Principal:
+        try:
+            principal = self._access.identify(context.invocation_metadata(), context.auth_context)
+            await self._limiter.admit(principal)
+            check_scope(principal, method)
+        except CostModelError as error:
+            await context.abort_with_status(status_of(error))
+            raise  # never reached: it raised
+        enter(principal)
+        return principal
+
+    async def _paced(
+        self, messages: AsyncIterator[Any], principal: Principal
+    ) -> AsyncIterator[Any]:
+        first = True  # counted as the call
+        async for message in messages:
+            if not first:
+                await self._limiter.pace(principal)
+            first = False
+            yield message

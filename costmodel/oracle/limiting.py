@@ -1,0 +1,72 @@
+"""How often a client may call."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from fractions import Fraction
+from functools import lru_cache
+
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from costmodel.oracle.access import Principal
+from costmodel.oracle.status import OverloadedError
+
+__all__ = ["Limiter", "check_rate", "window"]
+
+#: Calls a second.
+_LEAST, _MOST = 1 / 3600, 1e6
+#: Seconds of the longest window of a rate that is not a whole number of seconds a call.
+_LONGEST = 60
+
+
+def check_rate(value: object) -> float:
+    """A rate in calls a second. Raises ValueError for what is none."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not _LEAST <= value <= _MOST:  # type: ignore[arg-type,operator]
+        raise ValueError(f"{value!r} is no number of calls a second, from one an hour to a million")
+    return float(value)  # type: ignore[arg-type]
+
+
+@lru_cache
+def window(rate: float) -> RateLimitItemPerSecond:
+    """A rate as calls in the shortest window of whole seconds: 2.5 a second are 5 in 2 seconds."""
+    if rate * _LONGEST < 1:
+        return RateLimitItemPerSecond(1, round(1 / rate))
+    share = Fraction(rate).limit_denominator(_LONGEST)
+    return RateLimitItemPerSecond(share.numerator, share.denominator)
+
+
+class Limiter:
+    """Counts each client's calls; those of one never cost another any."""
+
+    def __init__(self) -> None:
+        self._calls = MovingWindowRateLimiter(MemoryStorage())
+
+    async def admit(self, principal: Principal) -> None:
+        """Count a call. Raises OverloadedError, which says when to come again, over the limit."""
+        wait = await self._hit(principal)
+        if wait is not None:
+            raise OverloadedError(
+                f"{principal.name} called more than {principal.rate:g} times a second",
+                hint="wait, or ask the operator of the server for a higher rate",
+                retry_s=wait,
+            )
+
+    async def pace(self, principal: Principal) -> None:
+        """Count one more message of a stream, after waiting until the limit allows it."""
+        while (wait := await self._hit(principal)) is not None:
+            await asyncio.sleep(wait)
+
+    async def _hit(self, principal: Principal) -> float | None:
+        """Count one; where that is too many do not, and say after how many seconds it is not."""
+        if principal.rate is None:
+            return None
+        item = window(principal.rate)
+        if await self._calls.hit(item, principal.name):
+            return None
+        opens, _ = await self._calls.get_window_stats(item, principal.name)
+        return max(opens - time.time(), 0.001)
