@@ -21,6 +21,7 @@ from costmodel.interrupts import Interrupts
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer
 from costmodel.models.by_backend import ByBackend
+from costmodel.models.outside import Outside
 from costmodel.records import Measurement, Schedule
 from costmodel.report import output_directory, write_report
 from costmodel.results import ProgressListener, Silent, Source, TuneResult
@@ -64,6 +65,7 @@ def tune(
     function: str | None = None,
     threads: int | None = None,
     weights: str | os.PathLike[str] | None = None,
+    outside: Outside | None = None,
     progress: ProgressListener | None = None,
 ) -> TuneResult:
     """Find the fastest schedule of a kernel, check it and export it.
@@ -71,9 +73,11 @@ def tune(
     ``source`` is a path or MLIR text. At most ``trials`` candidates are measured; after
     ``seconds`` none is begun, as soon as there is one to answer with. What ``store`` (a path)
     knows is not measured again, and with no ``trials`` the store is only read. ``weights`` is a
-    folder with another trained model than the package's. Without ``out`` no
-    files are written. An interrupt ends the run early and keeps all that was measured; a second
-    one ends it at once.
+    folder with another trained model than the package's. ``outside`` (such as
+    ``costmodel.oracle.Sharing``) has the trained model in their place; what it knows of the kernel
+    is taken into the store before the search, with no ``trials`` too, and it learns what is
+    measured. Without ``out`` no files are written. An interrupt ends the run early and keeps all
+    that was measured; a second one ends it at once.
 
     Raises InputError for input that cannot be used, StoreFullError if there is no room to begin,
     BackendError if neither another compiler nor the untuned default gives a result to compare
@@ -84,17 +88,20 @@ def tune(
     budget = make_budget(trials, seconds, started)
     listener.on_phase("reading")
     session = open_session(
-        source, function=function, target=target, backend=backend, threads=threads, weights=weights
-    )
+        source, function=function, target=target, backend=backend, threads=threads,
+        weights=weights, outside=outside,
+    )  # fmt: skip
     listener.on_phase("space")
     default, path = session.space.default(), store_path(store)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
         where = None if out is None else stack.enter_context(output_directory(Path(out)))
-        opened = stack.enter_context(open_store(path, read_only=trials == 0, rescue_dir=where))
-        if trials > 0:
+        reads = trials == 0 and outside is None
+        opened = stack.enter_context(open_store(path, read_only=reads, rescue_dir=where))
+        if not reads:
             opened.add_workload(session.workload)
             opened.add_target(session.target)
+        session.exchange(opened)
         run = Run(session, opened, listener, started, session.known(opened), default)
         run.announce(trials, budget.seconds_left)
         to_export = where is not None and run.tally.best_us is not None
@@ -111,6 +118,7 @@ def tune(
             interrupts.defer()
         listener.on_phase("exporting")
         run.settle()
+        run.part()
         result = conclude(run, final, measurer, model=model, trials=trials, seed=seed, out=where)
         seconds_taken = time.monotonic() - started
         result = replace(result, store=str(path or default_path()), seconds=seconds_taken)
