@@ -49,8 +49,8 @@ DEADLINES: Mapping[str, float | None] = {
 _RETRIES = {
     "maxAttempts": 5,
     "initialBackoff": "0.1s",
-    "maxBackoff": "2s",
-    "backoffMultiplier": 2.5,
+    "maxBackoff": "5s",
+    "backoffMultiplier": 2,
 }
 #: Would be given other candidates the second time.
 _ONCE_WHEN_BUSY = ("Lease",)

@@ -181,7 +181,9 @@ def error_from(error: grpc.RpcError, address: str) -> CostModelError:
         return _rebuilt(info, code, message, found.get("RetryInfo"))
     hint = _HINTS.get(code)
     if code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
-        return UnreachableError(f"the oracle at {address} does not answer: {message}", hint=hint)
+        return UnreachableError(
+            f"the oracle at {address} does not answer: {_reason(message)}", hint=hint
+        )
     if code in (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.UNIMPLEMENTED):
         return RefusedError(message, hint=hint, code=code)
     if code is Code.RESOURCE_EXHAUSTED and "larger than max" in message:
@@ -191,6 +193,11 @@ def error_from(error: grpc.RpcError, address: str) -> CostModelError:
     unknown = OracleError(f"the oracle at {address} failed: {code.name}: {message}", hint=hint)
     unknown.code = code
     return unknown
+
+
+def _reason(message: str) -> str:
+    """What happened, without the layers of gRPC that it happened under."""
+    return message.rpartition("Failed to connect to remote host: ")[2]
 
 
 _KINDS = (details.ErrorInfo, details.RetryInfo)
