@@ -186,12 +186,15 @@ def _client(entry: object, number: int, places: _Places) -> Client:
 
 def _check_different(clients: tuple[Client, ...], places: _Places) -> None:
     for key in ("name", "token_sha256", "certificate"):
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for number, client in enumerate(clients):
             value = getattr(client, key)
-            if value is not None and value in seen:
-                raise places.refusal(f"two clients have the {key} {value!r}", number, key)
-            seen.add(value)
+            if value is None:
+                continue
+            if value in seen:
+                problem = f"two clients have the {key} {value!r}: this and one below it"
+                raise places.refusal(problem, seen[value], key)
+            seen[value] = number
 
 
 def _name(value: object) -> str:

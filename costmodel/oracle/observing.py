@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
 from costmodel.errors import CostModelError
 from costmodel.oracle import metrics
+from costmodel.oracle.convert import FieldError
 from costmodel.oracle.status import status_of
 
 __all__ = ["Observer"]
@@ -20,6 +22,7 @@ __all__ = ["Observer"]
 _log = structlog.get_logger("costmodel.oracle")
 #: Of gRPC's; its types lack `abort_with_status`.
 _Context = Any
+_Read = Callable[[bytes], Any] | None
 
 
 class Observer(grpc.aio.ServerInterceptor):
@@ -33,37 +36,62 @@ class Observer(grpc.aio.ServerInterceptor):
         if handler is None:
             return handler
         method = details.method.rpartition("/")[2]
-        if handler.unary_unary:
-            return handler._replace(unary_unary=_unary(method, handler.unary_unary))
-        for kind in ("unary_stream", "stream_stream"):
-            if getattr(handler, kind):
-                return handler._replace(**{kind: _stream(method, getattr(handler, kind))})
-        return handler
+        kinds = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+        kind = next(name for name in kinds if getattr(handler, name))
+        around: Callable[..., Any] = _unary if kind.endswith("unary") else _stream
+        read, many = handler.request_deserializer, kind.startswith("stream")
+        call = around(method, getattr(handler, kind), read, many=many)
+        # Messages are read here, so that one that cannot be read gets a status that says so.
+        return handler._replace(request_deserializer=None, **{kind: call})
 
 
-def _unary(method: str, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _unary(
+    method: str, call: Callable[..., Awaitable[Any]], read: _Read, *, many: bool
+) -> Callable[..., Awaitable[Any]]:
     async def observed(request: Any, context: _Context) -> Any:
         async with _watched(method, context):
-            return await call(request, context)
+            return await call(_parsed(request, read, many=many), context)
 
     return observed
 
 
 def _stream(
-    method: str, call: Callable[..., AsyncIterator[Any]]
+    method: str, call: Callable[..., AsyncGenerator[Any, None]], read: _Read, *, many: bool
 ) -> Callable[..., AsyncIterator[Any]]:
     async def observed(request: Any, context: _Context) -> AsyncIterator[Any]:
-        async with _watched(method, context):
-            async for response in call(request, context):
+        async with (
+            _watched(method, context),
+            aclosing(call(_parsed(request, read, many=many), context)) as responses,
+        ):
+            async for response in responses:
                 yield response
 
     return observed
+
+
+def _parsed(request: Any, read: _Read, *, many: bool) -> Any:
+    if not many:
+        return _message(request, read)
+
+    async def each() -> AsyncIterator[Any]:
+        async for one in request:
+            yield _message(one, read)
+
+    return each()
+
+
+def _message(data: bytes, read: _Read) -> Any:
+    try:
+        return data if read is None else read(data)
+    except DecodeError as error:
+        raise FieldError("", f"this is no message of the protocol: {error}") from error
 
 
 @asynccontextmanager
 async def _watched(method: str, context: _Context) -> AsyncIterator[None]:
     """Count the call and log its end; an error that we raised becomes its status."""
     started, code = time.perf_counter(), "OK"
+    peer = context.peer()  # now: once a client has gone, to ask would end the process
     metrics.UNDER_WAY.inc()
     try:
         yield
@@ -72,7 +100,7 @@ async def _watched(method: str, context: _Context) -> AsyncIterator[None]:
         code = status.code.name
         _log.info("refused", method=method, code=code, message=error.message)
         await context.abort_with_status(status)
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, GeneratorExit):
         code = "CANCELLED"
         raise
     except grpc.aio.AbortError:
@@ -87,5 +115,5 @@ async def _watched(method: str, context: _Context) -> AsyncIterator[None]:
         metrics.UNDER_WAY.dec()
         metrics.CALLS.labels(method, code).inc()
         metrics.SECONDS.labels(method).observe(time.perf_counter() - started)
-        _log.debug("call", method=method, code=code, peer=context.peer(),
+        _log.debug("call", method=method, code=code, peer=peer,
                    ms=round(1e3 * (time.perf_counter() - started), 3))  # fmt: skip

@@ -206,17 +206,24 @@ class Scoring:
                 batch.append(asked)
         return batch
 
-    async def _answer(self, child: LineProcess, batch: Sequence[_Asked]) -> None:
-        """Have the process answer; where that ends it, each question alone, to find the guilty."""
+    async def _answer(
+        self, child: LineProcess, batch: Sequence[_Asked], *, again: bool = False
+    ) -> None:
+        """Have the process answer; where that ends it, each question alone, to find the guilty.
+
+        It is guilty that ends the process a second time (``again``).
+        """
         loop = asyncio.get_running_loop()
         questions = [asked.question for asked in batch]
         try:
             answers = await loop.run_in_executor(self._threads, _exchange, child, questions)
         except (ChildDiedError, TimeoutError) as error:
             metrics.DEATHS.inc()
-            if len(batch) > 1:
+            # Others of the batch, or whoever killed the process, may be to blame.
+            doubtful = isinstance(error, ChildDiedError) and not again
+            if len(batch) > 1 or doubtful:
                 for asked in batch:
-                    await self._answer(child, [asked])
+                    await self._answer(child, [asked], again=len(batch) == 1)
                 return
             _log.warning("a question ended the process that scores: %s", error)
             answers = [_death(error, self._options.timeout_s)]

@@ -30,6 +30,9 @@ __all__ = ["ServeOptions", "running", "serve"]
 
 _log = structlog.get_logger("costmodel.oracle")
 
+#: Seconds that a writer waits for who holds the store.
+_WAIT_S = 5.0
+
 SERVICE = pb.DESCRIPTOR.services_by_name["Oracle"].full_name
 _NAMES = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
           reflection.SERVICE_NAME)  # fmt: skip
@@ -63,7 +66,7 @@ async def running(options: ServeOptions) -> AsyncIterator[str]:
     store, CostModelError where the scoring processes cannot be started.
     """
     async with AsyncExitStack() as stack:
-        store = stack.enter_context(open_store(options.store))
+        store = stack.enter_context(open_store(options.store, wait_s=_WAIT_S))
         store.add_target(options.own)
         reader = StoreReader(options.store)
         stack.callback(reader.close)
@@ -121,6 +124,8 @@ def _publish(address: str) -> Callable[[], None]:
         page, thread = start_http_server(int(port), host or "127.0.0.1")
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot publish metrics on {address}: {error}") from error
+
+    _log.info("metrics", address=f"{host or '127.0.0.1'}:{page.server_port}")
 
     def end() -> None:
         page.shutdown()

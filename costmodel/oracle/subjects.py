@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from costmodel.asking import draw, expect
 from costmodel.ir import analyze, check_tunable, locate_text
@@ -28,6 +28,8 @@ __all__ = ["Subject", "Subjects"]
 
 #: Kernels on targets whose encodings and models are kept, and texts that have been read.
 _KEPT, _TEXTS = 64, 512
+#: Drawings of a kernel's schedules that are kept: to draw them takes longer than to score them.
+_DRAWN = 4
 #: Seconds to wait for whoever holds the store.
 _WAIT_S = 5.0
 _NO_FEATURES = np.zeros((0, 0), np.float32)
@@ -48,6 +50,7 @@ class Subject:
         self._seen: set[str] = set()
         self._state: object = None
         self._stand_in: CostModel | None = None
+        self._drawn: LRUCache[tuple[int, int], list[Schedule]] = LRUCache(_DRAWN)
 
     @property
     def model_name(self) -> str:
@@ -97,7 +100,9 @@ class Subject:
     def draw(self, count: int, seed: int) -> list[Schedule]:
         """As ``costmodel.rank`` draws them. Raises UnsupportedError for what cannot be tuned."""
         assert self._tunable
-        return draw(self.session, count, seed)
+        if (count, seed) not in self._drawn:
+            self._drawn[count, seed] = draw(self.session, count, seed)
+        return self._drawn[count, seed]
 
     def score(self, schedules: Sequence[Schedule]) -> list[Prediction]:
         """One prediction a schedule, in order. Raises InputError for what is no schedule."""
@@ -140,8 +145,8 @@ class Subjects:
     def __init__(self, store: Path, weights: Path | None) -> None:
         self._store = open_store(store, read_only=True, wait_s=_WAIT_S)
         self._weights = weights
-        self._texts: OrderedDict[str, tuple[Workload, SourceLocation]] = OrderedDict()
-        self._kept: OrderedDict[tuple[str, ...], Subject] = OrderedDict()
+        self._texts: LRUCache[str, tuple[Workload, SourceLocation]] = LRUCache(_TEXTS)
+        self._kept: LRUCache[tuple[str, ...], Subject] = LRUCache(_KEPT)
 
     def key(self, question: Mapping[str, Any]) -> tuple[str, ...]:
         """What makes two questions be about one subject."""
@@ -155,11 +160,7 @@ class Subjects:
         key = self.key(question)
         subject = self._kept.get(key)
         if subject is None:
-            subject = self._make(question)
-            self._kept[key] = subject
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
+            subject = self._kept[key] = self._make(question)
         subject.refresh()
         return subject
 
@@ -184,9 +185,6 @@ class Subjects:
                 source["mlir"], file_name=source["file"], function=source["function"] or None
             )
             self._texts[key] = workload, origin.place
-            if len(self._texts) > _TEXTS:
-                self._texts.popitem(last=False)
-        self._texts.move_to_end(key)
         return self._texts[key]
 
 

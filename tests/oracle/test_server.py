@@ -1,0 +1,224 @@
+"""What a client sees of the server when all goes well."""
+
+import dataclasses
+import json
+import signal
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+
+import costmodel
+from costmodel.oracle.convert import measurement_from, measurement_to, target_to
+from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.records import Outcome, Schedule
+from costmodel.store import open_store
+from tests.oracle.texts import KERNEL
+from tests.store import builders
+
+WORKLOAD = pb.Workload(mlir=KERNEL)
+
+
+@pytest.fixture
+def measured(shared):
+    """Measurements of the kernel, made up, as clients record them: a good, a better, a wrong one.
+
+    They are of another target than the server's own, so that they are in nobody's way.
+    """
+    stub = shared.stub()
+    target = builders.target(cpu="of test_server")
+    known = stub.Record(pb.RecordRequest(workloads=[WORKLOAD], targets=[target_to(target)]))
+    changes = {"workload": known.workloads[0], "target": target.hash}
+    schedules = [Schedule("tvm", json.dumps({"n": n})) for n in range(3)]
+    found = [
+        builders.measurement(20.0, 22.0, schedule=schedules[0], **changes),
+        builders.measurement(10.0, 11.0, 12.0, schedule=schedules[1], **changes),
+        builders.failure(Outcome.WRONG_RESULT, schedule=schedules[2], **changes),
+    ]
+    stub.Record(pb.RecordRequest(measurements=map(measurement_to, found)))
+    return found
+
+
+def test_a_prediction_is_the_one_that_the_library_gives(shared, monkeypatch):
+    monkeypatch.delenv("COSTMODEL_WEIGHTS")
+    answer = shared.stub().Predict(pb.PredictRequest(workload=WORKLOAD))
+    local = costmodel.predict(KERNEL, store=shared.store)
+    assert answer.model == local.model == "transformer"
+    assert answer.workload == local.workload
+    assert answer.function == "product"
+    for name in ("latency_us", "low_us", "high_us", "roofline_us", "flops", "bytes", "intensity"):
+        assert getattr(answer, name) == pytest.approx(getattr(local, name), rel=1e-4)
+    assert answer.untuned.vector_registers == local.untuned.vector_registers
+    assert list(answer.notes) == list(local.notes)
+
+
+def test_schedules_that_the_server_draws_and_those_that_it_is_given_rank_alike(shared):
+    stub = shared.stub()
+    drawn = stub.Rank(pb.RankRequest(workload=WORKLOAD, count=24, seed=3))
+    assert [one.rank for one in drawn.schedules] == list(range(1, 25))
+    assert [one.predicted_us for one in drawn.schedules] == sorted(
+        one.predicted_us for one in drawn.schedules
+    )
+    given = [one.schedule for one in reversed(drawn.schedules)]
+    again = stub.Rank(pb.RankRequest(workload=WORKLOAD, schedules=given, top=10))
+    assert [one.schedule_hash for one in again.schedules] == [
+        one.schedule_hash for one in drawn.schedules[:10]
+    ]
+    assert [given[one.index].text for one in again.schedules] == [
+        one.schedule.text for one in drawn.schedules[:10]
+    ]
+    assert [one.predicted_us for one in again.schedules] == pytest.approx(
+        [one.predicted_us for one in drawn.schedules[:10]], rel=1e-4
+    )
+    assert not again.schedules[0].HasField("schedule")
+
+
+def test_a_ranking_is_the_one_that_the_library_gives(shared, monkeypatch):
+    monkeypatch.delenv("COSTMODEL_WEIGHTS")
+    answer = shared.stub().Rank(pb.RankRequest(workload=WORKLOAD, count=16, seed=1))
+    local = costmodel.rank(KERNEL, n=16, seed=1, store=shared.store)
+    assert [one.schedule_hash for one in answer.schedules] == [
+        one.schedule_hash for one in local.schedules
+    ]
+    assert [one.predicted_us for one in answer.schedules] == pytest.approx(
+        [one.predicted_us for one in local.schedules], rel=1e-4
+    )
+
+
+def test_a_stream_ranks_piece_by_piece(shared):
+    stub = shared.stub()
+    drawn = [one.schedule for one in
+             stub.Rank(pb.RankRequest(workload=WORKLOAD, count=12)).schedules]  # fmt: skip
+    pieces = [
+        pb.RankRequest(workload=WORKLOAD, schedules=drawn[:4]),
+        pb.RankRequest(schedules=drawn[4:9]),
+        pb.RankRequest(schedules=drawn[9:]),
+    ]
+    answers = list(stub.RankStream(iter(pieces)))
+    assert [len(one.schedules) for one in answers] == [4, 5, 3]
+    assert {one.workload for one in answers} == {answers[0].workload}
+
+
+def test_rankings_that_are_asked_for_at_once_are_those_asked_for_alone(shared):
+    stub = shared.stub()
+    drawn = [one.schedule for one in
+             stub.Rank(pb.RankRequest(workload=WORKLOAD, count=60, seed=9)).schedules]  # fmt: skip
+    asked = [
+        pb.RankRequest(workload=WORKLOAD, schedules=drawn[n : n + 10]) for n in range(0, 50, 5)
+    ]
+    with ThreadPoolExecutor(len(asked)) as threads:
+        together = list(threads.map(stub.Rank, asked))
+    for request, answer in zip(asked, together, strict=True):
+        alone = stub.Rank(request)
+        assert [one.index for one in alone.schedules] == [one.index for one in answer.schedules]
+        assert [one.predicted_us for one in alone.schedules] == pytest.approx(
+            [one.predicted_us for one in answer.schedules], rel=1e-4
+        )
+
+
+def test_the_best_that_is_known_comes_with_its_provenance(shared, measured):
+    stub = shared.stub()
+    target = pb.TargetRef(hash=measured[0].target)
+    found = stub.Lookup(pb.LookupRequest(workload=WORKLOAD, target=target))
+    assert measurement_from(found.best) == measured[1]
+    assert found.latency_us == 11.0
+    assert found.outcomes["wrong_result"] == found.outcomes["ok"] / 2
+    by_hash = pb.Workload(hash=found.workload)
+    assert stub.Lookup(pb.LookupRequest(workload=by_hash, target=target)) == found
+
+
+def test_a_look_up_is_of_its_target_alone(shared, measured):
+    elsewhere = pb.TargetRef(facts=target_to(builders.target(cpu="another")))
+    with pytest.raises(grpc.RpcError) as caught:
+        shared.stub().Lookup(pb.LookupRequest(workload=WORKLOAD, target=elsewhere))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_look_up_may_ask_for_a_backend_and_a_toolchain(shared, measured):
+    stub, target = shared.stub(), pb.TargetRef(hash=measured[0].target)
+    asked = {"workload": WORKLOAD, "target": target}
+    toolchain = measured[0].environment.toolchain
+    assert stub.Lookup(pb.LookupRequest(**asked, backend="tvm", toolchain=toolchain)).latency_us
+    for other in ({"backend": "iree"}, {"toolchain": "0" * 64}):
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Lookup(pb.LookupRequest(**asked, **other))
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_look_up_knows_what_was_recorded_a_moment_ago_also_by_others(shared, measured):
+    stub, target = shared.stub(), pb.TargetRef(hash=measured[0].target)
+    asked = pb.LookupRequest(workload=WORKLOAD, target=target)
+    assert stub.Lookup(asked).latency_us == 11.0
+    faster = builders.measurement(5.0, schedule=Schedule("tvm", '{"n":7}'),
+                                  workload=measured[0].workload,
+                                  target=measured[0].target)  # fmt: skip
+    stub.Record(pb.RecordRequest(measurements=[measurement_to(faster)]))
+    assert stub.Lookup(asked).latency_us == 5.0
+    wrong = dataclasses.replace(faster, id="by another process", outcome=Outcome.WRONG_RESULT)
+    with open_store(shared.store) as store:
+        store.add([wrong])
+    assert stub.Lookup(asked).latency_us == 11.0
+
+
+def test_recording_twice_is_recording_once(shared, measured):
+    stub = shared.stub()
+    one = dataclasses.replace(measured[0], id="recorded twice")
+    request = pb.RecordRequest(measurements=[measurement_to(one)])
+    assert stub.Record(request).added == 1
+    assert stub.Record(request).added == 0
+    listed = list(
+        stub.ListMeasurements(
+            pb.ListMeasurementsRequest(
+                workload=pb.Workload(hash=one.workload), target=pb.TargetRef(hash=one.target)
+            )
+        )
+    )
+    assert [each.id for each in listed].count(one.id) == 1
+    assert measurement_from(next(each for each in listed if each.id == one.id)) == one
+
+
+def test_a_target_is_known_once_it_is_registered(shared):
+    stub, target = shared.stub(), builders.target(cpu="registered")
+    hash = stub.RegisterTarget(pb.RegisterTargetRequest(target=target_to(target))).hash
+    assert hash == target.hash
+    known = {each.hash: each for each in stub.ListTargets(pb.ListTargetsRequest()).targets}
+    assert known[hash].target == target_to(target)
+    assert [each.own for each in known.values()].count(True) == 1
+    asked = pb.PredictRequest(workload=WORKLOAD, target=pb.TargetRef(hash=hash))
+    assert stub.Predict(asked).target_hash == hash
+
+
+def test_health_and_reflection_answer(shared):
+    with shared.channel() as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for name in ("", "costmodel.v1.Oracle"):
+            answer = health.Check(health_pb2.HealthCheckRequest(service=name))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        database = ProtoReflectionDescriptorDatabase(channel)
+        assert "costmodel.v1.Oracle" in set(database.get_services())
+        file = database.FindFileContainingSymbol("costmodel.v1.Oracle")
+        assert file.SerializeToString() == pb.DESCRIPTOR.serialized_pb
+
+
+def test_metrics_count_what_was_asked(serve):
+    server = serve("--metrics", "127.0.0.1:0")
+    page = next(event["address"] for event in server.events() if event["event"] == "metrics")
+    server.stub().Predict(pb.PredictRequest(workload=WORKLOAD))
+    text = urllib.request.urlopen(f"http://{page}/metrics").read().decode()
+    assert 'costmodel_oracle_calls_total{code="OK",method="Predict"} 1.0' in text
+    assert "costmodel_oracle_call_seconds_bucket" in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(serve, number):
+    server = serve()
+    server.stub().ListTargets(pb.ListTargetsRequest())
+    assert server.stop(number) == 0
+    assert not list(server.store.parent.glob("*-wal"))  # all is in the file itself
+    with open_store(server.store, read_only=True) as store:
+        assert store.verify() == []

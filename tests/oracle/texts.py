@@ -1,0 +1,7 @@
+"""Kernels for the tests of the oracle."""
+
+from pathlib import Path
+
+KERNEL = (Path(__file__).parents[1] / "golden" / "oracle_matmul.mlir").read_text()
+DEEP = "func.func @f() {\n" + "scf.if %c {\n" * 6000
+DEADLY = "func.func @f(%a: " + "tuple<" * 100_000 + "\n"
