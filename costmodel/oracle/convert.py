@@ -138,10 +138,13 @@ def schedule_from(message: pb.Schedule) -> Schedule:
 
 
 def _json(text: str, field: str) -> Any:
+    """A value that has a hash: Python reads, and would write, numbers that JSON has not."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise FieldError(field, f"this is no JSON: {error}") from error
+    return value
 
 
 def _object(text: str, field: str) -> Mapping[str, Any]:
