@@ -259,10 +259,10 @@ def _groups(run: Run, winner: Schedule | None) -> tuple[tuple[str, ...], ...]:
 
 
 def _environment(run: Run, measurer: Measurer | None, winner: Schedule | None) -> Environment:
-    """Of the measuring, or of the latest stored measurement where nothing was measured now."""
+    """Of the measuring, or of the latest measurement where others measured, or nobody did now."""
     if measurer is not None and winner is not None:
         return measurer.environment(winner)
-    known = run.stored()
+    known = [*run.stored(), *run.measured]
     if not known:
         return Environment(dict(run.session.backend.versions()), {})
     return max(known, key=lambda one: one.timestamp).environment

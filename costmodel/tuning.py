@@ -9,8 +9,8 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from costmodel.errors import MeasureError, UsageError
 from costmodel.final import Final, hold_final, recall_final
 from costmodel.interrupts import Interrupts
 from costmodel.measure.cores import usable_cores
-from costmodel.measure.measurer import Measurer
+from costmodel.measure.measurer import Measurer, Measures
 from costmodel.models.by_backend import ByBackend
 from costmodel.models.outside import Outside
 from costmodel.records import Measurement, Schedule
@@ -30,10 +30,25 @@ from costmodel.search.evolutionary import EvolutionarySearch
 from costmodel.session import Session, open_session, store_path
 from costmodel.store import default_path, open_store
 
-__all__ = ["Budget", "make_budget", "measuring", "search_and_confirm", "tune"]
+__all__ = [
+    "Budget",
+    "Measuring",
+    "make_budget",
+    "measuring",
+    "search_and_confirm",
+    "tune",
+    "tune_session",
+]
 
 #: Candidates asked, built and measured together.
 _BATCH = 16
+
+_NOT_COMPARED = (
+    "each schedule was measured by itself: the figures are medians, not of a comparison in turns"
+)
+
+#: Gives what measures for a session, with a seed, for as long as a run takes.
+Measuring = Callable[[Session, int], AbstractContextManager[Measures]]
 
 
 @dataclass(frozen=True)
@@ -103,30 +118,50 @@ def tune(
             opened.add_target(session.target)
         session.exchange(opened)
         run = Run(session, opened, listener, started, session.known(opened), default)
+        result = tune_session(run, budget, seed=seed, out=where, interrupts=interrupts)
+        result = replace(result, store=str(path or default_path()))
+        if where is not None:
+            result = write_report(result, where)
+    result = replace(result, interrupted=result.interrupted or interrupts.seen)
+    listener.on_end(result)
+    return result
+
+
+def tune_session(
+    run: Run,
+    budget: Budget,
+    *,
+    seed: int,
+    out: Path | None,
+    interrupts: Interrupts,
+    measure_with: Measuring | None = None,
+) -> TuneResult:
+    """Tune what ``run`` is of, from announcing it to its files; it writes no report.
+
+    ``measure_with`` gives what measures, by default this machine's worker processes. Raises as
+    ``tune`` does.
+    """
+    session, trials = run.session, budget.trials
+    with ExitStack() as stack:
         run.announce(trials, budget.seconds_left)
-        to_export = where is not None and run.tally.best_us is not None
+        to_export = out is not None and run.tally.best_us is not None
         measurer, model, final = None, "", recall_final(run.stored())
         if trials > 0 or to_export:
-            measurer = stack.enter_context(measuring(session, seed))
+            measurer = stack.enter_context((measure_with or measuring)(session, seed))
         if trials > 0 and measurer is not None:
-            learned = session.model(opened, seed)
+            learned = session.model(run.store, seed)
             final = search_and_confirm(run, learned, measurer, budget, seed, interrupts)
             model = learned.ranked_by(session.workload.hash)
             run.notes += learned.reports(session.workload.hash)
             run.notes += [session.trained.reason] if session.trained.reason else []
         if not run.interrupted:
             interrupts.defer()
-        listener.on_phase("exporting")
+        run.listener.on_phase("exporting")
         run.settle()
         run.part()
-        result = conclude(run, final, measurer, model=model, trials=trials, seed=seed, out=where)
-        seconds_taken = time.monotonic() - started
-        result = replace(result, store=str(path or default_path()), seconds=seconds_taken)
-        if where is not None:
-            result = write_report(result, where)
-    result = replace(result, interrupted=result.interrupted or interrupts.seen)
-    listener.on_end(result)
-    return result
+        here = measurer if isinstance(measurer, Measurer) else None
+        result = conclude(run, final, here, model=model, trials=trials, seed=seed, out=out)
+        return replace(result, seconds=time.monotonic() - run.started)
 
 
 def make_budget(trials: int, seconds: float | None, started: float) -> Budget:
@@ -163,7 +198,7 @@ def measuring(session: Session, seed: int) -> Iterator[Measurer]:
 def search_and_confirm(
     run: Run,
     model: ByBackend,
-    measurer: Measurer,
+    measurer: Measures,
     budget: Budget,
     seed: int,
     interrupts: Interrupts,
@@ -176,8 +211,10 @@ def search_and_confirm(
     )  # fmt: skip
     try:
         _search(run, search, measurer, budget, interrupts)
-        run.listener.on_phase("confirming")
-        return hold_final(run, measurer)
+        if isinstance(measurer, Measurer):
+            run.listener.on_phase("confirming")
+            return hold_final(run, measurer)
+        run.notes.append(_NOT_COMPARED)
     except KeyboardInterrupt:
         interrupts.defer()
         run.interrupted = True
@@ -196,7 +233,7 @@ def search_and_confirm(
 def _search(
     run: Run,
     search: EvolutionarySearch,
-    measurer: Measurer,
+    measurer: Measures,
     budget: Budget,
     interrupts: Interrupts,
 ) -> None:
@@ -225,7 +262,7 @@ def _search(
 def _measure_batch(
     run: Run,
     search: EvolutionarySearch,
-    measurer: Measurer,
+    measurer: Measures,
     batch: Sequence[Schedule],
     budget: Budget,
     interrupts: Interrupts,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from costmodel.cli.options import store_option, threads_option, weights_option
+from costmodel.cli.oracle_options import listens
 from costmodel.cli.output import print_json
+
+if TYPE_CHECKING:
+    from costmodel.oracle.security import SecurityOptions
 
 __all__ = ["serve"]
 
@@ -15,16 +20,35 @@ _MIB = 1 << 20
 
 
 @click.command(short_help="Serve the oracle by gRPC.")
-@click.option(
-    "--listen",
-    default="127.0.0.1:50151",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where to listen; port 0 takes a free one.",
-)
+@listens
 @store_option
 @weights_option
 @threads_option
+@click.option(
+    "--allow-tuning",
+    is_flag=True,
+    help="Let clients with the scope tune have kernels compiled and run on this machine, or leased "
+    "to others; each run is confined to its folder and limited in time and memory.",
+)
+@click.option(
+    "--unconfined-tuning",
+    is_flag=True,
+    help="Allow it also where the kernel of the system cannot confine runs (Landlock).",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where runs are kept; by default beside the store.",
+)
+@click.option(
+    "--max-trials",
+    type=click.IntRange(min=1),
+    default=4096,
+    show_default=True,
+    metavar="N",
+    help="The most trials that a run may ask for.",
+)
 @click.option(
     "--processes",
     type=click.IntRange(1, 256),
@@ -72,10 +96,14 @@ _MIB = 1 << 20
     "--json", "as_json", is_flag=True, help="Print one JSON object with the address on stdout."
 )
 def serve(
-    listen: str,
+    security: SecurityOptions,
     store: Path | None,
     weights: Path | None,
     threads: int | None,
+    allow_tuning: bool,
+    unconfined_tuning: bool,
+    state: Path | None,
+    max_trials: int,
     processes: int | None,
     timeout: float,
     max_message: int,
@@ -91,11 +119,15 @@ def serve(
     Python class costmodel.oracle.Client, and service/clients. On SIGTERM or Ctrl-C calls under way
     are ended in order, and all that was recorded is in the store. Traces go where the variables
     OTEL_EXPORTER_OTLP_... say.
+
+    It listens on this machine unless told otherwise. Beyond it, it wants TLS, and clients that
+    prove who they are: by a token (--clients, `costmodel token`) or a certificate (--client-ca).
     """
     import asyncio
 
     from costmodel.measure.cores import usable_cores
     from costmodel.oracle import logs
+    from costmodel.oracle.limits import RunLimits
     from costmodel.oracle.scoring import ScoringOptions
     from costmodel.oracle.server import ServeOptions
     from costmodel.oracle.server import serve as run
@@ -112,8 +144,11 @@ def serve(
     options = ServeOptions(
         store=store or default_path(),
         own=parse_target("cpu", threads=threads),
-        listen=listen,
+        security=security,
         weights=weights,
+        runs=RunLimits(trials=max_trials) if allow_tuning or unconfined_tuning else None,
+        state=state,
+        confined=not unconfined_tuning,
         scoring=ScoringOptions(processes or min(8, len(usable_cores())), timeout_s=timeout),
         message_bytes=max_message * _MIB,
         grace_s=grace,

@@ -155,7 +155,9 @@ def _become_worker(request: Mapping[str, Any], descriptor: int, server: int) -> 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         # DATA counts what can be written and not what is merely reserved, so that a compiler's
         # mapped libraries do not eat the limit.
-        limit = request["memory_bytes"]
+        limit, most = request["memory_bytes"], resource.getrlimit(resource.RLIMIT_DATA)[1]
+        if most != resource.RLIM_INFINITY:  # of whoever started us, who means it
+            limit = min(limit, most)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         from costmodel.measure.worker import serve
 

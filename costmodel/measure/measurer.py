@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from costmodel.backends.base import Backend, part_of
 from costmodel.errors import BackendError, UsageError
@@ -29,7 +30,7 @@ from costmodel.records import (
     Workload,
 )
 
-__all__ = ["Measurer", "ReferenceInfo"]
+__all__ = ["Measurer", "Measures", "ReferenceInfo"]
 
 #: Built candidates that are kept for ``compare`` and ``library``: the fastest ones.
 _KEPT_LIBRARIES = 64
@@ -39,6 +40,22 @@ _GIVE_UP_FACTOR = 3.0
 _PROFILE_SAMPLES = 5
 #: Stands among the hashes of a comparison's schedules.
 _REFERENCE = "reference"
+
+
+class Measures(Protocol):
+    """What a search measures with, here or on the machines of others; see ``Measurer``."""
+
+    def prepare_reference(self) -> ReferenceInfo:
+        """Have what results are compared with, before the first of them."""
+        ...
+
+    def measure(self, schedules: Sequence[Schedule]) -> Iterator[Measurement]:
+        """A measurement of each schedule, as each is done."""
+        ...
+
+    def finished(self) -> list[Measurement]:
+        """Measurements that were made and not yielded; the last that was may be among them."""
+        ...
 
 
 class Measurer:

@@ -157,7 +157,7 @@ class Access:
     ) -> None:
         """``rate`` is of clients that have none of their own, in calls a second."""
         self.clients = clients
-        self._certificates = certificates
+        self.certificates = certificates
         self._rate = rate
         self._watch, self._read = None, None
         if reload is not None:
@@ -170,9 +170,9 @@ class Access:
         PERMISSION_DENIED for a certificate that is no client's.
         """
         self._refresh()
-        names = _certificate_names(auth_context()) if self._certificates else ()
+        names = _certificate_names(auth_context()) if self.certificates else ()
         if self.clients is None:
-            if not self._certificates:
+            if not self.certificates:
                 return self._principal(LOCAL)
             return self._unlisted(names)
         tokens = [value for key, value in metadata if key == "authorization"]
@@ -230,7 +230,7 @@ class Access:
             if name in known:
                 return known[name]
         raise RefusedError(
-            f"the certificate of {' or '.join(names)} is no client's",
+            f"the certificate of {' or '.join(names[:3])[:200]} is no client's",
             hint="the operator of the server lists clients in its clients file",
         )
 

@@ -15,7 +15,6 @@ from costmodel.errors import CostModelError
 from costmodel.oracle.calls import Calls, Source, Where, folder_for, own_connection
 from costmodel.oracle.channel import DEADLINES, aio_channel, deadline
 from costmodel.oracle.connection import Connection
-from costmodel.oracle.convert import measurement_from
 from costmodel.oracle.downloads import Download
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.proto.oracle_pb2_grpc import OracleStub
@@ -26,9 +25,10 @@ from costmodel.oracle.replies import (
     Scores,
     TuneEvent,
     TuneRun,
+    listed_from,
 )
 from costmodel.oracle.status import error_from
-from costmodel.oracle.steps import Local, Plan, Step, Stream, answers, run_async
+from costmodel.oracle.steps import Local, Plan, Step, Stream, run_async
 from costmodel.oracle.watching import Following, Watching
 from costmodel.records import Measurement, Schedule, Target
 from costmodel.results import PredictResult, ProgressListener, RankResult, Silent, TuneResult
@@ -138,8 +138,9 @@ class AsyncClient:
         with asked.named():
             async with aclosing(self._stream("ListMeasurements", request)) as messages:
                 async for message in messages:
-                    with answers():
-                        yield measurement_from(message)
+                    found = listed_from(message)
+                    if found is not None:
+                        yield found
 
     async def record(
         self,

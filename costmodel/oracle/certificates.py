@@ -76,7 +76,6 @@ def load_identity(
     """
     chain = _certificates(cert, read_file(cert, "certificate"))
     private = _private_key(key, read_file(key, "key"))
-    warn_if_public(key, "key")
     try:
         _check_pair(cert, chain, key, private)
         _check_kind(key, private)
@@ -180,6 +179,7 @@ def channel_credentials(
     if cert is None or key is None:
         return grpc.ssl_channel_credentials(roots)
     identity = load_identity(cert, key, ExtendedKeyUsageOID.CLIENT_AUTH)
+    warn_if_public(key, "key")
     return grpc.ssl_channel_credentials(roots, identity.key, identity.chain)
 
 

@@ -14,7 +14,6 @@ from costmodel.errors import CostModelError
 from costmodel.oracle.calls import Calls, Source, Where, folder_for, own_connection
 from costmodel.oracle.channel import DEADLINES, channel, deadline
 from costmodel.oracle.connection import Connection
-from costmodel.oracle.convert import measurement_from
 from costmodel.oracle.downloads import Download
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.proto.oracle_pb2_grpc import OracleStub
@@ -25,9 +24,10 @@ from costmodel.oracle.replies import (
     Scores,
     TuneEvent,
     TuneRun,
+    listed_from,
 )
 from costmodel.oracle.status import error_from
-from costmodel.oracle.steps import Local, Plan, Step, Stream, answers, run
+from costmodel.oracle.steps import Local, Plan, Step, Stream, run
 from costmodel.oracle.watching import Following, Watching
 from costmodel.records import Measurement, Schedule, Target
 from costmodel.report.files import output_directory
@@ -161,8 +161,9 @@ class Client:
         asked, request = self._calls.measurements(source, function, target, backend, threads)
         with asked.named():
             for message in self._stream("ListMeasurements", request):
-                with answers():
-                    yield measurement_from(message)
+                found = listed_from(message)
+                if found is not None:
+                    yield found
 
     def record(
         self,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
+import structlog
 
 from costmodel.errors import CostModelError
 from costmodel.oracle.access import SCOPES, Access, Principal, check_scope, enter
@@ -14,6 +16,8 @@ from costmodel.oracle.limiting import Limiter
 from costmodel.oracle.status import status_of
 
 __all__ = ["Guard"]
+
+_log = structlog.get_logger("costmodel.oracle")
 
 #: Of gRPC's; its types lack `abort_with_status`.
 _Context = Any
@@ -39,6 +43,11 @@ class Guard(grpc.aio.ServerInterceptor):
         handler = await continuation(details)
         if handler is None or SCOPES.get(details.method, ...) is None:
             return handler
+        if not self._access.certificates:
+            try:
+                self._access.identify(details.invocation_metadata, dict)
+            except CostModelError as error:
+                return _refusing(details.method, error)
         kind = next(kind for kind in _KINDS if getattr(handler, kind))
         call = self._guarded(details.method, kind, getattr(handler, kind))
         return handler._replace(**{kind: call})
@@ -53,8 +62,9 @@ class Guard(grpc.aio.ServerInterceptor):
         async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
             principal = await self._admit(method, context)
             messages = self._paced(request, principal) if incoming else request
-            async for response in call(messages, context):
-                yield response
+            async with aclosing(call(messages, context)) as responses:
+                async for response in responses:
+                    yield response
 
         if inspect.isasyncgenfunction(call):
             return stream
@@ -63,13 +73,14 @@ class Guard(grpc.aio.ServerInterceptor):
         raise TypeError(f"the handler of {method} is not asynchronous")
 
     async def _admit(self, method: str, context: _Context) -> Principal:
+        peer = context.peer()  # now: once a client has gone, to ask would end the process
         try:
             principal = self._access.identify(context.invocation_metadata(), context.auth_context)
             await self._limiter.admit(principal)
             check_scope(principal, method)
         except CostModelError as error:
-            await context.abort_with_status(status_of(error))
-            raise  # never reached: it raised
+            await _refuse(method, error, context, peer)
+            raise  # never reached: that raised
         enter(principal)
         return principal
 
@@ -82,3 +93,23 @@ class Guard(grpc.aio.ServerInterceptor):
                 await self._limiter.pace(principal)
             first = False
             yield message
+
+
+def _refusing(method: str, error: CostModelError) -> Any:
+    """A handler that ends a call before a message of a stranger's is waited for or read.
+
+    Of the kind that reads nothing by itself; on the wire all kinds are alike.
+    """
+
+    async def refused(_: Any, context: _Context) -> AsyncIterator[Any]:
+        await _refuse(method, error, context, context.peer())
+        yield
+
+    return grpc.stream_stream_rpc_method_handler(refused)
+
+
+async def _refuse(method: str, error: CostModelError, context: _Context, peer: str) -> None:
+    status = status_of(error)
+    _log.info("refused", method=method.rpartition("/")[2], code=status.code.name,
+              message=error.message, peer=peer)  # fmt: skip
+    await context.abort_with_status(status)

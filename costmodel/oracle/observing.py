@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -38,7 +39,9 @@ class Observer(grpc.aio.ServerInterceptor):
         method = details.method.rpartition("/")[2]
         kinds = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
         kind = next(name for name in kinds if getattr(handler, name))
-        around: Callable[..., Any] = _unary if kind.endswith("unary") else _stream
+        # A stream may also be a coroutine that writes to its context, as Health's Watch is.
+        streams = inspect.isasyncgenfunction(getattr(handler, kind))
+        around: Callable[..., Any] = _stream if streams else _unary
         read, many = handler.request_deserializer, kind.startswith("stream")
         call = around(method, getattr(handler, kind), read, many=many)
         # Messages are read here, so that one that cannot be read gets a status that says so.
@@ -104,7 +107,7 @@ async def _watched(method: str, context: _Context) -> AsyncIterator[None]:
         code = "CANCELLED"
         raise
     except grpc.aio.AbortError:
-        code = "ABORTED"
+        code = context.code().name
         raise
     except Exception as error:
         code = "INTERNAL"

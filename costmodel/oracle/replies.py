@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_args
@@ -14,6 +15,7 @@ from typing import Any, cast, get_args
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from costmodel.oracle.convert import (
+    FieldError,
     measurement_from,
     outcome_from,
     policy_from,
@@ -35,6 +37,7 @@ __all__ = [
     "event_from",
     "known_target_from",
     "lease_from",
+    "listed_from",
     "lookup_from",
     "run_from",
     "scores_from",
@@ -174,6 +177,19 @@ def lookup_from(message: pb.LookupResponse) -> Lookup:
         latency_us=message.latency_us,
         outcomes=dict(message.outcomes),
     )
+
+
+def listed_from(message: pb.Measurement) -> Measurement | None:
+    """None, with a warning, for one that is damaged: stores are shared, and one row is one row."""
+    try:
+        return measurement_from(message)
+    except FieldError as error:
+        warnings.warn(
+            f"the oracle's measurement {message.id} is damaged and left out: {error.field}: "
+            f"{error.message}",
+            stacklevel=2,
+        )
+        return None
 
 
 def scores_from(message: pb.RankResponse, count: int) -> Scores:

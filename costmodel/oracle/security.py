@@ -13,6 +13,7 @@ from costmodel.errors import UsageError
 from costmodel.oracle.access import Access, Client
 from costmodel.oracle.certificates import Renewal, ending_soon, server_credentials
 from costmodel.oracle.clients import load_clients
+from costmodel.oracle.files import warn_if_public
 from costmodel.oracle.guarding import Guard
 from costmodel.oracle.limiting import check_rate
 from costmodel.oracle.listening import Listening, bind, check_exposure, parse_listening
@@ -55,8 +56,9 @@ class Security:
 def secure(options: SecurityOptions) -> Security:
     """The parts that the options ask for.
 
-    Warns of a certificate that ends soon. Raises UsageError for files that cannot be used,
-    options that contradict each other, and a server that others could reach but not trust.
+    Warns of a certificate that ends soon and of a key that anyone can read. Raises UsageError for
+    files that cannot be used, options that contradict each other, and a server that others could
+    reach but not trust.
     """
     listening = parse_listening(options.listen)
     _check_options(options)
@@ -84,6 +86,7 @@ def _credentials(options: SecurityOptions) -> grpc.ServerCredentials | None:
     if options.tls_cert is None or options.tls_key is None:
         return None
     renewal = Renewal(options.tls_cert, options.tls_key, options.client_ca)
+    warn_if_public(options.tls_key, "key")
     soon = ending_soon(renewal.identity)
     if soon is not None:
         warnings.warn(soon, stacklevel=2)

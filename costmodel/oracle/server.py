@@ -16,11 +16,14 @@ from grpc_reflection.v1alpha import reflection
 
 from costmodel.errors import UsageError
 from costmodel.oracle import traces
+from costmodel.oracle.limits import RunLimits
 from costmodel.oracle.observing import Observer
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.proto.oracle_pb2_grpc import add_OracleServicer_to_server
 from costmodel.oracle.reading import StoreReader
+from costmodel.oracle.runs import Runs
 from costmodel.oracle.scoring import Scoring, ScoringOptions
+from costmodel.oracle.security import Security, SecurityOptions, secure
 from costmodel.oracle.servicer import Parts, Servicer
 from costmodel.oracle.writer import Writer
 from costmodel.records import Target
@@ -42,15 +45,21 @@ _NAMES = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
 class ServeOptions:
     """How a server runs.
 
-    ``listen`` is HOST:PORT (a free port for 0). A message may have ``message_bytes``; at most
-    ``calls`` are answered at once, the others are refused. At the end calls under way have
-    ``grace_s`` seconds. ``metrics`` is HOST:PORT of Prometheus's page, nowhere for None.
+    ``security`` says where it listens and whom it answers. A message may have ``message_bytes``;
+    at most ``calls`` are answered at once, the others are refused. At the end calls under way have
+    ``grace_s`` seconds. ``metrics`` is HOST:PORT of Prometheus's page, nowhere for None. ``runs``
+    are the limits of tuning, which is refused for None; runs are kept in the folder ``state``, by
+    default beside the store. Unless they are ``confined`` they may read and write what the server
+    may.
     """
 
     store: Path
     own: Target
-    listen: str = "127.0.0.1:50151"
+    security: SecurityOptions = field(default_factory=SecurityOptions)
     weights: Path | None = None
+    runs: RunLimits | None = None
+    state: Path | None = None
+    confined: bool = True
     scoring: ScoringOptions = field(default_factory=lambda: ScoringOptions(2))
     message_bytes: int = 16 << 20
     calls: int = 2048
@@ -62,39 +71,54 @@ class ServeOptions:
 async def running(options: ServeOptions) -> AsyncIterator[str]:
     """A server that answers at the address given; ended in order at the end.
 
-    Raises UsageError for an address that cannot be listened on, StoreError and its kinds for the
-    store, CostModelError where the scoring processes cannot be started.
+    Raises UsageError for an address that cannot be listened on and as secure does, StoreError and
+    its kinds for the store, CostModelError where the scoring processes cannot be started.
     """
+    security = secure(options.security)
     async with AsyncExitStack() as stack:
-        store = stack.enter_context(open_store(options.store, wait_s=_WAIT_S))
-        store.add_target(options.own)
-        reader = StoreReader(options.store)
-        stack.callback(reader.close)
-        writer = Writer(store)
-        stack.push_async_callback(writer.close)
-        scoring = Scoring(options.store, options.weights, options.own, options.scoring)
-        stack.push_async_callback(scoring.close)
-        await scoring.start()
+        parts = await _start_parts(options, stack)
         if options.metrics:
             stack.callback(_publish(options.metrics))
-        server = _make(options)
+        server = _make(options, security)
         servicer = health.aio.HealthServicer()
-        parts = Parts(reader, writer, scoring, options.own)
         add_OracleServicer_to_server(Servicer(parts), server)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
         reflection.enable_server_reflection(_NAMES, server)
-        port = _listen(server, options)
+        address = security.bind(server)
         await server.start()
         stack.push_async_callback(server.stop, options.grace_s)
         for name in ("", SERVICE):
             await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         stack.push_async_callback(servicer.enter_graceful_shutdown)
-        yield f"{options.listen.rpartition(':')[0]}:{port}"
+        yield address
 
 
-def _make(options: ServeOptions) -> grpc.aio.Server:
+async def _start_parts(options: ServeOptions, stack: AsyncExitStack) -> Parts:
+    """What the methods ask, each ended after what asks it."""
+    store = stack.enter_context(open_store(options.store, wait_s=_WAIT_S))
+    store.add_target(options.own)
+    reader = StoreReader(options.store)
+    stack.callback(reader.close)
+    writer = Writer(store)
+    stack.push_async_callback(writer.close)
+    scoring = Scoring(options.store, options.weights, options.own, options.scoring)
+    stack.push_async_callback(scoring.close)
+    await scoring.start()
+    runs = None
+    if options.runs is not None:
+        runs = Runs(
+            options.state or options.store.with_name(f"{options.store.name}-runs"),
+            options.store, options.own, writer.keep, options.runs,
+            weights=options.weights, confined=options.confined,
+        )  # fmt: skip
+        await runs.open()
+        stack.push_async_callback(runs.close)
+    return Parts(reader, writer, scoring, options.own, runs)
+
+
+def _make(options: ServeOptions, security: Security) -> grpc.aio.Server:
     return grpc.aio.server(
-        interceptors=[*traces.interceptors(), Observer()],
+        interceptors=[*traces.interceptors(), Observer(), security.guard],
         maximum_concurrent_rpcs=options.calls,
         options=[
             ("grpc.max_receive_message_length", options.message_bytes),
@@ -104,15 +128,6 @@ def _make(options: ServeOptions) -> grpc.aio.Server:
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ],
     )
-
-
-def _listen(server: grpc.aio.Server, options: ServeOptions) -> int:
-    try:
-        return server.add_insecure_port(options.listen)
-    except RuntimeError as error:
-        raise UsageError(
-            f"cannot listen on {options.listen}: {error}", hint="is another server there?"
-        ) from error
 
 
 def _publish(address: str) -> Callable[[], None]:

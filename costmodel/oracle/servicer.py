@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import Any
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 
 from costmodel.backends import registry
 from costmodel.ir.source import check_text
+from costmodel.oracle.access import current_principal
 from costmodel.oracle.convert import (
     FieldError,
     check_hash,
@@ -23,11 +25,13 @@ from costmodel.oracle.convert import (
     target_to,
     within,
 )
+from costmodel.oracle.limits import RunSpec
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.proto.oracle_pb2_grpc import OracleServicer
 from costmodel.oracle.reading import StoreReader
+from costmodel.oracle.runs import Runs
 from costmodel.oracle.scoring import Scoring
-from costmodel.oracle.status import NotFoundError
+from costmodel.oracle.status import NotFoundError, RefusedError
 from costmodel.oracle.texts import Texts, text_key
 from costmodel.oracle.writer import Writer
 from costmodel.records import Measurement, Target, TimingPolicy, Workload, digest
@@ -39,7 +43,9 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 #: Schedules of one request.
 MOST_SCHEDULES = 20_000
-_DRAWN = 256
+_DRAWN, _TRIALS = 256, 64
+#: Seconds: of a lease, to wait for one at the most, and before a deadline.
+_TERM_S, _LONGEST_WAIT_S, _MARGIN_S = 60.0, 300.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class Parts:
     writer: Writer
     scoring: Scoring
     own: Target
+    #: None where the operator has not allowed to tune.
+    runs: Runs | None
 
 
 @dataclass(frozen=True)
@@ -220,6 +228,78 @@ class Servicer(OracleServicer):
         await self._parts.writer.keep(targets=[target])
         return pb.RegisterTargetResponse(hash=target.hash)
 
+    # Runs and leases
+
+    @property
+    def _runs(self) -> Runs:
+        if self._parts.runs is None:
+            raise RefusedError(
+                "this server does not tune", hint="its operator may allow it: --allow-tuning",
+                code=grpc.StatusCode.FAILED_PRECONDITION,
+            )  # fmt: skip
+        return self._parts.runs
+
+    async def Tune(self, request: pb.TuneRequest, context: _Context) -> pb.TuneOperation:
+        runs, backend = self._runs, _backend(request.backend)
+        asked = await self._target(request.target)
+        # Read here, so that a kernel that cannot be read is refused and does not become a run.
+        workload = await self._workload(request.workload, context)
+        spec = RunSpec(
+            source=await self._source(request.workload),
+            workload=workload,
+            target=asked.target,
+            backend=backend,
+            trials=request.trials or _TRIALS,
+            seconds=_seconds(request, "budget"),
+            seed=request.seed,
+            request_id=request.request_id,
+            leased=request.leased or asked.target.hash != self._parts.own.hash,
+        )
+        return await runs.start(spec, current_principal().name)
+
+    async def GetTune(self, request: pb.GetTuneRequest, context: _Context) -> pb.TuneOperation:
+        return self._runs.get(request.name)
+
+    async def WatchTune(
+        self, request: pb.WatchTuneRequest, context: _Context
+    ) -> AsyncIterator[pb.TuneEvent]:
+        async for event in self._runs.watch(request.name, request.skip):
+            yield event
+
+    async def CancelTune(
+        self, request: pb.CancelTuneRequest, context: _Context
+    ) -> pb.TuneOperation:
+        return await self._runs.cancel(request.name)
+
+    async def ListTunes(
+        self, request: pb.ListTunesRequest, context: _Context
+    ) -> pb.ListTunesResponse:
+        return self._runs.list(request.page_size, request.page_token)
+
+    async def DownloadTune(
+        self, request: pb.DownloadTuneRequest, context: _Context
+    ) -> AsyncIterator[pb.ArtifactChunk]:
+        async for chunk in self._runs.download(request.name, request.artifacts):
+            yield chunk
+
+    async def Lease(self, request: pb.LeaseRequest, context: _Context) -> pb.LeaseResponse:
+        target = check_hash(request.target, "target")
+        wait, term = _seconds(request, "wait"), _seconds(request, "term")
+        left = context.time_remaining()
+        # An answer that comes after the deadline would take candidates away for nothing.
+        most = _LONGEST_WAIT_S if left is None else min(_LONGEST_WAIT_S, left - _MARGIN_S)
+        candidates = await self._runs.lease(
+            target, request.count or 1, max(0.0, min(wait or 0.0, most)), term or _TERM_S
+        )
+        return pb.LeaseResponse(candidates=candidates)
+
+    async def Complete(self, request: pb.CompleteRequest, context: _Context) -> pb.CompleteResponse:
+        measurement = None
+        if request.HasField("measurement"):
+            with within("measurement"):
+                measurement = measurement_from(request.measurement)
+        return pb.CompleteResponse(wanted=await self._runs.complete(request.lease, measurement))
+
     # What requests name
 
     async def _target(self, ref: pb.TargetRef) -> _Asked:
@@ -279,6 +359,17 @@ def _key(workload: pb.Workload) -> str:
     if which is None:
         raise FieldError("workload", "there is no kernel", hint="give its MLIR, or its hash")
     return workload.hash if which == "hash" else text_key(workload)
+
+
+def _seconds(request: pb.TuneRequest | pb.LeaseRequest, name: str) -> float | None:
+    """A duration; None for one that is absent. Raises FieldError for a negative one."""
+    if not request.HasField(name):
+        return None
+    given: Duration = getattr(request, name)
+    seconds = given.seconds + given.nanos * 1e-9
+    if seconds < 0:
+        raise FieldError(name, f"{seconds} s is no time to wait")
+    return seconds
 
 
 def _backend(name: str) -> str:

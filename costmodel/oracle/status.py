@@ -171,6 +171,19 @@ _HINTS = {
     Code.DEADLINE_EXCEEDED: "give it more time, or a smaller request",
 }
 
+#: What gRPC says where TLS fails, and what to do about it; the first that is said counts.
+_TLS_HINTS = (
+    ("certificate has expired", "the server's certificate has ended: its operator must renew it"),
+    ("certificate is not yet valid", "are the clocks of both machines right?"),
+    ("Hostname Verification", "the server's certificate is that of another host: ask it by a name "
+     "that is in the certificate"),
+    ("CERTIFICATE_VERIFY_FAILED", "give the authority of the server's certificate: --oracle-ca "
+     "FILE, or $COSTMODEL_ORACLE_CA"),
+    ("WRONG_VERSION_NUMBER", "the server speaks without TLS: write grpc://HOST:PORT"),
+    ("Socket closed", "the server hung up: it may want TLS (grpcs://HOST:PORT), or a certificate "
+     "that it knows (--oracle-cert FILE and --oracle-key FILE)"),
+)  # fmt: skip
+
 
 def error_from(error: grpc.RpcError, address: str) -> CostModelError:
     """The error that a call to ``address`` ended with, as the server raised it if it did."""
@@ -181,6 +194,7 @@ def error_from(error: grpc.RpcError, address: str) -> CostModelError:
         return _rebuilt(info, code, message, found.get("RetryInfo"))
     hint = _HINTS.get(code)
     if code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
+        hint = next((told for said, told in _TLS_HINTS if said in message), hint)
         return UnreachableError(
             f"the oracle at {address} does not answer: {_reason(message)}", hint=hint
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from costmodel.oracle import metrics
 from costmodel.oracle.status import OverloadedError
 from costmodel.records import Measurement, Target, Workload
-from costmodel.store.entries import Entry, TargetEntry, WorkloadEntry
+from costmodel.store.entries import Entry, FeaturesEntry, TargetEntry, WorkloadEntry
 from costmodel.store.sqlite import SQLiteStore
 
 __all__ = ["Writer"]
@@ -44,8 +44,9 @@ class Writer:
         workloads: Sequence[Workload] = (),
         targets: Sequence[Target] = (),
         measurements: Sequence[Measurement] = (),
+        features: Sequence[FeaturesEntry] = (),
     ) -> int:
-        """How many measurements were new; all are in the store now.
+        """How many measurements were new; all that was given is in the store now.
 
         Raises StoreError and its kinds, StoreFullError; OverloadedError where too many wait.
         """
@@ -55,7 +56,7 @@ class Writer:
         now = time.time()
         entries: list[Entry] = [WorkloadEntry(each, now) for each in workloads]
         entries += [TargetEntry(each, now) for each in targets]
-        entries += measurements
+        entries += [*measurements, *features]
         loop = asyncio.get_running_loop()
         request = _Request(entries, loop.create_future(), loop)
         self._waiting += size

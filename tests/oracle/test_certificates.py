@@ -171,7 +171,7 @@ def test_a_file_without_permission(pair: Pair) -> None:
 def test_a_key_that_anyone_can_read_is_spoken_of(pair: Pair) -> None:
     pair.key.chmod(0o644)
     with pytest.warns(UserWarning, match=r"anyone can read the key in .*chmod 600"):
-        load_identity(pair.cert, pair.key)
+        channel_credentials(None, pair.cert, pair.key)
 
 
 @pytest.mark.parametrize(

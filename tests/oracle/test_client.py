@@ -18,6 +18,7 @@ from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.requests import record_requests
 from costmodel.oracle.status import NotFoundError, RefusedError, UnreachableError
 from costmodel.records import Outcome, Schedule
+from costmodel.store import open_store
 from costmodel.target import host_target
 from tests.oracle.answering import answering
 from tests.oracle.clients import KINDS, opened

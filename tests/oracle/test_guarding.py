@@ -9,14 +9,17 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
+from costmodel.oracle import metrics
 from costmodel.oracle.access import SCOPES, Access, Client, Scope, current_principal, token_digest
 from costmodel.oracle.guarding import Guard
+from costmodel.oracle.observing import Observer
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.proto.oracle_pb2_grpc import OracleServicer, add_OracleServicer_to_server
 
@@ -77,8 +80,10 @@ class Uploads(grpc.GenericRpcHandler):
 
 
 @asynccontextmanager
-async def serving(access: Access) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[Guard(access)])
+async def serving(
+    access: Access, *outer: grpc.aio.ServerInterceptor
+) -> AsyncIterator[grpc.aio.Channel]:
+    server = grpc.aio.server(interceptors=[*outer, Guard(access)])
     add_OracleServicer_to_server(Everything(), server)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
@@ -160,6 +165,23 @@ def test_nobody_gets_through_without_a_good_token(closed: Access) -> None:
     run(check())
 
 
+def test_strangers_are_refused_before_they_send_a_message(closed: Access) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        await asyncio.sleep(4 * PATIENCE)
+        yield b""
+
+    async def check() -> None:
+        async with serving(closed) as channel:
+            for path in ("/costmodel.v1.Oracle/Record", "/costmodel.v1.Oracle/RankStream"):
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await channel.stream_unary(path)(
+                        nothing(), metadata=token("eve"), timeout=PATIENCE
+                    )
+                assert caught.value.code() is CODE.UNAUTHENTICATED
+
+    run(check())
+
+
 @pytest.mark.parametrize("scope", list(Scope))
 def test_each_method_needs_its_scope(closed: Access, scope: Scope) -> None:
     async def check() -> None:
@@ -177,9 +199,44 @@ def test_each_method_needs_its_scope(closed: Access, scope: Scope) -> None:
     run(check())
 
 
-def test_health_is_open_to_all_and_is_watched(closed: Access) -> None:
+def test_who_was_refused_is_in_the_log(closed: Access) -> None:
     async def check() -> None:
         async with serving(closed) as channel:
+            await call(channel, "/costmodel.v1.Oracle/Tune", token("eve"))
+            await call(channel, "/costmodel.v1.Oracle/Tune", token("read"))
+            await call(channel, "/costmodel.v1.Oracle/Tune", token("tune"))
+
+    with structlog.testing.capture_logs() as events:
+        run(check())
+    unknown, lesser = (event for event in events if event["event"] == "refused")
+    assert (unknown["method"], unknown["code"]) == ("Tune", "UNAUTHENTICATED")
+    assert unknown["peer"].startswith("ipv4:127.0.0.1:")
+    assert (lesser["code"], lesser["message"][:12]) == ("PERMISSION_DENIED", "read may not")
+    assert "token-eve" not in str(events)
+
+
+def test_refusals_are_counted_by_what_they_were(closed: Access) -> None:
+    def count(method: str, code: str) -> float:
+        return metrics.CALLS.labels(method, code)._value.get()
+
+    async def check() -> None:
+        async with serving(closed, Observer()) as channel:
+            before = count("Record", "UNAUTHENTICATED"), count("RankStream", "PERMISSION_DENIED")
+            await call(channel, "/costmodel.v1.Oracle/Record", token("eve"))
+            await call(channel, "/costmodel.v1.Oracle/RankStream", token("tune"))
+            after = count("Record", "UNAUTHENTICATED"), count("RankStream", "PERMISSION_DENIED")
+            assert after == (before[0] + 1, before[1] + 1)
+            assert await call(channel, "/costmodel.v1.Oracle/RankStream", token("read")) == "read"
+
+    run(check())
+
+
+@pytest.mark.parametrize("outer", [(), (Observer(),)], ids=["alone", "observed"])
+def test_health_is_open_to_all_and_is_watched(
+    closed: Access, outer: tuple[grpc.aio.ServerInterceptor, ...]
+) -> None:
+    async def check() -> None:
+        async with serving(closed, *outer) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             request = health_pb2.HealthCheckRequest()
             serving_now = health_pb2.HealthCheckResponse.SERVING
@@ -329,6 +386,7 @@ def test_a_handler_that_blocks_the_server_is_a_fault() -> None:
 
         class Details:
             method = "/costmodel.v1.Oracle/Predict"
+            invocation_metadata = ()
 
         with pytest.raises(TypeError, match="Predict is not asynchronous"):
             await Guard(Access()).intercept_service(continuation, Details())

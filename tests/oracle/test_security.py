@@ -25,6 +25,7 @@ from costmodel.oracle.proto.oracle_pb2_grpc import (
     add_OracleServicer_to_server,
 )
 from costmodel.oracle.security import Security, SecurityOptions, secure
+from costmodel.oracle.status import UnreachableError, error_from
 from tests.oracle.papers import DAY, Pair, issue, write_authority
 
 CODE = grpc.StatusCode
@@ -50,8 +51,13 @@ async def serving(security: Security) -> AsyncIterator[str]:
         await server.stop(None)
 
 
-async def ask(connection: Connection, metadata: Any = None) -> str | grpc.StatusCode:
-    """Who the server says the client is, over a connection of its own."""
+async def ask(connection: Connection) -> str | grpc.StatusCode:
+    """Who the server says the client is, over a connection of its own; or how that failed."""
+    found = await try_to_ask(connection)
+    return found.code() if isinstance(found, grpc.aio.AioRpcError) else found
+
+
+async def try_to_ask(connection: Connection) -> str | grpc.aio.AioRpcError:
     credentials = connection.credentials()
     options = [*connection.options, ("grpc.use_local_subchannel_pool", 1)]
     channel = (
@@ -63,11 +69,11 @@ async def ask(connection: Connection, metadata: Any = None) -> str | grpc.Status
         try:
             answer = await OracleStub(channel).ListTargets(
                 pb.ListTargetsRequest(),
-                metadata=connection.metadata if metadata is None else metadata,
+                metadata=connection.metadata,
                 timeout=PATIENCE,
             )
         except grpc.aio.AioRpcError as error:
-            return error.code()
+            return error
     return str(answer.targets[0].hash)
 
 
@@ -201,6 +207,31 @@ def test_mutual_tls_without_a_list_lets_read(place: Place) -> None:
     run(check())
 
 
+def test_a_client_is_told_what_to_do_where_tls_fails(place: Place) -> None:
+    other = issue(place.folder, place.authority, "other.example", file="other")
+    stranger = write_authority(place.folder, trustme.CA(), "stranger.pem")
+
+    async def hint(connection: Connection) -> str:
+        found = await try_to_ask(connection)
+        assert isinstance(found, grpc.aio.AioRpcError)
+        told = error_from(found, connection.address)
+        assert isinstance(told, UnreachableError)
+        return told.hint or ""
+
+    async def check() -> None:
+        async with serving(secure(place.options(client_ca=place.ca))) as address:
+            assert "--oracle-cert" in await hint(connect_to(address, ca=place.ca))
+            assert "grpcs://" in await hint(connect_to(address))
+            assert "--oracle-ca" in await hint(connect_to(address, ca=stranger))
+        options = place.options(tls_cert=other.cert, tls_key=other.key)
+        async with serving(secure(options)) as address:
+            assert "another host" in await hint(connect_to(address, ca=place.ca))
+        async with serving(secure(SecurityOptions("127.0.0.1:0"))) as address:
+            assert "without TLS" in await hint(connect_to(address, ca=place.ca))
+
+    run(check())
+
+
 def test_a_server_whose_certificate_has_ended(place: Place) -> None:
     old = issue(place.folder, place.authority, "127.0.0.1", begins=-9 * DAY, ends=-DAY, file="old")
     with pytest.raises(UsageError, match="ended on") as caught:
@@ -214,9 +245,11 @@ def test_a_server_whose_certificate_has_ended(place: Place) -> None:
         credentials = grpc.ssl_server_credentials([(old.key.read_bytes(), old.cert.read_bytes())])
         port = server.add_secure_port("127.0.0.1:0", credentials)
         await server.start()
-        found = await ask(connect_to(f"127.0.0.1:{port}", ca=place.ca))
+        found = await try_to_ask(connect_to(f"127.0.0.1:{port}", ca=place.ca))
         await server.stop(None)
-        assert found is CODE.UNAVAILABLE
+        assert isinstance(found, grpc.aio.AioRpcError)
+        assert found.code() is CODE.UNAVAILABLE
+        assert "renew" in (error_from(found, "x").hint or "")
 
     run(check())
 
@@ -350,3 +383,9 @@ def test_a_certificate_that_ends_soon_is_spoken_of(place: Place) -> None:
     soon = issue(place.folder, place.authority, "127.0.0.1", ends=3.5 * DAY, file="soon")
     with pytest.warns(UserWarning, match=r"soon\.pem ends in 3 days, on .*renew it"):
         secure(place.options(tls_cert=soon.cert, tls_key=soon.key))
+
+
+def test_a_key_that_anyone_can_read_is_spoken_of(place: Place) -> None:
+    place.server.key.chmod(0o644)
+    with pytest.warns(UserWarning, match=r"anyone can read the key in .*chmod 600"):
+        secure(place.options())
