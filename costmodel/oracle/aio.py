@@ -173,22 +173,38 @@ class AsyncClient:
             )  # fmt: skip
             following = Following(begun, progress or Silent(), seconds)
             kernel = self._calls.about(source, function, target, backend, threads)
-            await self._follow(following, kernel)
-            paths: dict[str, str] = {}
-            if folder is not None and following.has_result:
-                paths = await self.download_tune(begun.name, folder)
-        return following.result(paths, interrupted=False)
+            try:
+                await self._follow(following, kernel)
+            except asyncio.CancelledError:
+                await asyncio.shield(self.cancel_tune(begun.name))
+                raise
+            return await self._conclude(following, folder)
+
+    async def wait_tune(
+        self,
+        name: str,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        progress: ProgressListener | None = None,
+    ) -> TuneResult:
+        with folder_for(out) as folder:
+            begun = await self.get_tune(name)
+            following = Following(begun, progress or Silent(), None)
+            known = (begun.workload, None, begun.target_hash, begun.backend, None)
+            await self._follow(following, self._calls.about(*known))
+            return await self._conclude(following, folder)
 
     async def _follow(self, following: Following, kernel: Plan[PredictResult | None]) -> None:
-        name = following.run.name
-        try:
-            following.begin(await self._run(kernel))
-            async with aclosing(self.watch_tune(name)) as events:
-                async for event in events:
-                    following.take(event)
-        except asyncio.CancelledError:
-            await asyncio.shield(self.cancel_tune(name))
-            raise
+        following.begin(await self._run(kernel))
+        async with aclosing(self.watch_tune(following.run.name)) as events:
+            async for event in events:
+                following.take(event)
+
+    async def _conclude(self, following: Following, folder: Path | None) -> TuneResult:
+        paths: dict[str, str] = {}
+        if folder is not None and following.has_result:
+            paths = await self.download_tune(following.run.name, folder)
+        return following.result(paths, interrupted=False)
 
     async def start_tune(
         self,

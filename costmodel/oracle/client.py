@@ -209,25 +209,45 @@ class Client:
             )  # fmt: skip
             following = Following(begun, progress or Silent(), seconds)
             kernel = self._calls.about(source, function, target, backend, threads)
-            interrupted = self._follow(following, kernel)
-            paths: dict[str, str] = {}
-            if folder is not None and following.has_result:
-                paths = self.download_tune(begun.name, folder)
-        return following.result(paths, interrupted=interrupted)
+            interrupted = False
+            try:
+                self._follow(following, kernel)
+            except KeyboardInterrupt:
+                interrupted = True
+                self.cancel_tune(begun.name)
+                self._rest(following)
+            return self._conclude(following, folder, interrupted=interrupted)
 
-    def _follow(self, following: Following, kernel: Plan[PredictResult | None]) -> bool:
-        """Until a run is over; whether it was interrupted."""
-        name = following.run.name
-        try:
-            following.begin(self._run(kernel))
-            for event in self.watch_tune(name):
-                following.take(event)
-        except KeyboardInterrupt:
-            self.cancel_tune(name)
-            for event in self.watch_tune(name, skip=following.seen):
-                following.take(event)
-            return True
-        return False
+    def wait_tune(
+        self,
+        name: str,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        progress: ProgressListener | None = None,
+    ) -> TuneResult:
+        """The result of a run that was begun, once it is over; as ``tune``, but it cancels none."""
+        with folder_for(out) as folder:
+            begun = self.get_tune(name)
+            following = Following(begun, progress or Silent(), None)
+            known = (begun.workload, None, begun.target_hash, begun.backend, None)
+            self._follow(following, self._calls.about(*known))
+            return self._conclude(following, folder, interrupted=False)
+
+    def _follow(self, following: Following, kernel: Plan[PredictResult | None]) -> None:
+        following.begin(self._run(kernel))
+        self._rest(following)
+
+    def _rest(self, following: Following) -> None:
+        for event in self.watch_tune(following.run.name, skip=following.seen):
+            following.take(event)
+
+    def _conclude(
+        self, following: Following, folder: Path | None, *, interrupted: bool
+    ) -> TuneResult:
+        paths: dict[str, str] = {}
+        if folder is not None and following.has_result:
+            paths = self.download_tune(following.run.name, folder)
+        return following.result(paths, interrupted=interrupted)
 
     def start_tune(
         self,
