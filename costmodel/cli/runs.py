@@ -8,11 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from costmodel.cli.options import check_seconds, json_option, quiet_option, seed_option
-    MAX_SEED,
-    check_seconds,
-    json_option,
-    quiet_option,
-)
 from costmodel.cli.oracle_options import asks_oracle
 from costmodel.cli.output import print_json
 
