@@ -237,18 +237,19 @@ _MAYBE = ("baseline_us", "best_us", "noise_us", "speedup", "gflops", "roofline_f
 def _result_from(message: pb.TuneOperation) -> TuneResult:
     """As ``costmodel.tune`` gives it, as far as the protocol says it."""
     result = message.result
+    won = result.schedule if result.HasField("schedule") else None
     return TuneResult(
         workload=message.workload,
         function=message.function,
         target=message.target_hash,
-        backend=message.backend,
+        backend=message.backend if won is None else won.backend,
         **{name: _optional(result, name) for name in _MAYBE},
         trials=result.trials,
         measured=result.measured,
         failed=dict(result.failed),
         cached=result.cached,
         seconds=result.seconds,
-        schedule=json.loads(result.schedule.text) if result.HasField("schedule") else None,
+        schedule=None if won is None else json.loads(won.text),
         artifacts=dict(result.artifacts),
         model=result.model,
         notes=tuple(result.notes),
