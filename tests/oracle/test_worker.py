@@ -167,9 +167,7 @@ def test_ctrl_c_gives_back_what_is_held(oracle: Oracle, kernel: Workload) -> Non
     class Client(Oracle):
         def lease(self, target: str, **options: Any) -> list[Lent]:
             held.extend(super().lease(target, **options))
-            return [
-                Pressing(one.lease, "", one.workload, one.schedule, one.policy) for one in held
-            ]
+            return [Pressing(one.lease, "", one.workload, one.schedule, one.policy) for one in held]
 
     held: list[Lent] = []
     client = Client(oracle.loop, oracle.pool, oracle.target, oracle.stored)
