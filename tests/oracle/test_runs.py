@@ -16,12 +16,13 @@ from typing import Any
 import psutil
 import pytest
 
+from costmodel.backends.registry import load
 from costmodel.errors import UsageError
-from costmodel.oracle.convert import FieldError
+from costmodel.oracle.convert import FieldError, policy_from, schedule_from
 from costmodel.oracle.limits import RunLimits
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.status import NotFoundError, OverloadedError
-from costmodel.records import Outcome
+from costmodel.records import Environment, Measurement, Outcome, TimingPolicy
 from costmodel.store import open_store
 from tests.oracle.running import PATIENCE_S, Served, serving, spec
 
@@ -70,6 +71,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     folder, found = tmp_path_factory.mktemp("tuned"), []
 
     async def scene(it: Served) -> None:
+        store_one_that_is_known(it)
         operation = await it.started()
         assert operation.state in (pb.TUNE_STATE_QUEUED, pb.TUNE_STATE_RUNNING)
         seen = []
@@ -89,6 +91,22 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     return found[0]
 
 
+def store_one_that_is_known(it: Served) -> None:
+    """A guess of the compiler's experts, measured before, and slow."""
+    backend, workload = load("iree"), spec(it.own).workload
+    space = backend.space(workload, it.own)
+    guess = next(one for one in space.guesses() if one != space.default())
+    with open_store(it.store) as store:
+        store.add_workload(workload)
+        store.add([
+            Measurement(
+                id="known", workload=workload.hash, schedule=guess, target=it.own.hash,
+                environment=Environment(dict(backend.versions()), {}), policy=TimingPolicy(),
+                outcome=Outcome.OK, samples_us=(1e6,), timestamp=1.7e9,
+            )
+        ])  # fmt: skip
+
+
 def test_a_run_has_a_result(tuned: Tuned) -> None:
     operation = tuned.final
     assert operation.state == pb.TUNE_STATE_DONE, operation
@@ -99,6 +117,7 @@ def test_a_run_has_a_result(tuned: Tuned) -> None:
     assert result.best_us > 0
     assert result.schedule.backend == "iree"
     assert result.measured == 2
+    assert result.cached == 1  # it began with what the server knew
     assert operation.ended.ToNanoseconds() > operation.created.ToNanoseconds()
 
 
@@ -382,10 +401,6 @@ def test_clients_measure_a_leased_run(tmp_path: Path) -> None:
 def leased_measurement(
     candidate: pb.LeasedCandidate, target: str, samples: tuple[float, ...]
 ) -> Any:
-    from costmodel.backends.registry import load
-    from costmodel.oracle.convert import policy_from, schedule_from
-    from costmodel.records import Environment, Measurement
-
     versions = {part.name: dict(part.versions()) for part in load("auto").parts}
     schedule = schedule_from(candidate.schedule)
     return Measurement(

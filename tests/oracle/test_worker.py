@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -16,14 +20,17 @@ import pytest
 from costmodel.backends.registry import load
 from costmodel.errors import CostModelError
 from costmodel.ir import read_text
+from costmodel.oracle import Client
 from costmodel.oracle.convert import policy_from, schedule_from
 from costmodel.oracle.leases import LeasePool
+from costmodel.oracle.replies import TuneState
 from costmodel.oracle.status import UnreachableError
 from costmodel.oracle.worker import Worker
 from costmodel.oracle.writer import Writer
 from costmodel.records import Measurement, Schedule, Target, TimingPolicy, Workload
 from costmodel.store import open_store
 from costmodel.store.lines import read_lines
+from costmodel.target import host_target
 from tests.oracle.running import KERNEL, own_target
 
 
@@ -164,13 +171,13 @@ def test_ctrl_c_gives_back_what_is_held(oracle: Oracle, kernel: Workload) -> Non
                 raise KeyboardInterrupt
             return super().__getattribute__(name)
 
-    class Client(Oracle):
+    class Lending(Oracle):
         def lease(self, target: str, **options: Any) -> list[Lent]:
             held.extend(super().lease(target, **options))
             return [Pressing(one.lease, "", one.workload, one.schedule, one.policy) for one in held]
 
     held: list[Lent] = []
-    client = Client(oracle.loop, oracle.pool, oracle.target, oracle.stored)
+    client = Lending(oracle.loop, oracle.pool, oracle.target, oracle.stored)
     Worker(client, oracle.target).run()
     assert client.returned == [held[0].lease]
     (again,) = oracle.lease(oracle.target.hash)
@@ -206,3 +213,33 @@ def test_what_the_oracle_refuses_ends_the_worker(oracle: Oracle) -> None:
     client = Refusing(oracle.loop, oracle.pool, oracle.target, oracle.stored)
     with pytest.raises(RefusedError, match="may not record"):
         Worker(client, oracle.target).run()
+
+
+def test_the_command_measures_for_a_server(serve: Callable[..., Any], tmp_path: Path) -> None:
+    server = serve("--allow-tuning")
+    command = [sys.executable, "-m", "costmodel.cli", "worker", "--threads", "1", "--json"]
+    with (
+        (tmp_path / "worker.log").open("w+") as log,
+        Client(server.address) as client,
+        subprocess.Popen(
+            [*command, "--oracle", server.address], stdout=subprocess.PIPE, stderr=log, text=True
+        ) as worker,
+    ):
+        try:
+            # For one thread, which the server does not tune for by itself.
+            target = replace(host_target(1, measure=False), peak_flops={"f32": 1e11})
+            run = client.start_tune(KERNEL, trials=2, backend="iree", target=target, leased=True)
+            *_, last = client.watch_tune(run.name)
+            worker.send_signal(signal.SIGINT)
+            said, _ = worker.communicate(timeout=240)
+            log.seek(0)
+            errors = log.read()
+        finally:
+            worker.kill()
+        assert worker.returncode == 0, errors
+        assert json.loads(said)["measured"] == 2
+        assert errors.count(" us\n") == 2, errors
+        assert last.end is not None
+        assert last.end.state is TuneState.DONE, last.end
+        assert last.end.leased
+        assert len(list(client.measurements(KERNEL, target=target))) == 2
