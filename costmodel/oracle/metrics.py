@@ -12,6 +12,7 @@ __all__ = [
     "RECORDED",
     "SCORES",
     "SECONDS",
+    "TUNES",
     "UNDER_WAY",
     "WAITING",
 ]
@@ -35,3 +36,4 @@ BATCH = Histogram(
 SCORES = Counter("costmodel_oracle_scores", "Schedules that were scored.")
 DEATHS = Counter("costmodel_oracle_process_deaths", "Scoring processes that a question ended.")
 RECORDED = Counter("costmodel_oracle_measurements_recorded", "Measurements that were stored.")
+TUNES = Counter("costmodel_oracle_tunes", "Tuning runs that have ended.", ["state"])

@@ -49,6 +49,8 @@ def main(parent: str) -> None:
         tune_job(job, lines)
     except KeyboardInterrupt:
         lines.send({"error": "it was ended before anything was measured"})
+    except MemoryError:
+        lines.send({"error": f"it needs more than {job['memory_bytes'] >> 20} MiB of memory"})
     except CostModelError as error:
         lines.send({"error": _said(error)})
     except Exception as error:

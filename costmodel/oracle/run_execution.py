@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf.message import DecodeError as MessageError
 
 from costmodel.errors import CostModelError
+from costmodel.oracle import metrics
 from costmodel.oracle.convert import outcome_to
 from costmodel.oracle.leases import UNMEASURED, LeasePool
 from costmodel.oracle.limits import Keep, RunLimits, RunSpec
@@ -79,6 +80,7 @@ class Execution:
         run.operation.state = pb.TUNE_STATE_RUNNING
         run.process_id, run.process_began = process.pid, started(process.pid) or 0.0
         run.save()
+        _log.info("%s begins, for %s", run.operation.name, run.operation.client)
         if run.ending is not None:
             process.interrupt()
         watching = asyncio.create_task(self._watch_disk(run, process, heard))
@@ -241,7 +243,8 @@ def _judge(run: RunRecord, heard: _Heard, status: int, process: RunProcess) -> N
     elif result is None:
         state, error = pb.TUNE_STATE_FAILED, heard.error or _death(status, process)
     elif not result.HasField("best_us"):
-        state, error, result = pb.TUNE_STATE_FAILED, "; ".join(result.problems), None
+        error = "; ".join(result.problems) or "nothing correct was measured"
+        state, result = pb.TUNE_STATE_FAILED, None
     else:
         state, error = pb.TUNE_STATE_DONE, ""
     if result is not None:
@@ -263,6 +266,9 @@ def conclude(run: RunRecord, state: pb.TuneState, error: str) -> None:
     operation.state, operation.error = state, error[:_ERROR_CHARS]
     operation.ended.CopyFrom(now())
     run.spec, run.process = None, None
+    name = pb.TuneState.Name(state).removeprefix("TUNE_STATE_").lower()
+    metrics.TUNES.labels(name).inc()
+    _log.info("%s is %s: %s", operation.name, name, operation.error or "as it should be")
     try:
         run.events.add(pb.TuneEvent(end=operation))
         run.save()

@@ -123,15 +123,22 @@ class Runs:
             await collect(run, self._keep)
             run.save()
 
-    async def close(self) -> None:
-        """End the runs within their grace time; what they measured is kept, leases return.
+    def end_soon(self) -> None:
+        """Have all runs conclude, so that who watches sees their ends before calls are ended.
 
-        Those that have not begun wait for the next server.
+        None begins any more; who waits for candidates is told that there are none.
         """
         self._closing = True
         self._pool.close()
         for id in self._tasks:
             self._interrupt(self._runs[id], "the server was stopped")
+
+    async def close(self) -> None:
+        """End the runs within their grace time; what they measured is kept, leases return.
+
+        Those that have not begun wait for the next server.
+        """
+        self.end_soon()
         if self._tasks:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         if self._lock is not None:

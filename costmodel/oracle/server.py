@@ -90,6 +90,8 @@ async def running(options: ServeOptions) -> AsyncIterator[str]:
         for name in ("", SERVICE):
             await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
         stack.push_async_callback(servicer.enter_graceful_shutdown)
+        if parts.runs is not None:
+            stack.callback(parts.runs.end_soon)
         yield address
 
 

@@ -202,12 +202,18 @@ def test_a_link_among_the_files_is_not_followed(tuned: Tuned) -> None:
 
 
 def test_cancelling_keeps_what_was_measured(tmp_path: Path) -> None:
+    limits = RunLimits(memory_bytes=6 << 30, file_bytes=1 << 30)
+
     async def scene(it: Served) -> None:
         operation = await it.started(trials=64)
         trial = (await it.until(operation.name, "trial")).trial
         process = run_process(it, operation.name)
         below = process.children(recursive=True)
         assert len(below) >= 2
+        for one in (process, *below):  # no worker takes more than its run may
+            assert one.rlimit(psutil.RLIMIT_DATA) == (6 << 30, 6 << 30)
+            assert one.rlimit(psutil.RLIMIT_FSIZE) == (1 << 30, 1 << 30)
+            assert one.nice() > psutil.Process().nice()
         await it.runs.cancel(operation.name)
         end = await it.ended(operation.name)
         assert end.state == pb.TUNE_STATE_CANCELLED, end
@@ -217,7 +223,7 @@ def test_cancelling_keeps_what_was_measured(tmp_path: Path) -> None:
         assert trial.schedule_hash in hashes
         await gone([process, *below])
 
-    play(tmp_path, scene)
+    play(tmp_path, scene, limits=limits)
 
 
 def test_a_killed_process_is_a_failed_run_and_the_next_one_begins(
@@ -364,6 +370,17 @@ def test_a_kernel_that_cannot_be_tuned_fails_with_its_place(tmp_path: Path) -> N
         assert "Traceback" not in end.error
 
     play(tmp_path, scene)
+
+
+def test_a_run_that_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("costmodel.oracle.run_execution._LOOK_S", 0.01)
+
+    async def scene(it: Served) -> None:
+        end = await it.ended((await it.started(trials=64)).name)
+        assert end.state == pb.TUNE_STATE_FAILED
+        assert end.error == "its files take more than 0 MiB"
+
+    play(tmp_path, scene, limits=RunLimits(disk_bytes=100))
 
 
 # Clients measure
