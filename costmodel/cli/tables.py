@@ -167,10 +167,9 @@ def print_runs(runs: Sequence[TuneRun]) -> None:
         begun = datetime.fromtimestamp(one.created).strftime("%Y-%m-%d %H:%M:%S")
         trials = f"{one.measured}/{one.trials}"
         state = f"{one.state}: {one.error.splitlines()[0]}" if one.error else str(one.state)
-        table.add_row(
-            one.name, state, one.function, one.backend, trials, latency(one.best_us), begun,
-            one.client,
-        )  # fmt: skip
+        cells = (one.name, state, one.function, one.backend, trials, latency(one.best_us), begun,
+                 one.client)  # fmt: skip
+        table.add_row(*map(Text, cells))  # names are others': nothing in them is markup
     print_wide(table)
 
 

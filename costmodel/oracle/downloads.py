@@ -53,6 +53,6 @@ class Download:
 def _plain(name: str) -> str:
     """A name of a file in this folder; hidden files are nobody's artifacts."""
     one = {PurePosixPath(name).name, PureWindowsPath(name).name} == {name}
-    if not one or name.startswith(".") or "\0" in name:
+    if not name or not one or name.startswith(".") or "\0" in name:
         raise OracleError(f"the oracle names a file {name!r}, which is no plain name")
     return name

@@ -41,7 +41,7 @@ class RemoteModel:
     def __init__(
         self, client: Client, model: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """``model`` is what the oracle calls its model."""
+        """``model`` is what the oracle calls its model, until it answers."""
         self._client, self._model, self._clock = client, model, clock
         self._levels = Levels()
         #: Median and deviation, logarithms, by workload, target and schedule.
@@ -138,6 +138,7 @@ class RemoteModel:
         schedules = [schedule for schedule, _ in anchors.values()]
         schedules += [query.candidate.schedule for query in queries]
         scores = self._client.rank_schedules(candidate.workload, schedules, candidate.target)
+        self._model = scores.model
         logs = [math.log(one.latency_us) for one in scores.predictions]
         pairs = zip(anchors.items(), logs, strict=False)
         moved = {group: now - first for (group, (_, first)), now in pairs}

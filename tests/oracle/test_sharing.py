@@ -1,5 +1,6 @@
 """What is measured here gets to the oracle, and the reverse, and never stands in the way."""
 
+import signal
 import threading
 import uuid
 from dataclasses import replace
@@ -13,6 +14,7 @@ from costmodel.oracle import Client, Sharing, channel
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.status import RefusedError, UnreachableError, status_of
 from costmodel.records import Script
+from costmodel.results import Silent
 from costmodel.store import open_store
 from costmodel.target import host_target
 from tests.oracle.answering import answering
@@ -228,6 +230,51 @@ def test_which_model_ranks_is_said(shared, target):
         assert "scripts" in oracle.choose(script, target, {"iree"}).reason
         known.model.trouble = "it was away"
         assert known.reason.endswith("it was away")
+
+
+class Watching(Silent):
+    """Does something once, when some trials have ended."""
+
+    def __init__(self, after, do):
+        self.trials, self._after, self._do = 0, after, do
+
+    def on_trial(self, trial, best_us):
+        self.trials += 1
+        if self.trials == self._after:
+            self._do()
+
+
+def test_a_run_shares_what_it_measures_and_takes_what_is_known(shared, tune, stored, tmp_path):
+    with Client(shared.address) as client, Sharing(client) as oracle:
+        result = tune(trials=12, seed=3, outside=oracle)
+        workload, here = result.workload, stored()
+        there = list(client.measurements(workload))
+        assert ids(there) == ids(here)
+        assert len(here) > 12  # the final too
+        # The oracle knows no schedules of this backend, and says so; the run goes on.
+        (note,) = (note for note in result.notes if "did not rank" in note)
+        assert "'scripted'" in note
+        again = tune(
+            trials=0, outside=oracle, store=tmp_path / "fresh.sqlite", out=tmp_path / "out"
+        )
+        assert (again.measured, again.cached) == (0, 12)
+        assert again.best_us == result.best_us
+        assert ids(stored(tmp_path / "fresh.sqlite")) == ids(here)
+
+
+def test_a_run_ends_as_ever_when_its_oracle_dies(serve, tune, stored, impatient, tmp_path):
+    server = serve()
+    dying = Watching(3, lambda: server.stop(signal.SIGKILL))
+    with Client(server.address) as client, Sharing(client) as oracle:
+        result = tune(trials=24, seed=3, outside=oracle, progress=dying)
+    assert (result.measured, result.problems) == (24, ())
+    assert len(stored()) > 24
+    assert any("not recorded at the oracle" in note for note in result.notes)
+    # What it had acknowledged it still has; the next run sends the rest.
+    again = serve("--listen", server.address, folder=tmp_path)
+    with Client(again.address) as client, Sharing(client) as oracle:
+        tune(trials=0, outside=oracle)
+        assert ids(client.measurements(result.workload)) == ids(stored())
 
 
 def test_rows_of_other_kernels_are_not_taken(store, target, make):

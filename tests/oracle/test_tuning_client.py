@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from costmodel.backends.registry import load
 from costmodel.oracle import AsyncClient, Client
 from costmodel.oracle.replies import TuneState
+from costmodel.records import Environment
 from costmodel.results import Silent
 from tests.oracle.texts import KERNEL
 from tests.store import builders
@@ -108,7 +110,7 @@ def test_candidates_are_lent_and_come_back(server):
         assert first.schedule != second.schedule
         measurement = builders.measurement(
             workload=first.workload, target=own.hash, schedule=first.schedule,
-            policy=first.policy,
+            policy=first.policy, environment=Environment(dict(load("tvm").versions()), {}),
         )  # fmt: skip
         assert client.complete(first.lease, measurement)
         assert client.complete(second.lease, None)
