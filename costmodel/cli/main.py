@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "token": "costmodel.cli.client_token:token",
     "train": "costmodel.cli.train:train",
     "tune": "costmodel.cli.tune:tune",
+    "worker": "costmodel.cli.worker:worker",
 }
 
 EPILOG = (

@@ -49,6 +49,10 @@ __all__ = [
 #: Of ErrorInfo.
 DOMAIN = "costmodel"
 
+#: Bytes of a message, and of anything else that is said of an error: with all that encoding adds
+#: they stay below the 16 KiB that gRPC allows its headers.
+_MESSAGE, _FACT = 1500, 500
+
 Code = grpc.StatusCode
 
 
@@ -118,7 +122,7 @@ def code_of(error: BaseException) -> Code:
 
 def status_of(error: CostModelError) -> grpc.Status:
     """The status that a call ends with."""
-    status = Status(code=code_of(error).value[0], message=error.message)
+    status = Status(code=code_of(error).value[0], message=_clipped(error.message, _MESSAGE))
     for detail in _details(error):
         packed = Any()
         packed.Pack(detail)
@@ -133,6 +137,14 @@ def status_of(error: CostModelError) -> grpc.Status:
     return answer
 
 
+def _clipped(text: str, most: int) -> str:
+    """Up to so many bytes of a text: what gRPC says of an error has to fit its headers."""
+    encoded = text.encode("utf-8", "backslashreplace")
+    if len(encoded) <= most:
+        return encoded.decode()
+    return encoded[:most].decode(errors="ignore") + "..."
+
+
 def _wait_s(error: CostModelError) -> float | None:
     """Seconds after which the call may come again; None where that would change nothing."""
     if isinstance(error, OverloadedError):
@@ -142,17 +154,23 @@ def _wait_s(error: CostModelError) -> float | None:
 
 def _details(error: CostModelError) -> Iterator[Message]:
     if isinstance(error, FieldError):
-        violation = details.BadRequest.FieldViolation(field=error.field, description=error.message)
+        violation = details.BadRequest.FieldViolation(
+            field=_clipped(error.field, _FACT), description=_clipped(error.message, _FACT)
+        )
         yield details.BadRequest(field_violations=[violation])
     elif code_of(error) is Code.INVALID_ARGUMENT:
         violation = details.BadRequest.FieldViolation(
-            field="workload", description=str(error).splitlines()[0]
+            field="workload", description=_clipped(str(error).partition("\n")[0], _FACT)
         )
         yield details.BadRequest(field_violations=[violation])
-    facts = {} if error.hint is None else {"hint": error.hint}
+    facts = {} if error.hint is None else {"hint": _clipped(error.hint, _FACT)}
     place = getattr(error, "location", None)
     if place is not None:
-        facts |= {"file": place.file, "line": str(place.line), "column": str(place.column)}
+        facts |= {
+            "file": _clipped(place.file, _FACT),
+            "line": str(place.line),
+            "column": str(place.column),
+        }
     yield details.ErrorInfo(reason=type(error).__name__, domain=DOMAIN, metadata=facts)
     wait_s = _wait_s(error)
     if wait_s is not None:
