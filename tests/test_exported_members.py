@@ -13,7 +13,7 @@ import pytest
 import costmodel
 
 ROOT = Path(costmodel.__file__).parent
-#: Generated code exports what its generator thinks fit.
+#: Those that a compiler of protocols wrote have none.
 MODULES = sorted(path for path in ROOT.rglob("*.py") if "_pb2" not in path.name)
 #: Commands are exported by their registry and run, never imported from.
 WITHOUT = {"__main__.py"}

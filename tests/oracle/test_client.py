@@ -1,5 +1,6 @@
 """The clients against the real server: the same answers as the local functions give."""
 
+import asyncio
 import inspect
 import itertools
 import signal
@@ -7,13 +8,17 @@ import uuid
 from dataclasses import replace
 from functools import partial
 
+import grpc
 import pytest
+import trustme
 
 import costmodel
 from costmodel.backends.registry import load
 from costmodel.errors import InputError, ParseError, UnsupportedError, UsageError
 from costmodel.ir import read_text
-from costmodel.oracle import AsyncClient, Client, channel
+from costmodel.oracle import AsyncClient, Client, Sharing, channel
+from costmodel.oracle.access import Scope
+from costmodel.oracle.clients import add_client, client_text
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.requests import record_requests
 from costmodel.oracle.status import NotFoundError, RefusedError, UnreachableError
@@ -22,6 +27,7 @@ from costmodel.store import open_store
 from costmodel.target import host_target
 from tests.oracle.answering import answering
 from tests.oracle.clients import KINDS, opened
+from tests.oracle.papers import issue, write_authority
 from tests.oracle.texts import KERNEL
 from tests.store import builders
 
@@ -231,8 +237,6 @@ def test_only_the_text_and_the_name_of_a_file_are_sent(connect, tmp_path):
 
 def test_a_call_ends_when_it_takes_too_long(connect):
     async def sleep(request, context):
-        import asyncio
-
         await asyncio.sleep(600)
 
     with (
@@ -247,8 +251,6 @@ def test_a_server_that_dies_in_a_call_is_asked_again(connect):
     calls = []
 
     async def die(request, context):
-        import grpc
-
         calls.append(request)
         if len(calls) < 3:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
@@ -325,8 +327,6 @@ def test_otherwise_that_is_an_error(connect):
 
 def test_a_refusal_is_not_answered_by_this_machine(connect):
     async def refuse(request, context):
-        import grpc
-
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
 
     with (
@@ -345,3 +345,28 @@ def test_an_address_is_needed(monkeypatch):
     monkeypatch.setenv("COSTMODEL_ORACLE", NOWHERE)
     with Client() as client:
         assert client.connection.address == NOWHERE
+
+
+def test_over_tls_with_a_token_that_may_read_alone(serve, tmp_path):
+    authority = trustme.CA()
+    pair, ca = issue(tmp_path, authority, "127.0.0.1"), write_authority(tmp_path, authority)
+    add_client(tmp_path / "clients.toml", client_text("me", "s3cret", (Scope.READ,), None))
+    server = serve(
+        "--tls-cert", pair.cert, "--tls-key", pair.key, "--clients", tmp_path / "clients.toml"
+    )
+    address = f"grpcs://{server.address}"
+    for kind in KINDS:
+        with opened(kind, address, ca=ca, token="s3cret") as client:
+            assert client.predict(KERNEL).function == "product"
+            assert list(client.measurements(KERNEL)) == []
+            with pytest.raises(RefusedError, match="record") as caught:
+                client.record([], targets=[builders.target()])
+            assert caught.value.code is grpc.StatusCode.PERMISSION_DENIED
+        with opened(kind, address, ca=ca) as client, pytest.raises(RefusedError) as caught:
+            client.predict(KERNEL)
+        assert caught.value.code is grpc.StatusCode.UNAUTHENTICATED
+    with Client(address, ca=ca, token="s3cret") as client, Sharing(client) as outside:
+        outside.offer([builders.measurement()])
+        (note,) = outside.settle()
+        assert "not recorded at the oracle" in note
+        assert "record" in note
