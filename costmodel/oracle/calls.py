@@ -41,12 +41,15 @@ from costmodel.records import Measurement, Schedule, Target, Workload
 from costmodel.report.files import output_directory
 from costmodel.results import PredictResult, RankResult
 
-__all__ = ["Calls", "Source", "Where", "folder_for", "own_connection"]
+__all__ = ["ANY", "Calls", "Source", "Where", "folder_for", "own_connection"]
 
 #: A path, MLIR text, the hash of a workload that the oracle knows, or a workload.
 Source = str | os.PathLike[str] | Workload
 #: ``cpu`` (this machine), ``server`` (the oracle's), the hash of a target, or a target's facts.
 Where = str | Target
+
+#: In place of a hash: whatever the versions.
+ANY = "any"
 
 _Result = TypeVar("_Result", PredictResult, RankResult)
 
@@ -193,7 +196,8 @@ class Calls:
         asked = requests.kernel(source, function)
         request = pb.LookupRequest(
             workload=asked.message, target=requests.target_ref(target, threads),
-            backend=backend, toolchain=toolchain or "",
+            backend=backend, toolchain="" if toolchain is None or toolchain == ANY else toolchain,
+            any_toolchain=toolchain == ANY,
         )  # fmt: skip
         try:
             with asked.named():

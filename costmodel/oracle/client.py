@@ -144,7 +144,8 @@ class Client:
     ) -> Lookup | None:
         """The best schedule that the oracle's store knows, or None.
 
-        ``toolchain`` is the hash of versions that it must have been measured with.
+        ``toolchain`` is the hash of versions that it must have been measured with, by default
+        those that the server has installed; "any" where they do not matter.
         """
         return self._run(self._calls.lookup(source, function, target, backend, threads, toolchain))
 

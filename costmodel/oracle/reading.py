@@ -7,7 +7,7 @@ Where somebody holds the file, a second connection waits for it in another threa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,19 +51,24 @@ class StoreReader:
         self._patient.close()
 
     async def known(
-        self, workload: str, target: str, backend: str | None = None, toolchain: str | None = None
+        self, workload: str, target: str, made: Sequence[tuple[str | None, str | None]]
     ) -> Known | None:
-        """The best of a workload on a target; None where nothing correct is known."""
+        """The best of a workload on a target; None where nothing correct is known.
+
+        ``made`` are backends with hashes of their versions, any of which will do; None is any.
+        """
 
         def find(store: SQLiteStore) -> Known | None:
-            found = store.best_known(
-                workload=workload, target=target, backend=backend, toolchain=toolchain
-            )
-            if found is None:
-                return None
-            return Known(*found, store.outcomes(workload, target))
+            found = [
+                store.best_known(
+                    workload=workload, target=target, backend=backend, toolchain=toolchain
+                )
+                for backend, toolchain in made
+            ]
+            best = min((one for one in found if one), key=lambda one: one[0], default=None)
+            return None if best is None else Known(*best, store.outcomes(workload, target))
 
-        return await self._read(("known", workload, target, backend, toolchain), find)
+        return await self._read(("known", workload, target, tuple(made)), find)
 
     async def best_us(
         self, workload: str, target: str, toolchains: dict[str, str], policy: str

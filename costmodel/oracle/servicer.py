@@ -104,13 +104,8 @@ class Servicer(OracleServicer):
     async def _with_measured(self, kept: pb.PredictResponse, backend: str) -> pb.PredictResponse:
         response = pb.PredictResponse()
         response.CopyFrom(kept)
-        toolchains = {
-            name: toolchain
-            for name, toolchain in self._parts.scoring.toolchains.items()
-            if backend in ("auto", name)
-        }
         best = await self._parts.reader.best_us(
-            kept.workload, kept.target_hash, toolchains, TimingPolicy().hash
+            kept.workload, kept.target_hash, self._installed(backend), TimingPolicy().hash
         )
         response.ClearField("measured_us")
         if best is not None:
@@ -165,15 +160,14 @@ class Servicer(OracleServicer):
         asked = await self._target(request.target)
         workload = await self._hash(request.workload, context)
         found = await self._parts.reader.known(
-            workload,
-            asked.target.hash,
-            None if backend == "auto" else backend,
-            check_hash(request.toolchain, "toolchain") if request.toolchain else None,
+            workload, asked.target.hash, self._made(request, backend)
         )
         if found is None:
+            hint = "tune it, or record measurements of it"
+            if not request.any_toolchain:
+                hint += "; what other versions of the compilers made is told to any_toolchain"
             raise NotFoundError(
-                "nothing correct has been measured of this kernel on this target",
-                hint="tune it, or record measurements of it",
+                "nothing correct has been measured of this kernel on this target", hint=hint
             )
         return pb.LookupResponse(
             workload=workload,
@@ -182,6 +176,20 @@ class Servicer(OracleServicer):
             latency_us=found.latency_us,
             outcomes=found.outcomes,
         )
+
+    def _made(self, request: pb.LookupRequest, backend: str) -> list[tuple[str | None, str | None]]:
+        """Backends with the versions that a look-up asks for."""
+        if request.any_toolchain and request.toolchain:
+            raise FieldError("any_toolchain", "either one toolchain is asked for, or any")
+        if request.any_toolchain or request.toolchain:
+            toolchain = check_hash(request.toolchain, "toolchain") if request.toolchain else None
+            return [(None if backend == "auto" else backend, toolchain)]
+        return [*self._installed(backend).items()]
+
+    def _installed(self, backend: str) -> dict[str, str]:
+        """By backend, the hash of the versions that are installed here."""
+        installed = self._parts.scoring.toolchains
+        return {name: made for name, made in installed.items() if backend in ("auto", name)}
 
     async def ListMeasurements(
         self, request: pb.ListMeasurementsRequest, context: _Context

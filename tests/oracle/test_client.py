@@ -195,10 +195,13 @@ def test_what_is_recorded_is_found(client, elsewhere):
         schedule=builders.schedule(),
     )
     assert client.record([*found, failed]) == 1
-    best = client.lookup(KERNEL, target=elsewhere)
+    best = client.lookup(KERNEL, target=elsewhere, toolchain="any")
     assert (best.best, best.latency_us) == (found[0], 20.0)
     assert best.outcomes == {"ok": 3, "crash": 1}
-    assert client.lookup(best.workload, target=elsewhere.hash) == best
+    assert client.lookup(best.workload, target=elsewhere.hash, toolchain="any") == best
+    made = best.best.environment.toolchain
+    assert client.lookup(best.workload, target=elsewhere.hash, toolchain=made) == best
+    assert client.lookup(KERNEL, target=elsewhere) is None  # the server has other versions
     assert client.lookup(KERNEL, target=elsewhere, toolchain="0" * 64) is None
     listed = list(client.measurements(KERNEL, target=elsewhere))
     assert listed == [*found, failed]

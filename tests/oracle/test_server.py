@@ -124,12 +124,13 @@ def test_rankings_that_are_asked_for_at_once_are_those_asked_for_alone(shared):
 def test_the_best_that_is_known_comes_with_its_provenance(shared, measured):
     stub = shared.stub()
     target = pb.TargetRef(hash=measured[0].target)
-    found = stub.Lookup(pb.LookupRequest(workload=WORKLOAD, target=target))
+    asked = {"target": target, "any_toolchain": True}
+    found = stub.Lookup(pb.LookupRequest(workload=WORKLOAD, **asked))
     assert measurement_from(found.best) == measured[1]
     assert found.latency_us == 11.0
     assert found.outcomes["wrong_result"] == found.outcomes["ok"] / 2
     by_hash = pb.Workload(hash=found.workload)
-    assert stub.Lookup(pb.LookupRequest(workload=by_hash, target=target)) == found
+    assert stub.Lookup(pb.LookupRequest(workload=by_hash, **asked)) == found
 
 
 def test_a_look_up_is_of_its_target_alone(shared, measured):
@@ -144,7 +145,7 @@ def test_a_look_up_may_ask_for_a_backend_and_a_toolchain(shared, measured):
     asked = {"workload": WORKLOAD, "target": target}
     toolchain = measured[0].environment.toolchain
     assert stub.Lookup(pb.LookupRequest(**asked, backend="tvm", toolchain=toolchain)).latency_us
-    for other in ({"backend": "iree"}, {"toolchain": "0" * 64}):
+    for other in ({"backend": "iree", "any_toolchain": True}, {"toolchain": "0" * 64}, {}):
         with pytest.raises(grpc.RpcError) as caught:
             stub.Lookup(pb.LookupRequest(**asked, **other))
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
@@ -152,7 +153,7 @@ def test_a_look_up_may_ask_for_a_backend_and_a_toolchain(shared, measured):
 
 def test_a_look_up_knows_what_was_recorded_a_moment_ago_also_by_others(shared, measured):
     stub, target = shared.stub(), pb.TargetRef(hash=measured[0].target)
-    asked = pb.LookupRequest(workload=WORKLOAD, target=target)
+    asked = pb.LookupRequest(workload=WORKLOAD, target=target, any_toolchain=True)
     assert stub.Lookup(asked).latency_us == 11.0
     faster = builders.measurement(5.0, schedule=Schedule("tvm", '{"n":7}'),
                                   workload=measured[0].workload,

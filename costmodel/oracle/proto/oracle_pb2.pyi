@@ -237,16 +237,18 @@ class RankResponse(_message.Message):
     def __init__(self, workload: _Optional[str] = ..., function: _Optional[str] = ..., target: _Optional[str] = ..., backend: _Optional[str] = ..., model: _Optional[str] = ..., schedules: _Optional[_Iterable[_Union[RankedSchedule, _Mapping]]] = ..., notes: _Optional[_Iterable[str]] = ..., target_hash: _Optional[str] = ...) -> None: ...
 
 class LookupRequest(_message.Message):
-    __slots__ = ("workload", "target", "backend", "toolchain")
+    __slots__ = ("workload", "target", "backend", "toolchain", "any_toolchain")
     WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     TOOLCHAIN_FIELD_NUMBER: _ClassVar[int]
+    ANY_TOOLCHAIN_FIELD_NUMBER: _ClassVar[int]
     workload: Workload
     target: TargetRef
     backend: str
     toolchain: str
-    def __init__(self, workload: _Optional[_Union[Workload, _Mapping]] = ..., target: _Optional[_Union[TargetRef, _Mapping]] = ..., backend: _Optional[str] = ..., toolchain: _Optional[str] = ...) -> None: ...
+    any_toolchain: bool
+    def __init__(self, workload: _Optional[_Union[Workload, _Mapping]] = ..., target: _Optional[_Union[TargetRef, _Mapping]] = ..., backend: _Optional[str] = ..., toolchain: _Optional[str] = ..., any_toolchain: _Optional[bool] = ...) -> None: ...
 
 class LookupResponse(_message.Message):
     __slots__ = ("workload", "target_hash", "best", "latency_us", "outcomes")
