@@ -1,7 +1,7 @@
 """Our plug-in for Datasette: pages, errors, and what a connection may do.
 
 Datasette's registry of plug-ins is one for the whole process, so each hook first asks whose call it
-is: only a ``Dashboard`` is changed.
+is: only a ``Dashboard`` (``app``) is changed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 from datasette import handle_exception as default_handler
@@ -22,9 +22,6 @@ from datasette.utils.asgi import Base400, Request, Response
 from costmodel.amounts import UNKNOWN, duration, latency, number, quantity
 from costmodel.dashboard.pages import Board, Page, Plot
 from costmodel.errors import CostModelError, StoreError, UsageError
-
-if TYPE_CHECKING:
-    from costmodel.dashboard.app import Dashboard
 
 __all__ = [
     "handle_exception", "prepare_connection", "prepare_jinja2_environment", "register_routes",
@@ -59,6 +56,12 @@ def _ours(datasette: Datasette) -> bool:
     return getattr(datasette, "board", None) is not None
 
 
+def _board(datasette: Datasette) -> Board:
+    board = datasette.board
+    assert isinstance(board, Board)
+    return board
+
+
 @hookimpl  # type: ignore[untyped-decorator]
 def register_routes(datasette: Datasette) -> list[tuple[str, Any]]:
     """Our pages, before Datasette's own."""
@@ -69,7 +72,7 @@ def register_routes(datasette: Datasette) -> list[tuple[str, Any]]:
 
 def _view(page: Callable[[Board, Mapping[str, str]], Awaitable[Page | Plot]]) -> Any:
     async def answer(request: Request, datasette: Datasette) -> Response:
-        board = cast("Dashboard", datasette).board
+        board = _board(datasette)
         try:
             found = await page(board, {name: request.args.get(name) or "" for name in request.args})
         except CostModelError as error:
@@ -85,7 +88,7 @@ def _view(page: Callable[[Board, Mapping[str, str]], Awaitable[Page | Plot]]) ->
 async def _html(datasette: Datasette, request: Request, page: Page, status: int = 200) -> Response:
     values = {
         "again_s": page.again_s, "path": request.path, "now": datetime.now(UTC).timestamp(),
-        "store_path": str(cast("Dashboard", datasette).board.path), **page.values,
+        "store_path": str(_board(datasette).path), **page.values,
     }  # fmt: skip
     template = datasette.jinja_env.get_template(page.template)
     return Response.html(await template.render_async(values), status=status, headers=_HEADERS)
