@@ -94,7 +94,6 @@ class LineProcess:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
             self._stop()
-            nice = self._nice
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-c", _BOOT, _import_path(), self._module, *self._arguments],
                 stdin=subprocess.PIPE,
@@ -102,8 +101,9 @@ class LineProcess:
                 stderr=self._errors,
                 bufsize=0,
                 start_new_session=True,  # Ctrl-C is for the parent to handle
-                preexec_fn=(lambda: os.nice(nice) and None) if nice else None,
             )
+            if self._nice:  # not between fork and exec, where threads that hold locks are missing
+                os.setpriority(os.PRIO_PROCESS, self._child.pid, self._nice)
         return self._child
 
     def _exchange(self, child: subprocess.Popen[bytes], line: bytes, timeout_s: float) -> bytes:

@@ -21,6 +21,7 @@ __all__ = [
     "ProgressListener",
     "RankResult",
     "RankedSchedule",
+    "Silent",
     "Source",
     "TrialRecord",
     "TuneResult",
@@ -354,3 +355,12 @@ class ProgressListener(Protocol):
     def on_end(self, result: TuneResult) -> None:
         """The run is over; called once, also after an interruption."""
         ...
+
+
+class Silent:
+    """A listener for callers that want none."""
+
+    def on_phase(self, name: str) -> None: ...
+    def on_start(self, start: TuneStart) -> None: ...
+    def on_trial(self, trial: TrialRecord, best_us: float | None) -> None: ...
+    def on_end(self, result: TuneResult) -> None: ...

@@ -96,8 +96,11 @@ class Run:
         After the store has refused some, more are offered only by ``save``: waiting again and
         again for a locked store would take longer than measuring.
         """
+        outside = self.session.outside
         for measurement in measurements:
             if measurement.id not in self._ids:
+                if outside is not None:
+                    outside.offer([measurement])
                 self._unsaved.append(measurement)
                 self.measured.append(measurement)
                 self.tally.add(measurement)
@@ -145,6 +148,11 @@ class Run:
             lost = f"{count} measurements are not in the store: " if count else ""
             self.problems.append(f"{lost}{self._trouble}")
         self._trouble, self._refused = None, []
+
+    def part(self) -> None:
+        """Give what is shared with others the time to arrive there, and note what did not."""
+        if self.session.outside is not None:
+            self.notes += self.session.outside.settle()
 
     def report(
         self, measurement: Measurement, prediction: Prediction | None, source: Source

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from costmodel.backends.base import Backend, Features, SearchSpace, sets_aside
 from costmodel.ir import Analysis, Origin, analyze, read_located
 from costmodel.models.base import Example, Query
+from costmodel.models.outside import Chosen, Outside
 from costmodel.records import (
     Candidate,
     Environment,
@@ -29,7 +30,6 @@ from costmodel.tally import Tally
 
 if TYPE_CHECKING:
     from costmodel.models.by_backend import ByBackend
-    from costmodel.models.shipped import Trained
 
 __all__ = ["Session", "open_session", "store_path"]
 
@@ -53,6 +53,8 @@ class Session:
     origin: Origin | None = None
     #: The folder of the trained model; None for that of the package.
     weights: Path | None = None
+    #: Where the trained model is asked for, and measurements are shared, instead.
+    outside: Outside | None = None
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -69,6 +71,14 @@ class Session:
     @property
     def target_name(self) -> str:
         return f"{self.target.cpu}, {self.target.threads} threads"
+
+    def exchange(self, store: MeasurementStore) -> None:
+        """Share with ``outside``, where there is one, what ``store`` and it know of this workload.
+
+        Raises what Outside.exchange raises.
+        """
+        if self.outside is not None:
+            self.outside.exchange(self.workload, self.target, store)
 
     def known(self, store: MeasurementStore) -> dict[str, list[Measurement]]:
         """Measurements of this workload under this key, by schedule hash.
@@ -127,11 +137,13 @@ class Session:
         return Tally(one for measurements in self.known(store).values() for one in measurements)
 
     @cached_property
-    def trained(self) -> Trained:
+    def trained(self) -> Chosen:
         """The trained model, or why there is none for this workload and target."""
+        names = {part.name for part in self.backend.parts}
+        if self.outside is not None:
+            return self.outside.choose(self.workload, self.target, names)
         from costmodel.models.shipped import choose
 
-        names = {part.name for part in self.backend.parts}
         return choose(self.workload, self.target, names, self.weights)
 
     def examples(
@@ -198,6 +210,7 @@ def open_session(
     policy: TimingPolicy | None = None,
     measure: bool = True,
     weights: str | os.PathLike[str] | None = None,
+    outside: Outside | None = None,
 ) -> Session:
     """Read the input and resolve the names. Writes nothing but the machine's rates.
 
@@ -215,5 +228,5 @@ def open_session(
     device = parse_target(target, threads=threads, measure=measure)
     return Session(
         origin.place, workload, analyze(workload), device, chosen, policy or TimingPolicy(), origin,
-        None if weights is None else Path(weights),
+        None if weights is None else Path(weights), outside,
     )  # fmt: skip

@@ -21,9 +21,10 @@ from costmodel.interrupts import Interrupts
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer, Measures
 from costmodel.models.by_backend import ByBackend
+from costmodel.models.outside import Outside
 from costmodel.records import Measurement, Schedule
 from costmodel.report import output_directory, write_report
-from costmodel.results import ProgressListener, Source, TrialRecord, TuneResult, TuneStart
+from costmodel.results import ProgressListener, Silent, Source, TuneResult
 from costmodel.run import Run
 from costmodel.search.evolutionary import EvolutionarySearch
 from costmodel.session import Session, open_session, store_path
@@ -32,7 +33,6 @@ from costmodel.store import default_path, open_store
 __all__ = [
     "Budget",
     "Measuring",
-    "Silent",
     "make_budget",
     "measuring",
     "search_and_confirm",
@@ -49,15 +49,6 @@ _NOT_COMPARED = (
 
 #: Gives what measures for a session, with a seed, for as long as a run takes.
 Measuring = Callable[[Session, int], AbstractContextManager[Measures]]
-
-
-class Silent:
-    """A listener for callers that want none."""
-
-    def on_phase(self, name: str) -> None: ...
-    def on_start(self, start: TuneStart) -> None: ...
-    def on_trial(self, trial: TrialRecord, best_us: float | None) -> None: ...
-    def on_end(self, result: TuneResult) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -89,6 +80,7 @@ def tune(
     function: str | None = None,
     threads: int | None = None,
     weights: str | os.PathLike[str] | None = None,
+    outside: Outside | None = None,
     progress: ProgressListener | None = None,
 ) -> TuneResult:
     """Find the fastest schedule of a kernel, check it and export it.
@@ -96,9 +88,11 @@ def tune(
     ``source`` is a path or MLIR text. At most ``trials`` candidates are measured; after
     ``seconds`` none is begun, as soon as there is one to answer with. What ``store`` (a path)
     knows is not measured again, and with no ``trials`` the store is only read. ``weights`` is a
-    folder with another trained model than the package's. Without ``out`` no
-    files are written. An interrupt ends the run early and keeps all that was measured; a second
-    one ends it at once.
+    folder with another trained model than the package's. ``outside`` (such as
+    ``costmodel.oracle.Sharing``) has the trained model in their place; what it knows of the kernel
+    is taken into the store before the search, with no ``trials`` too, and it learns what is
+    measured. Without ``out`` no files are written. An interrupt ends the run early and keeps all
+    that was measured; a second one ends it at once.
 
     Raises InputError for input that cannot be used, StoreFullError if there is no room to begin,
     BackendError if neither another compiler nor the untuned default gives a result to compare
@@ -109,17 +103,20 @@ def tune(
     budget = make_budget(trials, seconds, started)
     listener.on_phase("reading")
     session = open_session(
-        source, function=function, target=target, backend=backend, threads=threads, weights=weights
-    )
+        source, function=function, target=target, backend=backend, threads=threads,
+        weights=weights, outside=outside,
+    )  # fmt: skip
     listener.on_phase("space")
     default, path = session.space.default(), store_path(store)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
         where = None if out is None else stack.enter_context(output_directory(Path(out)))
-        opened = stack.enter_context(open_store(path, read_only=trials == 0, rescue_dir=where))
-        if trials > 0:
+        reads = trials == 0 and outside is None
+        opened = stack.enter_context(open_store(path, read_only=reads, rescue_dir=where))
+        if not reads:
             opened.add_workload(session.workload)
             opened.add_target(session.target)
+        session.exchange(opened)
         run = Run(session, opened, listener, started, session.known(opened), default)
         result = tune_session(run, budget, seed=seed, out=where, interrupts=interrupts)
         result = replace(result, store=str(path or default_path()))
@@ -161,6 +158,7 @@ def tune_session(
             interrupts.defer()
         run.listener.on_phase("exporting")
         run.settle()
+        run.part()
         here = measurer if isinstance(measurer, Measurer) else None
         result = conclude(run, final, here, model=model, trials=trials, seed=seed, out=out)
         return replace(result, seconds=time.monotonic() - run.started)

@@ -24,10 +24,12 @@ COMMANDS: Mapping[str, str] = {
     "eval": "costmodel.cli.evaluate:evaluate",
     "predict": "costmodel.cli.predict:predict",
     "rank": "costmodel.cli.rank:rank",
+    "runs": "costmodel.cli.runs:runs",
     "serve": "costmodel.cli.serve:serve",
     "token": "costmodel.cli.client_token:token",
     "train": "costmodel.cli.train:train",
     "tune": "costmodel.cli.tune:tune",
+    "worker": "costmodel.cli.worker:worker",
 }
 
 EPILOG = (

@@ -96,7 +96,8 @@ _RUN_OPTIONS = (
         metavar="T",
         default="cpu",
         show_default=True,
-        help="The device: cpu is the one of this machine.",
+        help="The device: cpu is the one of this machine. An oracle also knows server, its own "
+        "machine, and the hashes of targets in its store.",
     ),
     click.option(
         "--backend",

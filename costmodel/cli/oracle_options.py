@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["asks_oracle", "check_rate_option", "listens"]
+__all__ = ["asks_oracle", "check_rate_option", "fallback_option", "listens", "refuse_local"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -153,6 +153,27 @@ def asks_oracle(command: Command) -> Command:
 
     found: Command = _with(_ASKING, with_connection)
     return found
+
+
+fallback_option = click.option(
+    "--fallback",
+    is_flag=True,
+    help="Where the oracle cannot be reached, answer as without one, with a note; otherwise that "
+    "is an error.",
+)
+
+
+def refuse_local(*, store: Path | None, weights: Path | None) -> None:
+    """Refuse what an oracle answers from its own. Raises UsageError."""
+    from costmodel.errors import UsageError
+
+    for option, value in (("--store", store), ("--weights", weights)):
+        if value is not None:
+            raise UsageError(
+                f"{option} says what this machine answers from, and the oracle is asked",
+                hint="leave it out, or say with --fallback what answers where the oracle is away; "
+                "COSTMODEL_ORACLE= asks none",
+            )
 
 
 def _with(options: tuple[Callable[[Any], Any], ...], command: Any) -> Any:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from costmodel.cli.options import describes_run, json_option, seed_option
+from costmodel.cli.oracle_options import asks_oracle, fallback_option, refuse_local
 from costmodel.cli.output import print_json
+
+if TYPE_CHECKING:
+    from costmodel.oracle.connection import Connection
 
 __all__ = ["rank"]
 
@@ -34,6 +39,8 @@ MAX_SCHEDULES = 100_000
     help="Rows of the table; --json always gives all.",
 )
 @seed_option
+@asks_oracle
+@fallback_option
 @json_option
 def rank(
     file: Path,
@@ -46,22 +53,30 @@ def rank(
     count: int,
     top: int,
     seed: int,
+    oracle: Connection | None,
+    fallback: bool,
     as_json: bool,
 ) -> None:
-    """Rank schedules of the kernel in FILE by predicted latency; nothing is measured."""
-    import costmodel
+    """Rank schedules of the kernel in FILE by predicted latency; nothing is measured.
 
-    result = costmodel.rank(
-        file,
-        n=count,
-        seed=seed,
-        function=function,
-        target=target,
-        backend=backend,
-        threads=threads,
-        store=store,
-        weights=weights,
-    )
+    With --oracle a server draws and ranks them, by its model and its store; nothing need be
+    installed here but the client.
+    """
+    asked: dict[str, Any] = {
+        "n": count, "seed": seed, "function": function, "target": target, "backend": backend,
+        "threads": threads,
+    }  # fmt: skip
+    if oracle is None:
+        import costmodel
+
+        result = costmodel.rank(file, store=store, weights=weights, **asked)
+    else:
+        from costmodel.oracle import Client
+
+        if not fallback:
+            refuse_local(store=store, weights=weights)
+        with Client(oracle, fallback=fallback, store=store, weights=weights) as client:
+            result = client.rank(file, **asked)
     if as_json:
         print_json(result.to_json())
         return

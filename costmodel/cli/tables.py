@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from costmodel.cli.output import duration, latency, number, quantity, table_console
+from costmodel.cli.output import duration, latency, number, print_wide, quantity, table_console
 from costmodel.model_results import DispatchRecord, ModelResult
 from costmodel.results import BackendResult, PredictResult, RankResult, TuneResult
 
-__all__ = ["print_model", "print_predict", "print_rank", "print_tune", "summarize_failures"]
+if TYPE_CHECKING:
+    from costmodel.oracle.replies import TuneRun
+
+__all__ = [
+    "print_model", "print_predict", "print_rank", "print_runs", "print_tune", "summarize_failures",
+]  # fmt: skip
 
 Rows = Iterable[tuple[str, str]]
 
@@ -149,6 +156,21 @@ def print_rank(result: RankResult, top: int) -> None:
     console.print(table)
     _print_notes(console, result.notes)
     console.print("--json gives the schedules themselves", style="dim")
+
+
+def print_runs(runs: Sequence[TuneRun]) -> None:
+    """One line a run of a server, in the order given."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "state", "kernel", "backend", "trials", "best", "begun", "by"):
+        table.add_column(heading, justify="right" if heading in ("trials", "best") else "left")
+    for one in runs:
+        begun = datetime.fromtimestamp(one.created).strftime("%Y-%m-%d %H:%M:%S")
+        trials = f"{one.measured}/{one.trials}"
+        state = f"{one.state}: {one.error.splitlines()[0]}" if one.error else str(one.state)
+        cells = (one.name, state, one.function, one.backend, trials, latency(one.best_us), begun,
+                 one.client)  # fmt: skip
+        table.add_row(*map(Text, cells))  # names are others': nothing in them is markup
+    print_wide(table)
 
 
 def summarize_failures(failed: Iterable[tuple[str, int]]) -> str:

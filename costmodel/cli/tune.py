@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import click.core
@@ -16,13 +18,20 @@ from costmodel.cli.options import (
     quiet_option,
     seed_option,
 )
+from costmodel.cli.oracle_options import asks_oracle, fallback_option, refuse_local
 from costmodel.cli.output import print_json
 from costmodel.model_results import ModelResult
 from costmodel.results import TuneResult
 
+if TYPE_CHECKING:
+    from costmodel.models.outside import Outside
+    from costmodel.oracle.connection import Connection
+
 __all__ = ["tune"]
 
 MAX_TRIALS = 1_000_000
+#: Seconds that a call to an oracle may take: a search waits for its answers.
+_PATIENCE_S = 60.0
 
 
 def default_out(file: Path, function: str | None) -> Path:
@@ -62,6 +71,8 @@ def default_out(file: Path, function: str | None) -> Path:
     help="Split FILE into dispatches and tune each, or tune it as one kernel; by default a model "
     "is what IREE makes more than 8 dispatches of (of StableHLO: more than 1).",
 )
+@asks_oracle
+@fallback_option
 @quiet_option
 @json_option
 def tune(
@@ -77,6 +88,8 @@ def tune(
     seed: int,
     out: Path | None,
     whole_model: bool | None,
+    oracle: Connection | None,
+    fallback: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -88,6 +101,11 @@ def tune(
     The store keeps every measurement, so that a second run goes on where the first one stopped.
     An interrupt (Ctrl-C) ends the run early: what was measured is kept and the best is written;
     so do SIGTERM and SIGHUP.
+
+    With --oracle the trained model of a server ranks, so that none need be installed here; what
+    its store knows of the kernel on this machine is taken in before the search, and what is
+    measured is recorded there too. Compilers and measuring stay here: `costmodel runs start` tunes
+    on the server. An oracle that is lost later does not end a run.
     """
     import costmodel
     from costmodel.cli.progress import make_listener
@@ -97,13 +115,35 @@ def tune(
         "function": function, "threads": threads, "weights": weights,
         "out": default_out(file, function) if out is None else out,
     }  # fmt: skip
-    if _is_model(file, function, whole_model, silent=quiet):
-        with make_listener(silent=quiet) as listener:
-            model = costmodel.tune_model(file, progress=listener, **common)
-        return _show_model(model, as_json=as_json)
-    with make_listener(silent=quiet) as listener:
-        result = costmodel.tune(file, backend=backend, progress=listener, **common)
-    return _show(result, as_json=as_json)
+    is_model = _is_model(file, function, whole_model, silent=quiet)
+    with (
+        _sharing(oracle, fallback=fallback, weights=weights) as outside,
+        make_listener(silent=quiet) as listener,
+    ):
+        common |= {"outside": outside, "progress": listener}
+        if is_model:
+            model = costmodel.tune_model(file, **common)
+        else:
+            result = costmodel.tune(file, backend=backend, **common)
+    return _show_model(model, as_json=as_json) if is_model else _show(result, as_json=as_json)
+
+
+@contextmanager
+def _sharing(
+    oracle: Connection | None, *, fallback: bool, weights: Path | None
+) -> Iterator[Outside | None]:
+    if oracle is None:
+        yield None
+        return
+    from costmodel.oracle import Client, Sharing
+
+    if not fallback:
+        refuse_local(store=None, weights=weights)
+    with (
+        Client(oracle, timeout=_PATIENCE_S) as client,
+        Sharing(client, fallback=fallback, weights=weights) as outside,
+    ):
+        yield outside
 
 
 def _is_model(file: Path, function: str | None, asked: bool | None, *, silent: bool) -> bool:

@@ -31,9 +31,8 @@ def read_located(
 
     With ``tunable``, raises UnsupportedError for a function that can only be read and analysed.
     """
-    if isinstance(src, str) and ("\n" in src or "{" in src):
-        return _read(src, "<text>", function, tunable)
-    return _read(source.load(src), os.fspath(src), function, tunable)
+    text, name = source.given(src)
+    return _read(text, name, function, tunable)
 
 
 def read_text(text: str, *, file_name: str = "<text>", function: str | None = None) -> Workload:

@@ -19,6 +19,7 @@ __all__ = [
     "blank_locations",
     "character_column",
     "check_text",
+    "given",
     "load",
 ]
 
@@ -32,6 +33,16 @@ _LEXEMES = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|[\[\](){}]')
 _LOCATION = re.compile(
     r'(?P<skip>"(?:[^"\\\n]|\\.)*"|//[^\n]*)|(?:#[\w.$-]+\s*=\s*)?(?<![\w.$@%#^!-])loc\s*\('
 )
+
+
+def given(source: str | os.PathLike[str]) -> tuple[str, str]:
+    """The text of an input, and what errors call it: its path, or ``<text>`` for text itself.
+
+    A str with a line end or a brace is text. Raises as ``load`` does.
+    """
+    if isinstance(source, str) and ("\n" in source or "{" in source):
+        return source, "<text>"
+    return load(source), os.fspath(source)
 
 
 def load(path: str | os.PathLike[str]) -> str:

@@ -83,7 +83,16 @@ def choose(
         folder = weights or shipped_weights()
     except UsageError:
         return Trained(None)
-    loaded = load(folder)
+    try:
+        loaded = load(folder)
+    except ModuleNotFoundError as error:
+        if weights is not None:
+            raise UsageError(
+                f"the trained model in {weights} needs {error.name}, which is not installed",
+                hint="install it, or ask a server that has it: --oracle HOST:PORT",
+            ) from error
+        return Trained(None, f"the trained model needs {error.name}, which is not installed: the "
+                       "roofline predicts in its place")  # fmt: skip
     from costmodel.models.transformer.model import Transformer
     from costmodel.models.transformer.sites import BACKENDS
     from costmodel.models.transformer.weights import familiar

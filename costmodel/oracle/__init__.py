@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from costmodel.oracle.aio import AsyncClient
     from costmodel.oracle.client import Client
+    from costmodel.oracle.sharing import Sharing
 
-__all__ = ["AsyncClient", "Client"]
+__all__ = ["AsyncClient", "Client", "Sharing"]
 
-_LAZY = {"AsyncClient": "costmodel.oracle.aio", "Client": "costmodel.oracle.client"}
+_LAZY = {
+    "AsyncClient": "costmodel.oracle.aio",
+    "Client": "costmodel.oracle.client",
+    "Sharing": "costmodel.oracle.sharing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -62,7 +62,8 @@ class Answers:
             except Exception as error:  # whatever a kernel causes is its asker's alone
                 answers[place] = refusal(error)
         for places in joined.values():
-            for part in _parts(places, [len(one["schedules"]) for one in questions]):
+            sizes = {place: len(questions[place]["schedules"]) for place in places}
+            for part in _parts(places, sizes):
                 found = self._together([questions[place] for place in part])
                 for place, one in zip(part, found, strict=True):
                     answers[place] = one
@@ -152,7 +153,7 @@ def _schedules(question: Question) -> list[Schedule]:
     return [Schedule(backend, text) for backend, text in question["schedules"]]
 
 
-def _parts(places: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
+def _parts(places: Sequence[int], sizes: Mapping[int, int]) -> list[list[int]]:
     """Places in groups with up to as many schedules as the network reads all of."""
     parts: list[list[int]] = []
     room = 0

@@ -43,10 +43,11 @@ _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _TCP, _SCOPES = 0b11, 0b11
 
 #: What programs and compilers need of the system. Nobody's secrets lie there.
-_SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/opt", "/nix/store", "/gnu/store",
+_SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/nix/store", "/gnu/store",
            "/proc", "/sys", "/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf",
            "/etc/ld.so.conf.d", "/etc/localtime", "/etc/passwd", "/etc/nsswitch.conf",
-           "/etc/ssl/openssl.cnf", "/dev/urandom", "/dev/random", "/dev/zero")  # fmt: skip
+           "/etc/fonts", "/etc/ssl/openssl.cnf", "/dev/urandom", "/dev/random",
+           "/dev/zero")  # fmt: skip
 _WRITABLE_DEVICES = ("/dev/null",)
 
 

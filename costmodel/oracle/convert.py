@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,7 +27,7 @@ from costmodel.records import (
     TimingPolicy,
 )
 from costmodel.results import PredictResult, RankedSchedule, RankResult, TuneResult, Untuned
-from costmodel.store.codec import check_samples
+from costmodel.store.codec import check_samples, printable
 
 __all__ = [
     "FieldError",
@@ -137,10 +138,13 @@ def schedule_from(message: pb.Schedule) -> Schedule:
 
 
 def _json(text: str, field: str) -> Any:
+    """A value that has a hash: Python reads, and would write, numbers that JSON has not."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise FieldError(field, f"this is no JSON: {error}") from error
+    return value
 
 
 def _object(text: str, field: str) -> Mapping[str, Any]:
@@ -181,7 +185,8 @@ def policy_from(message: pb.TimingPolicy) -> TimingPolicy:
 def measurement_to(measurement: Measurement) -> pb.Measurement:
     """All of a measurement; its workload and target by their hashes."""
     time = Timestamp()
-    time.FromNanoseconds(round(measurement.timestamp * 1e9))
+    # Exactly: a time that changes on its way would make two records of one measurement.
+    time.FromNanoseconds(round(Fraction(measurement.timestamp) * 10**9))
     environment = measurement.environment
     return pb.Measurement(
         id=measurement.id,
@@ -195,7 +200,7 @@ def measurement_to(measurement: Measurement) -> pb.Measurement:
         outcome=outcome_to(measurement.outcome),
         samples_us=measurement.samples_us,
         time=time,
-        error=measurement.error,
+        error=printable(measurement.error),
         build_seconds=measurement.build_seconds,
         run_seconds=measurement.run_seconds,
         max_error=measurement.max_error,
@@ -233,7 +238,7 @@ def measurement_from(message: pb.Measurement) -> Measurement:
         policy=policy,
         outcome=outcome,
         samples_us=samples,
-        timestamp=message.time.ToNanoseconds() / 1e9,
+        timestamp=message.time.ToNanoseconds() / 10**9,
         error=message.error,
         build_seconds=message.build_seconds,
         run_seconds=message.run_seconds,

@@ -49,6 +49,10 @@ __all__ = [
 #: Of ErrorInfo.
 DOMAIN = "costmodel"
 
+#: Bytes of a message, and of anything else that is said of an error: with all that encoding adds
+#: they stay below the 16 KiB that gRPC allows its headers.
+_MESSAGE, _FACT = 1500, 500
+
 Code = grpc.StatusCode
 
 
@@ -118,32 +122,60 @@ def code_of(error: BaseException) -> Code:
 
 def status_of(error: CostModelError) -> grpc.Status:
     """The status that a call ends with."""
-    status = Status(code=code_of(error).value[0], message=error.message)
+    status = Status(code=code_of(error).value[0], message=_clipped(error.message, _MESSAGE))
     for detail in _details(error):
         packed = Any()
         packed.Pack(detail)
         status.details.append(packed)
-    found: grpc.Status = rpc_status.to_status(status)
-    return found
+    found: typing.Any = rpc_status.to_status(status)  # a named tuple, which its types do not say
+    wait_s = _wait_s(error)
+    if wait_s is not None:
+        # What gRPC's own retries obey (proposal A6); RetryInfo is for clients that have others.
+        pushback = ("grpc-retry-pushback-ms", str(round(wait_s * 1e3)))
+        found = found._replace(trailing_metadata=(*found.trailing_metadata, pushback))
+    answer: grpc.Status = found
+    return answer
+
+
+def _clipped(text: str, most: int) -> str:
+    """Up to so many bytes of a text: what gRPC says of an error has to fit its headers."""
+    encoded = text.encode("utf-8", "backslashreplace")
+    if len(encoded) <= most:
+        return encoded.decode()
+    return encoded[:most].decode(errors="ignore") + "..."
+
+
+def _wait_s(error: CostModelError) -> float | None:
+    """Seconds after which the call may come again; None where that would change nothing."""
+    if isinstance(error, OverloadedError):
+        return error.retry_s
+    return 1.0 if isinstance(error, StoreLockedError) else None
 
 
 def _details(error: CostModelError) -> Iterator[Message]:
     if isinstance(error, FieldError):
-        violation = details.BadRequest.FieldViolation(field=error.field, description=error.message)
+        violation = details.BadRequest.FieldViolation(
+            field=_clipped(error.field, _FACT), description=_clipped(error.message, _FACT)
+        )
         yield details.BadRequest(field_violations=[violation])
     elif code_of(error) is Code.INVALID_ARGUMENT:
         violation = details.BadRequest.FieldViolation(
-            field="workload", description=str(error).splitlines()[0]
+            field="workload", description=_clipped(str(error).partition("\n")[0], _FACT)
         )
         yield details.BadRequest(field_violations=[violation])
-    facts = {} if error.hint is None else {"hint": error.hint}
+    facts = {} if error.hint is None else {"hint": _clipped(error.hint, _FACT)}
     place = getattr(error, "location", None)
     if place is not None:
-        facts |= {"file": place.file, "line": str(place.line), "column": str(place.column)}
+        facts |= {
+            "file": _clipped(place.file, _FACT),
+            "line": str(place.line),
+            "column": str(place.column),
+        }
     yield details.ErrorInfo(reason=type(error).__name__, domain=DOMAIN, metadata=facts)
-    if isinstance(error, OverloadedError | StoreLockedError):
+    wait_s = _wait_s(error)
+    if wait_s is not None:
         wait = Duration()
-        wait.FromNanoseconds(round(getattr(error, "retry_s", 1.0) * 1e9))
+        wait.FromNanoseconds(round(wait_s * 1e9))
         yield details.RetryInfo(retry_delay=wait)
 
 
@@ -174,32 +206,48 @@ _TLS_HINTS = (
 def error_from(error: grpc.RpcError, address: str) -> CostModelError:
     """The error that a call to ``address`` ended with, as the server raised it if it did."""
     code, message = error.code(), error.details() or ""
-    info = _info(error)
-    if info is not None:
-        return _rebuilt(info, code, message)
+    found = _details_of(error)
+    info = found.get("ErrorInfo")
+    if info is not None and info.domain == DOMAIN:
+        return _rebuilt(info, code, message, found.get("RetryInfo"))
     hint = _HINTS.get(code)
     if code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
         hint = next((told for said, told in _TLS_HINTS if said in message), hint)
-        return UnreachableError(f"the oracle at {address} does not answer: {message}", hint=hint)
+        return UnreachableError(
+            f"the oracle at {address} does not answer: {_reason(message)}", hint=hint
+        )
     if code in (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.UNIMPLEMENTED):
         return RefusedError(message, hint=hint, code=code)
+    if code is Code.RESOURCE_EXHAUSTED and "larger than max" in message:
+        return errors.UsageError(f"a message to or from {address} is too large: {message}")
     if code is Code.RESOURCE_EXHAUSTED:
-        return OverloadedError(message)
-    found = OracleError(f"the oracle at {address} failed: {code.name}: {message}", hint=hint)
-    found.code = code
-    return found
+        return OverloadedError(f"the oracle at {address} is busy: {message}")
+    unknown = OracleError(f"the oracle at {address} failed: {code.name}: {message}", hint=hint)
+    unknown.code = code
+    return unknown
 
 
-def _info(error: grpc.RpcError) -> details.ErrorInfo | None:
+def _reason(message: str) -> str:
+    """What happened, without the layers of gRPC that it happened under."""
+    return message.rpartition("Failed to connect to remote host: ")[2]
+
+
+_KINDS = (details.ErrorInfo, details.RetryInfo)
+
+
+def _details_of(error: grpc.RpcError) -> dict[str, typing.Any]:
+    """The details that are read here, by the name of their kind."""
+    found: dict[str, typing.Any] = {}
     if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
-        return None
+        return found
     status = _status(error)
-    info = details.ErrorInfo()
     for detail in status.details if status is not None else ():
-        if detail.Is(details.ErrorInfo.DESCRIPTOR):
-            detail.Unpack(info)
-            return info if info.domain == DOMAIN else None
-    return None
+        for kind in _KINDS:
+            if detail.Is(kind.DESCRIPTOR):
+                message = kind()
+                detail.Unpack(message)
+                found[kind.DESCRIPTOR.name] = message
+    return found
 
 
 def _status(error: grpc.Call | grpc.aio.AioRpcError) -> Status | None:
@@ -213,7 +261,9 @@ def _status(error: grpc.Call | grpc.aio.AioRpcError) -> Status | None:
     return None
 
 
-def _rebuilt(info: details.ErrorInfo, code: Code, message: str) -> CostModelError:
+def _rebuilt(
+    info: details.ErrorInfo, code: Code, message: str, retry: details.RetryInfo | None
+) -> CostModelError:
     facts = dict(info.metadata)
     hint = facts.get("hint")
     if info.reason == "FieldError":
@@ -222,6 +272,8 @@ def _rebuilt(info: details.ErrorInfo, code: Code, message: str) -> CostModelErro
     if info.reason == "RefusedError" or kind is None:
         return RefusedError(message, hint=hint, code=code)
     found = kind(message, hint=hint)
+    if isinstance(found, OverloadedError) and retry is not None:
+        found.retry_s = retry.retry_delay.ToNanoseconds() / 1e9
     if isinstance(found, InputError) and "file" in facts:
         line, column = (int(facts.get(name, "0")) for name in ("line", "column"))
         found.location = SourceLocation(facts["file"], line, column)

@@ -265,6 +265,14 @@ class SQLiteStore:
 
         return dump(self._connection, self._warn)
 
+    def extract(
+        self, workload: str, target: str, *, others: int = 0, each: int = 0
+    ) -> Iterator[Entry]:
+        """What a run on a workload and a target can use; see ``costmodel.store.extract``."""
+        from costmodel.store.extract import extract
+
+        return extract(self._connection, workload, target, others=others, each=each)
+
     def stats(self) -> Mapping[str, Any]:
         """Counts by workload, target, backend and outcome; size in bytes; schema version."""
         return counts.stats(self._connection, self.path)

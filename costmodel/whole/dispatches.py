@@ -106,7 +106,7 @@ def _prepare(dispatch: Dispatch, model: Session, flags: Mapping[str, str]) -> No
     workload = dispatch.part.workload
     session = Session(
         model.place, workload, analyze(workload), model.target, DispatchBackend(flags=flags),
-        TimingPolicy(), weights=model.weights,
+        TimingPolicy(), weights=model.weights, outside=model.outside,
     )  # fmt: skip
     try:
         space = session.space
@@ -166,6 +166,7 @@ def tune_dispatch(
     session, store = dispatch.session, model.store
     assert session is not None
     store.add_workload(session.workload)
+    session.exchange(store)
     known = session.known(store)
     default = session.space.default()
     listener = _Progress(model, session.workload.function, dispatch.trials)

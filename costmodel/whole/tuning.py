@@ -22,13 +22,14 @@ from costmodel.interrupts import Interrupts
 from costmodel.ir import read_located
 from costmodel.measure.measurer import Measurer
 from costmodel.model_results import DispatchRecord, ModelResult
+from costmodel.models.outside import Outside
 from costmodel.records import Schedule, TimingPolicy
 from costmodel.report import REPORT, output_directory, report_json, write_report, write_text
-from costmodel.results import ProgressListener, TuneResult
+from costmodel.results import ProgressListener, Silent, TuneResult
 from costmodel.run import Run
 from costmodel.session import open_session, store_path
 from costmodel.store import default_path, open_store
-from costmodel.tuning import Budget, Silent, make_budget, measuring
+from costmodel.tuning import Budget, make_budget, measuring
 from costmodel.whole.dispatches import Dispatch, examine, share_out, tune_dispatch
 from costmodel.whole.endtoend import Assembly, Flags, choose_flags, obeyed
 from costmodel.whole.split import split
@@ -75,6 +76,7 @@ def tune_model(
     function: str | None = None,
     threads: int | None = None,
     weights: str | os.PathLike[str] | None = None,
+    outside: Outside | None = None,
     progress: ProgressListener | None = None,
 ) -> ModelResult:
     """Tune a model: flags for the whole, and each distinct dispatch by itself; export the fastest.
@@ -89,7 +91,7 @@ def tune_model(
     listener.on_phase("reading")
     session = open_session(
         source, function=function, target=target, backend="iree", threads=threads, policy=_POLICY,
-        weights=weights,
+        weights=weights, outside=outside,
     )  # fmt: skip
     if session.workload.script is not None:
         raise UnsupportedError(
@@ -102,10 +104,12 @@ def tune_model(
         interrupts = stack.enter_context(Interrupts())
         where = None if out is None else stack.enter_context(output_directory(Path(out)))
         path = store_path(store)
-        opened = stack.enter_context(open_store(path, read_only=trials == 0, rescue_dir=where))
-        if trials > 0:
+        reads = trials == 0 and outside is None
+        opened = stack.enter_context(open_store(path, read_only=reads, rescue_dir=where))
+        if not reads:
             opened.add_workload(session.workload)
             opened.add_target(session.target)
+        session.exchange(opened)
         known = session.known(opened)
         run = Run(session, opened, listener, started, known, session.space.default())
         run.announce(trials, budget.seconds_left)
@@ -118,6 +122,7 @@ def tune_model(
             interrupts.defer()
         listener.on_phase("exporting")
         run.settle()
+        run.part()
         whole = conclude(run, final, measurer, model="", trials=trials, seed=seed, out=where)
         whole = replace(
             whole, store=str(path or default_path()), seconds=time.monotonic() - started

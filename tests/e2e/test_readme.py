@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ import click
 import pytest
 
 from costmodel.cli.main import command_group
+from tests.oracle.conftest import start
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,17 +66,35 @@ def test_the_two_make_targets_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
-def test_the_library_example_runs(tmp_path: Path) -> None:
-    """With fewer trials, and kernels found from another directory."""
-    (program,) = PYTHON
+def printed_by(program: str, folder: Path) -> list[str]:
+    """The lines that an example prints, with fewer trials, run in another folder."""
     program = program.replace("trials=64", "trials=4")
-    program = program.replace('"kernels/', f'"{ROOT}/kernels/')
+    for top in ("kernels", "tests"):
+        program = program.replace(f'"{top}/', f'"{ROOT}/{top}/')
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={**os.environ, "COSTMODEL_STORE": str(tmp_path / "store.sqlite")},
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "COSTMODEL_STORE": str(folder / "store.sqlite")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    tuned, predicted = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_the_oracle_example_runs(tmp_path: Path) -> None:
+    """With a kernel that is tuned in seconds."""
+    _, program = PYTHON
+    server = start(tmp_path, weights=None)
+    program = program.replace("127.0.0.1:50151", server.address)
+    program = program.replace("kernels/bert_softmax.mlir", "tests/golden/oracle_matmul.mlir")
+    predicted, schedule, best = printed_by(program, tmp_path)
+    assert server.stop() == 0
+    assert float(predicted) > 0
+    assert ast.literal_eval(schedule)
+    assert float(best.split()[0]) > 0
+
+
+def test_the_library_example_runs(tmp_path: Path) -> None:
+    """With fewer trials, and kernels found from another directory."""
+    tuned, predicted = printed_by(PYTHON[0], tmp_path)
     assert Path(tuned.split()[-1]).exists()
     low, middle, high = map(float, predicted.split())
     assert low < middle < high

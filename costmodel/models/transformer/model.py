@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from costmodel.backends.choices import Choice, ChoiceReader
 from costmodel.errors import CostModelError, UnsupportedError
 from costmodel.models.base import Example, Query
+from costmodel.models.levels import Levels
 from costmodel.models.roofline import ASSUMED_LOG_STD, SCHEDULE_LOG_STD, rates_are_known
 from costmodel.models.transformer.batches import schedule_batch
 from costmodel.models.transformer.examples import tuned_schedule
@@ -50,8 +51,6 @@ _KNOWN = 50_000
 _UNREAD = "unread"
 #: Half the width of a normal distribution's 90% interval, in standard deviations.
 _HALF_90 = 1.645
-#: Measurements of a workload that weigh as much as the belief that the network's level is right.
-_BELIEF = 4.0
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,7 @@ class Transformer:
         self._weights, self._read_all = weights, read_all
         self._read: OrderedDict[tuple[str, str, tuple[str, ...]], _Read] = OrderedDict()
         self._known: OrderedDict[_Key, tuple[float, float]] = OrderedDict()
-        #: By workload and backend: sum and number of the logarithms by which measurements differ.
-        self._errors: dict[tuple[str, str], tuple[float, int]] = {}
+        self._levels = Levels()
 
     @property
     def name(self) -> str:
@@ -100,10 +98,7 @@ class Transformer:
     def expected_us(self, queries: Sequence[Query]) -> Array:
         """What the network says, without the level of what was measured; microseconds."""
         told = np.array([prediction.latency_us for prediction in self.predict(queries)])
-        shifts = [
-            self._shift(q.candidate.workload.hash, q.candidate.schedule.backend) for q in queries
-        ]
-        return np.asarray(told / np.exp(shifts), np.float64)
+        return np.asarray(told / np.exp(self._levels.shifts(queries)), np.float64)
 
     @property
     def tells_tuned(self) -> bool:
@@ -137,12 +132,7 @@ class Transformer:
     def update(self, examples: Sequence[Example]) -> None:
         """Shift the level of the workloads measured."""
         good = [e for e in examples if np.isfinite(e.latency_us) and self.knows([e.query])]
-        expected = self.expected_us([example.query for example in good])
-        for example, told in zip(good, expected, strict=True):
-            candidate = example.query.candidate
-            key = (candidate.workload.hash, candidate.schedule.backend)
-            total, count = self._errors.get(key, (0.0, 0))
-            self._errors[key] = total + float(np.log(example.latency_us / told)), count + 1
+        self._levels.learn(good, self.expected_us([example.query for example in good]))
 
     def estimates(
         self, workload: Workload, target: Target, schedules: Sequence[Schedule]
@@ -190,13 +180,9 @@ class Transformer:
         found = []
         for key, schedule in zip(keys, schedules, strict=True):
             log_us, std = told[key]
-            shift = self._shift(workload.hash, schedule.backend)
+            shift = self._levels.shift(workload.hash, schedule.backend)
             found.append(Prediction(float(np.exp(log_us + shift)), std))
         return found
-
-    def _shift(self, workload: str, backend: str) -> float:
-        total, count = self._errors.get((workload, backend), (0.0, 0))
-        return total / (count + _BELIEF)
 
     def _cascade(
         self, workload: Workload, target: Target, schedules: Mapping[_Key, Schedule]

@@ -1,0 +1,121 @@
+"""Channels to an oracle: how often a call is tried, how long it may take, what a message holds.
+
+gRPC itself retries, by a policy of its own (proposal A6): with growing pauses where nobody answers
+or the server is busy, and after as long as the server asks for. Every call of the protocol may be
+repeated: what it adds has an id that the client chose. A server that is not there is known after
+some two seconds, since no call waits for a connection longer than its tries take.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+
+from costmodel import __version__
+from costmodel.oracle.connection import Connection
+from costmodel.oracle.proto import oracle_pb2 as pb
+
+__all__ = ["DEADLINES", "MESSAGE_BYTES", "SERVICE", "aio_channel", "channel", "deadline"]
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Oracle"].full_name
+
+#: The largest message either way; servers may allow less.
+MESSAGE_BYTES = 64 << 20
+
+#: Seconds that a call may take, its repetitions included. None: as long as the server has
+#: something to say, since keepalive notices one that is gone.
+DEADLINES: Mapping[str, float | None] = {
+    "Predict": 60.0,
+    "Rank": 120.0,
+    "RankStream": 300.0,
+    "Lookup": 30.0,
+    "ListMeasurements": 300.0,
+    "Record": 60.0,
+    "Tune": 60.0,
+    "GetTune": 30.0,
+    "WatchTune": None,
+    "CancelTune": 30.0,
+    "ListTunes": 30.0,
+    "DownloadTune": 300.0,
+    "Lease": 30.0,
+    "Complete": 60.0,
+    "ListTargets": 30.0,
+    "RegisterTarget": 30.0,
+}
+
+_RETRIES = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "5s",
+    "backoffMultiplier": 2,
+}
+#: Would be given other candidates the second time.
+_ONCE_WHEN_BUSY = ("Lease",)
+
+
+def deadline(method: str, seconds: float | None, longest: float | None) -> float | None:
+    """Seconds that a call may take: ``seconds``, or what suits the method; ``longest`` at most."""
+    suits = DEADLINES[method] if seconds is None else seconds
+    if suits is None or longest is None:
+        return suits
+    return min(suits, longest)
+
+
+def _service_config() -> str:
+    busy = [name for name in DEADLINES if name not in _ONCE_WHEN_BUSY]
+    return json.dumps({
+        "methodConfig": [
+            _tried(busy, "UNAVAILABLE", "RESOURCE_EXHAUSTED"),
+            _tried(_ONCE_WHEN_BUSY, "UNAVAILABLE"),
+        ]
+    })  # fmt: skip
+
+
+def _tried(methods: list[str] | tuple[str, ...], *codes: str) -> dict[str, Any]:
+    return {
+        "name": [{"service": SERVICE, "method": name} for name in methods],
+        "waitForReady": False,
+        "retryPolicy": {**_RETRIES, "retryableStatusCodes": list(codes)},
+    }
+
+
+def _options(connection: Connection) -> list[tuple[str, Any]]:
+    return [
+        *connection.options,
+        ("grpc.service_config", _service_config()),
+        ("grpc.enable_retries", 1),
+        # Names may be looked up for other settings of these; ours are not to be replaced.
+        ("grpc.service_config_disable_resolution", 1),
+        ("grpc.max_send_message_length", MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", MESSAGE_BYTES),
+        # A connection that died without a word is noticed within 40 s of a call.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.max_pings_without_data", 0),
+        # How long one attempt to connect may take, and the pauses between attempts.
+        ("grpc.min_reconnect_backoff_ms", 5_000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        # The pauses that another channel of this process earned are not ours.
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.primary_user_agent", f"costmodel/{__version__}"),
+    ]
+
+
+def channel(connection: Connection) -> grpc.Channel:
+    """A channel for threads; nothing is sent yet. Raises UsageError for unusable certificates."""
+    credentials, options = connection.credentials(), _options(connection)
+    if credentials is None:
+        return grpc.insecure_channel(connection.target, options)
+    return grpc.secure_channel(connection.target, credentials, options)
+
+
+def aio_channel(connection: Connection) -> grpc.aio.Channel:
+    """A channel for the event loop that runs; otherwise as ``channel``."""
+    credentials, options = connection.credentials(), _options(connection)
+    if credentials is None:
+        return grpc.aio.insecure_channel(connection.target, options)
+    return grpc.aio.secure_channel(connection.target, credentials, options)

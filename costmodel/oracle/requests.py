@@ -1,0 +1,123 @@
+"""What a client asks, as messages. Files are read here: the text is sent, and the file's name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from google.protobuf.duration_pb2 import Duration
+
+from costmodel.errors import InputError, UsageError
+from costmodel.ir import source as sources
+from costmodel.oracle.convert import measurement_to, target_to
+from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.records import Measurement, SourceLocation, Target, Workload
+
+__all__ = ["Kernel", "duration", "kernel", "record_requests", "target_ref"]
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+#: Bytes of measurements in one request: far below what any server takes.
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel as it is asked about; ``name`` is what the user calls the file."""
+
+    message: pb.Workload
+    name: str
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors within it are placed in the user's file, as the user spells it."""
+        try:
+            yield
+        except InputError as error:
+            place = error.location
+            if place is not None and place.file == self.message.file_name:
+                error.location = SourceLocation(self.name, place.line, place.column)
+            raise
+
+
+def kernel(source: str | os.PathLike[str] | Workload, function: str | None = None) -> Kernel:
+    """Of a path, MLIR text, the hash of a workload that the oracle knows, or a workload.
+
+    Raises InputError for a file that cannot be read.
+    """
+    if isinstance(source, Workload):
+        return Kernel(pb.Workload(mlir=source.text, file_name="<text>"), "<text>")
+    if isinstance(source, str) and _HASH.fullmatch(source) and not os.path.exists(source):
+        return Kernel(pb.Workload(hash=source, function=function or ""), source)
+    text, name = sources.given(source)
+    sources.check_text(text, name)
+    return Kernel(
+        # Where a file lies on this machine is nobody's business.
+        pb.Workload(mlir=text, function=function or "", file_name=PurePath(name).name),
+        name,
+    )
+
+
+def target_ref(target: str | Target, threads: int | None = None) -> pb.TargetRef:
+    """Of ``cpu`` (this machine), ``server`` (the oracle's), the hash of a known target, or facts.
+
+    Raises UsageError for what is none of these, and for ``threads`` of another machine than this.
+    """
+    if target == "cpu":
+        from costmodel.target import host_target
+
+        return pb.TargetRef(facts=target_to(host_target(threads, measure=False)))
+    if threads is not None:
+        raise UsageError(
+            f"the number of threads belongs to this machine, and the target is {_named(target)}",
+            hint="leave --threads out, or register the target with that many",
+        )
+    if isinstance(target, Target):
+        return pb.TargetRef(facts=target_to(target))
+    if target == "server":
+        return pb.TargetRef()
+    if _HASH.fullmatch(target):
+        return pb.TargetRef(hash=target)
+    raise UsageError(
+        f"no target is called {target!r}",
+        hint="there is: cpu (this machine), server (the oracle's machine), or a target's hash",
+    )
+
+
+def _named(target: str | Target) -> str:
+    return target.cpu if isinstance(target, Target) else target
+
+
+def duration(seconds: float) -> Duration:
+    """Seconds, to the nanosecond."""
+    found = Duration()
+    found.FromNanoseconds(round(seconds * 1e9))
+    return found
+
+
+def record_requests(
+    measurements: Iterable[Measurement],
+    workloads: Sequence[Kernel] = (),
+    targets: Sequence[Target] = (),
+) -> Iterator[pb.RecordRequest]:
+    """Measurements in pieces that every server takes; kernels and targets come before them."""
+    piece, size = pb.RecordRequest(targets=map(target_to, targets)), 0
+    for each in workloads:
+        if size + each.message.ByteSize() > _PIECE and size:
+            yield piece
+            piece, size = pb.RecordRequest(), 0
+        piece.workloads.append(each.message)
+        size += each.message.ByteSize()
+    for measurement in measurements:
+        message = measurement_to(measurement)
+        if size + message.ByteSize() > _PIECE and size:
+            yield piece
+            piece, size = pb.RecordRequest(), 0
+        piece.measurements.append(message)
+        size += message.ByteSize()
+    if piece.ByteSize():
+        yield piece

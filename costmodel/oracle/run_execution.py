@@ -1,0 +1,273 @@
+"""What becomes of a run from its begin to its end: its process is heard, what it measures kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError as MessageError
+
+from costmodel.errors import CostModelError
+from costmodel.oracle.convert import outcome_to
+from costmodel.oracle.leases import UNMEASURED, LeasePool
+from costmodel.oracle.limits import Keep, RunLimits, RunSpec
+from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.run_process import RunProcess, started
+from costmodel.oracle.run_record import RunRecord, now
+from costmodel.records import Measurement, Outcome, Schedule, TimingPolicy
+from costmodel.store.codec import DecodeError, decoding, real, target_to_json, text
+from costmodel.store.entries import Entry, FeaturesEntry
+from costmodel.store.lines import decode, encode
+
+__all__ = ["Execution", "collect", "conclude"]
+
+_log = logging.getLogger(__name__)
+
+_NICE = 5
+#: Seconds between looks at what a run's files take.
+_LOOK_S = 5.0
+#: Events of a run beside its trials, and characters of an error that are passed on.
+_MORE_EVENTS, _ERROR_CHARS = 64, 4000
+
+
+class Execution:
+    """Carries runs out; ``weights`` is the folder of the trained model, None for the package's."""
+
+    def __init__(
+        self,
+        store: Path,
+        keep: Keep,
+        limits: RunLimits,
+        pool: LeasePool,
+        weights: Path | None,
+        confined: bool,
+    ) -> None:
+        self._store, self._keep, self._limits, self._pool = store, keep, limits, pool
+        self._weights, self._confined = weights, confined
+
+    async def run(self, run: RunRecord) -> None:
+        """From the begin to the end, however it ends."""
+        spec = run.spec
+        assert spec is not None
+        process = RunProcess(run.files.work, run.files.log, self._limits.grace_s)
+        run.process = process
+        heard = _Heard(run, spec, self._keep, self._pool)
+        try:
+            await self._keep(workloads=[spec.workload], targets=[spec.target])
+            if spec.leased:
+                self._pool.begin(
+                    run.operation.name, spec.workload, spec.target.hash, TimingPolicy(),
+                    lambda one: process.send({"measured": encode(one)}),
+                )  # fmt: skip
+            status = await self._hear(run, spec, process, heard)
+        except (CostModelError, OSError) as error:
+            status, heard.error = 1, str(error)
+        finally:
+            self._pool.end(run.operation.name)
+        await collect(run, self._keep)
+        _judge(run, heard, status, process)
+
+    async def _hear(self, run: RunRecord, spec: RunSpec, process: RunProcess, heard: _Heard) -> int:
+        seconds = spec.seconds or self._limits.seconds
+        await process.start(self._job(run, spec, seconds))
+        assert process.pid is not None
+        run.operation.state = pb.TUNE_STATE_RUNNING
+        run.process_id, run.process_began = process.pid, started(process.pid) or 0.0
+        run.save()
+        if run.ending is not None:
+            process.interrupt()
+        watching = asyncio.create_task(self._watch_disk(run, process, heard))
+        try:
+            # Its own clock ends it; this one ends a process that does not look at its clock.
+            return await process.hear(seconds + self._limits.grace_s, heard)
+        finally:
+            watching.cancel()
+
+    async def _watch_disk(self, run: RunRecord, process: RunProcess, heard: _Heard) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            taken = await asyncio.to_thread(run.files.size)
+            if taken > self._limits.disk_bytes:
+                heard.error = f"its files take more than {self._limits.disk_bytes >> 20} MiB"
+                process.kill()
+
+    def _job(self, run: RunRecord, spec: RunSpec, seconds: float) -> dict[str, Any]:
+        known = spec.source.get("known")
+        source = (
+            {"mlir": spec.workload.text, "function": "", "file": "<stored>"}
+            if known is not None
+            else dict(spec.source)
+        )
+        weights = self._weights or os.environ.get("COSTMODEL_WEIGHTS", "")
+        return {
+            "folder": str(run.files.work),
+            "source": source,
+            "workload": spec.workload.hash,
+            "function": spec.workload.function,
+            "target": [spec.target.hash, *target_to_json(spec.target)],
+            "backend": spec.backend,
+            "trials": spec.trials,
+            "seconds": seconds,
+            "seed": spec.seed,
+            "leased": spec.leased,
+            "weights": str(self._weights or ""),
+            "store": str(self._store.absolute()),
+            "confined": self._confined,
+            "readable": [str(Path(weights).expanduser().absolute())] if weights else [],
+            "nice": _NICE,
+            "memory_bytes": self._limits.memory_bytes,
+            "file_bytes": self._limits.file_bytes,
+        }
+
+
+class _Heard:
+    """Takes what a run's process says: it runs strangers' code, so that nothing is believed."""
+
+    def __init__(self, run: RunRecord, spec: RunSpec, keep: Keep, pool: LeasePool) -> None:
+        self._run, self._spec, self._keep, self._pool = run, spec, keep, pool
+        self._events = 0
+        self.result: pb.TuneResult | None = None
+        self.interrupted = False
+        self.error = ""
+
+    async def __call__(self, message: Mapping[str, Any]) -> None:
+        """Raises CostModelError for what it may not say."""
+        try:
+            with decoding("what the run's process says"):
+                await self._take(message)
+        except (DecodeError, MessageError) as error:
+            raise CostModelError(str(error)) from error
+
+    async def _take(self, message: Mapping[str, Any]) -> None:
+        if "kept" in message:
+            await self._keep_all([decode(fields) for fields in message["kept"]])
+        elif "phase" in message:
+            self._tell(pb.TuneEvent(phase=text(message["phase"])))
+        elif "trial" in message:
+            self._trial(message["trial"], message["best_us"])
+        elif "ask" in message:
+            schedules = [
+                Schedule(text(one["backend"]), text(one["text"])) for one in message["ask"]
+            ]
+            if self._spec.leased:
+                self._pool.want(self._run.operation.name, schedules, message["versions"])
+        elif "end" in message:
+            self.result = pb.TuneResult.FromString(bytes.fromhex(message["end"]))
+            self.interrupted = bool(message["interrupted"])
+        elif "error" in message:
+            self.error = text(message["error"])[:_ERROR_CHARS]
+
+    async def _keep_all(self, entries: list[Entry]) -> None:
+        """Only of this workload on this target; where the store has trouble, at the end."""
+        measurements = _own(entries, self._spec)
+        features = [
+            one
+            for one in entries
+            if isinstance(one, FeaturesEntry) and one.workload == self._spec.workload.hash
+        ]
+        try:
+            await self._keep(measurements=measurements, features=features)
+        except CostModelError as error:
+            _log.warning("measurements of a run wait for its end: %s", error)
+
+    def _trial(self, fields: Mapping[str, Any], best_us: object) -> None:
+        operation = self._run.operation
+        trial = pb.TuneTrial(
+            index=fields["index"],
+            schedule_hash=fields["schedule_hash"],
+            outcome=outcome_to(Outcome(fields["outcome"])),
+            latency_us=_optional(fields["latency_us"]),
+            predicted_us=_optional(fields["predicted_us"]),
+            elapsed_s=real(fields["elapsed_s"]),
+            source=fields["source"],
+            error=text(fields["error"])[:_ERROR_CHARS],
+            backend=fields["backend"],
+            best_us=_optional(best_us),
+        )
+        operation.measured += 1
+        if best_us is not None:
+            operation.best_us = real(best_us)
+        self._tell(pb.TuneEvent(trial=trial))
+
+    def _tell(self, event: pb.TuneEvent) -> None:
+        self._events += 1
+        if self._events > self._spec.trials + _MORE_EVENTS:
+            raise CostModelError("the run's process tells of more trials than it may make")
+        self._run.events.add(event)
+
+
+def _optional(value: object) -> float | None:
+    return None if value is None else real(value)
+
+
+def _own(entries: list[Entry], spec: RunSpec) -> list[Measurement]:
+    return [
+        one
+        for one in entries
+        if isinstance(one, Measurement)
+        and one.workload == spec.workload.hash
+        and one.target == spec.target.hash
+        and UNMEASURED not in one.extra
+    ]
+
+
+async def collect(run: RunRecord, keep: Keep) -> None:
+    """Have all that the run measured in the server's store; its process has ended."""
+    operation = run.operation
+    try:
+        batches = run.files.left_behind(operation.workload, operation.target_hash)
+        while batch := await asyncio.to_thread(next, batches, None):
+            await keep(measurements=[one for one in batch if UNMEASURED not in one.extra])
+        run.collected = True
+    except CostModelError as error:
+        # They stay in the run's folder; the next server tries again.
+        _log.error("measurements of %s could not be kept: %s", operation.name, error)
+
+
+def _judge(run: RunRecord, heard: _Heard, status: int, process: RunProcess) -> None:
+    """What the run came to."""
+    result, cancelled = heard.result, run.ending is not None
+    if result is not None:
+        for kind, name in list(result.artifacts.items()):
+            if name != os.path.basename(name) or name in ("", ".", ".."):
+                del result.artifacts[kind]
+    if cancelled:
+        state, error = pb.TUNE_STATE_CANCELLED, run.ending or ""
+    elif result is None:
+        state, error = pb.TUNE_STATE_FAILED, heard.error or _death(status, process)
+    elif not result.HasField("best_us"):
+        state, error, result = pb.TUNE_STATE_FAILED, "; ".join(result.problems), None
+    else:
+        state, error = pb.TUNE_STATE_DONE, ""
+    if result is not None:
+        run.operation.result.CopyFrom(result)
+    conclude(run, state, error)
+
+
+def _death(status: int, process: RunProcess) -> str:
+    if process.told_to_end:
+        return "it did not end when its time was over, and was killed"
+    how = signal.Signals(-status).name if status < 0 else f"status {status}"
+    said = process.said()
+    return f"its process ended with {how}" + (f": {said}" if said else "")
+
+
+def conclude(run: RunRecord, state: pb.TuneState, error: str) -> None:
+    """Set a run's last state, write it down and tell who watches."""
+    operation = run.operation
+    operation.state, operation.error = state, error[:_ERROR_CHARS]
+    operation.ended.CopyFrom(now())
+    run.spec, run.process = None, None
+    try:
+        run.events.add(pb.TuneEvent(end=operation))
+        run.save()
+        if run.collected:
+            run.files.clear()
+    except OSError as failed:
+        _log.error("the end of %s could not be written down: %s", operation.name, failed)
+    run.events.end()

@@ -1,0 +1,136 @@
+"""A run's folder: its record, its events, and what its process may write.
+
+``run.json``, ``events`` and ``stderr`` are the server's. All in ``work`` is the process's, which
+runs the code of strangers: nothing there is followed, trusted or waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from costmodel.errors import CostModelError
+from costmodel.oracle.status import NotFoundError
+from costmodel.records import Measurement
+from costmodel.report import write_bytes
+from costmodel.store import open_store
+
+__all__ = ["RunFiles"]
+
+_log = logging.getLogger(__name__)
+
+#: Measurements of a run's store that are handed over together.
+_BATCH = 500
+
+
+class RunFiles:
+    """The folder ``path`` of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.work = path / "work"
+        self.events = path / "events"
+        self.log = path / "stderr"
+        self._record = path / "run.json"
+
+    def make(self) -> None:
+        """Raises OSError."""
+        self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def save(self, record: Mapping[str, Any]) -> None:
+        """Durably, and whole or not at all. Raises OSError."""
+        write_bytes(self._record, json.dumps(record).encode())
+
+    def load(self) -> dict[str, Any] | None:
+        """What was saved; None where that was nothing."""
+        try:
+            found = json.loads(self._record.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            _log.warning("the run in %s cannot be read: %s", self.path, error)
+            return None
+        return found if isinstance(found, dict) else None
+
+    def left_behind(self, workload: str, target: str) -> Iterator[list[Measurement]]:
+        """Measurements of a workload on a target in the run's own store, some at a time.
+
+        Only to be read when its process has ended. What cannot be read is left out with a warning.
+        """
+        try:
+            if not stat.S_ISREG(os.lstat(self._store).st_mode):
+                return
+            with open_store(self._store, read_only=True) as store:
+                batch: list[Measurement] = []
+                for one in store.measurements(workload=workload, target=target):
+                    batch.append(one)
+                    if len(batch) == _BATCH:
+                        yield batch
+                        batch = []
+                yield batch
+        except FileNotFoundError:
+            return
+        except (CostModelError, OSError) as error:
+            _log.warning("the store of the run in %s cannot be read: %s", self.path, error)
+
+    @property
+    def _store(self) -> Path:
+        return self.work / "store.sqlite"
+
+    def clear(self) -> None:
+        """Remove all but the record, the events and what the run made."""
+        for place in self._entries():
+            if place.name != "out":
+                _remove(place)
+
+    def _entries(self) -> list[Path]:
+        try:
+            return [Path(entry.path) for entry in os.scandir(self.work)]
+        except OSError:
+            return []
+
+    def remove(self) -> None:
+        """Remove the run."""
+        _remove(self.path)
+
+    def size(self) -> int:
+        """Bytes that all its files take."""
+        total = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                try:
+                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+                except OSError:  # it has just gone
+                    continue
+        return total
+
+    def open_artifact(self, name: str) -> IO[bytes]:
+        """A file that the run made. Raises NotFoundError for one that is none, or not there."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            folder = os.open(self.work / "out", flags | os.O_DIRECTORY)
+            try:
+                descriptor = os.open(name, flags, dir_fd=folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise NotFoundError(f"the run's file {name} is not there any more") from error
+        file = os.fdopen(descriptor, "rb")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            file.close()
+            raise NotFoundError(f"the run's {name} is no file")
+        return file
+
+
+def _remove(place: Path) -> None:
+    """Links are removed and not followed."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)

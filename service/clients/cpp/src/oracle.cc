@@ -1,0 +1,275 @@
+#include "costmodel/oracle.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "details.pb.h"
+#include "oracle.grpc.pb.h"
+
+namespace costmodel {
+namespace {
+
+namespace pb = costmodel::v1;
+
+// Calls that did not reach the server are made again, with growing pauses.
+constexpr char kService[] = R"({"methodConfig": [{
+  "name": [{"service": "costmodel.v1.Oracle"}],
+  "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "2s",
+                  "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]})";
+constexpr int kMostBytes = 64 << 20;
+
+const char* Name(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::OK: return "OK";
+    case grpc::CANCELLED: return "CANCELLED";
+    case grpc::INVALID_ARGUMENT: return "INVALID_ARGUMENT";
+    case grpc::DEADLINE_EXCEEDED: return "DEADLINE_EXCEEDED";
+    case grpc::NOT_FOUND: return "NOT_FOUND";
+    case grpc::ALREADY_EXISTS: return "ALREADY_EXISTS";
+    case grpc::PERMISSION_DENIED: return "PERMISSION_DENIED";
+    case grpc::RESOURCE_EXHAUSTED: return "RESOURCE_EXHAUSTED";
+    case grpc::FAILED_PRECONDITION: return "FAILED_PRECONDITION";
+    case grpc::ABORTED: return "ABORTED";
+    case grpc::OUT_OF_RANGE: return "OUT_OF_RANGE";
+    case grpc::UNIMPLEMENTED: return "UNIMPLEMENTED";
+    case grpc::INTERNAL: return "INTERNAL";
+    case grpc::UNAVAILABLE: return "UNAVAILABLE";
+    case grpc::DATA_LOSS: return "DATA_LOSS";
+    case grpc::UNAUTHENTICATED: return "UNAUTHENTICATED";
+    default: return "UNKNOWN";
+  }
+}
+
+Error::Kind KindOf(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::INVALID_ARGUMENT:
+    case grpc::NOT_FOUND:
+    case grpc::PERMISSION_DENIED:
+    case grpc::UNAUTHENTICATED:
+    case grpc::FAILED_PRECONDITION:
+      return Error::Kind::kInput;
+    case grpc::UNAVAILABLE:
+    case grpc::DEADLINE_EXCEEDED:
+      return Error::Kind::kUnreachable;
+    case grpc::RESOURCE_EXHAUSTED:
+      return Error::Kind::kOverloaded;
+    default:
+      return Error::Kind::kOther;
+  }
+}
+
+// Of a number that the server wrote; 0 for anything else.
+int Number(const std::string& text) {
+  int value = 0;
+  std::istringstream(text) >> value;
+  return value;
+}
+
+Error ErrorOf(const grpc::Status& status, const std::string& address) {
+  Error error;
+  error.kind = KindOf(status.error_code());
+  error.code = Name(status.error_code());
+  error.message = status.error_message();
+  google::rpc::Status details;
+  if (details.ParseFromString(status.error_details())) {
+    for (const auto& packed : details.details()) {
+      google::rpc::ErrorInfo info;
+      if (!packed.UnpackTo(&info) || info.domain() != "costmodel") continue;
+      const auto& facts = info.metadata();
+      const auto fact = [&facts](const char* name) {
+        const auto found = facts.find(name);
+        return found == facts.end() ? std::string() : found->second;
+      };
+      error.reason = info.reason();
+      error.hint = fact("hint");
+      error.file = fact("file");
+      error.line = Number(fact("line"));
+      error.column = Number(fact("column"));
+    }
+  }
+  if (error.reason.empty() && error.kind == Error::Kind::kUnreachable) {
+    error.message = "the oracle at " + address + " does not answer: " + error.message;
+    error.hint = "is `costmodel serve` running there?";
+  }
+  return error;
+}
+
+Error InputError(std::string message, std::string hint = "") {
+  Error error;
+  error.kind = Error::Kind::kInput;
+  error.code = "INVALID_ARGUMENT";
+  error.message = std::move(message);
+  error.hint = std::move(hint);
+  return error;
+}
+
+// All of a file; nothing for one that cannot be read.
+std::optional<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) return std::nullopt;
+  return text.str();
+}
+
+bool OnThisMachine(const std::string& address) {
+  for (const char* start : {"unix:", "localhost:", "127.", "[::1]:"}) {
+    if (address.rfind(start, 0) == 0) return true;
+  }
+  return false;
+}
+
+void Describe(const std::string& mlir, const CallOptions& options, pb::Workload* workload,
+              pb::TargetRef* target) {
+  workload->set_mlir(mlir);
+  workload->set_function(options.function);
+  workload->set_file_name(options.file_name);
+  if (!options.target.empty()) target->set_hash(options.target);
+}
+
+class GrpcOracle final : public Oracle {
+ public:
+  GrpcOracle(Connection connection, const std::shared_ptr<grpc::Channel>& channel)
+      : connection_(std::move(connection)), stub_(pb::Oracle::NewStub(channel)) {}
+
+  Result<Ranking> Rank(const std::string& mlir, const RankOptions& options) override {
+    pb::RankRequest request;
+    Describe(mlir, options, request.mutable_workload(), request.mutable_target());
+    request.set_backend(options.backend);
+    request.set_count(options.count);
+    request.set_seed(options.seed);
+    request.set_top(options.top);
+    pb::RankResponse response;
+    grpc::ClientContext context;
+    Prepare(options, &context);
+    const grpc::Status status = stub_->Rank(&context, request, &response);
+    if (!status.ok()) return ErrorOf(status, connection_.address);
+    Ranking ranking;
+    ranking.workload = response.workload();
+    ranking.function = response.function();
+    ranking.target = response.target();
+    ranking.model = response.model();
+    ranking.notes.assign(response.notes().begin(), response.notes().end());
+    for (const pb::RankedSchedule& one : response.schedules()) {
+      RankedSchedule ranked;
+      ranked.rank = one.rank();
+      ranked.backend = one.schedule().backend();
+      ranked.text = one.schedule().text();
+      ranked.hash = one.schedule_hash();
+      ranked.predicted_us = one.predicted_us();
+      ranked.low_us = one.low_us();
+      ranked.high_us = one.high_us();
+      if (one.has_measured_us()) ranked.measured_us = one.measured_us();
+      ranking.schedules.push_back(std::move(ranked));
+    }
+    return ranking;
+  }
+
+  Result<Prediction> Predict(const std::string& mlir, const CallOptions& options) override {
+    pb::PredictRequest request;
+    Describe(mlir, options, request.mutable_workload(), request.mutable_target());
+    request.set_backend(options.backend);
+    pb::PredictResponse response;
+    grpc::ClientContext context;
+    Prepare(options, &context);
+    const grpc::Status status = stub_->Predict(&context, request, &response);
+    if (!status.ok()) return ErrorOf(status, connection_.address);
+    Prediction found;
+    found.workload = response.workload();
+    found.function = response.function();
+    found.target = response.target();
+    found.model = response.model();
+    found.latency_us = response.latency_us();
+    found.low_us = response.low_us();
+    found.high_us = response.high_us();
+    found.roofline_us = response.roofline_us();
+    found.flops = response.flops();
+    found.bytes = response.bytes();
+    if (response.has_untuned()) found.untuned_us = response.untuned().latency_us();
+    if (response.has_measured_us()) found.measured_us = response.measured_us();
+    found.notes.assign(response.notes().begin(), response.notes().end());
+    return found;
+  }
+
+  Result<std::optional<Known>> Lookup(const std::string& mlir,
+                                      const CallOptions& options) override {
+    pb::LookupRequest request;
+    Describe(mlir, options, request.mutable_workload(), request.mutable_target());
+    request.set_backend(options.backend);
+    pb::LookupResponse response;
+    grpc::ClientContext context;
+    Prepare(options, &context);
+    const grpc::Status status = stub_->Lookup(&context, request, &response);
+    if (status.error_code() == grpc::NOT_FOUND && options.target.empty()) {
+      return std::optional<Known>();
+    }
+    if (!status.ok()) return ErrorOf(status, connection_.address);
+    Known known;
+    known.workload = response.workload();
+    known.latency_us = response.latency_us();
+    known.backend = response.best().schedule().backend();
+    known.text = response.best().schedule().text();
+    known.measurement_id = response.best().id();
+    return std::optional<Known>(std::move(known));
+  }
+
+ private:
+  void Prepare(const CallOptions& options, grpc::ClientContext* context) const {
+    context->set_deadline(std::chrono::system_clock::now() + options.timeout);
+    if (!connection_.token.empty()) {
+      context->AddMetadata("authorization", "Bearer " + connection_.token);
+    }
+  }
+
+  const Connection connection_;
+  const std::unique_ptr<pb::Oracle::Stub> stub_;
+};
+
+}  // namespace
+
+std::string Error::Text() const {
+  std::ostringstream text;
+  if (!file.empty()) {
+    text << file << ':';
+    if (line > 0) text << line << ':' << column << ':';
+    text << ' ';
+  }
+  text << "error: " << message;
+  if (!hint.empty()) text << "\nhint: " << hint;
+  return text.str();
+}
+
+Result<std::shared_ptr<Oracle>> Oracle::Connect(const Connection& connection) {
+  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+  grpc::ChannelArguments arguments;
+  if (connection.tls) {
+    grpc::SslCredentialsOptions files;
+    const std::pair<const std::string*, std::string*> wanted[] = {
+        {&connection.ca_file, &files.pem_root_certs},
+        {&connection.cert_file, &files.pem_cert_chain},
+        {&connection.key_file, &files.pem_private_key}};
+    for (const auto& [path, text] : wanted) {
+      if (path->empty()) continue;
+      const std::optional<std::string> found = ReadFile(*path);
+      if (!found) return InputError("cannot read " + *path);
+      *text = *found;
+    }
+    if (files.pem_cert_chain.empty() != files.pem_private_key.empty()) {
+      return InputError("a certificate and its key go together", "give both, or neither");
+    }
+    credentials = grpc::SslCredentials(files);
+  } else {
+    if (!connection.token.empty() && !OnThisMachine(connection.address)) {
+      return InputError("a token is not sent to " + connection.address + " in the clear",
+                        "use TLS");
+    }
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  arguments.SetServiceConfigJSON(kService);
+  arguments.SetMaxReceiveMessageSize(kMostBytes);
+  auto channel = grpc::CreateCustomChannel(connection.address, credentials, arguments);
+  return std::shared_ptr<Oracle>(std::make_shared<GrpcOracle>(connection, channel));
+}
+
+}  // namespace costmodel

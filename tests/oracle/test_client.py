@@ -1,0 +1,347 @@
+"""The clients against the real server: the same answers as the local functions give."""
+
+import inspect
+import itertools
+import signal
+import uuid
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+import costmodel
+from costmodel.backends.registry import load
+from costmodel.errors import InputError, ParseError, UnsupportedError, UsageError
+from costmodel.ir import read_text
+from costmodel.oracle import AsyncClient, Client, channel
+from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.requests import record_requests
+from costmodel.oracle.status import NotFoundError, RefusedError, UnreachableError
+from costmodel.records import Outcome, Schedule
+from costmodel.store import open_store
+from costmodel.target import host_target
+from tests.oracle.answering import answering
+from tests.oracle.clients import KINDS, opened
+from tests.oracle.texts import KERNEL
+from tests.store import builders
+
+#: Nobody listens there: it takes privileges.
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.fixture(params=KINDS)
+def connect(request):
+    """Opens clients of either kind."""
+    return partial(opened, request.param)
+
+
+@pytest.fixture
+def client(connect, shared):
+    with connect(shared.address) as found:
+        yield found
+
+
+@pytest.fixture
+def elsewhere():
+    """A target of the test's own."""
+    return builders.target(cpu=f"of {uuid.uuid4()}")
+
+
+def alike(one, other):
+    """Equal, but for the last digits of what two processes computed."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    return one == (pytest.approx(other, rel=1e-4) if isinstance(one, float) else other)
+
+
+def public(kind):
+    return {
+        name: value
+        for name, value in inspect.getmembers(kind, callable)
+        if not name.startswith("_") or name == "__init__"
+    }
+
+
+def test_both_clients_have_the_same_interface():
+    first, second = public(Client), public(AsyncClient)
+    assert first.keys() == second.keys()
+    for name, method in first.items():
+        ours, theirs = inspect.signature(method), inspect.signature(second[name])
+        assert ours.parameters == theirs.parameters, name
+
+
+@pytest.mark.parametrize("name", ["predict", "rank"])
+def test_a_client_takes_what_the_local_functions_take(name):
+    local = inspect.signature(getattr(costmodel, name)).parameters
+    remote = inspect.signature(getattr(Client, name)).parameters
+    assert set(remote) - {"self"} == set(local) - {"store", "weights"}
+    for key in set(remote) & set(local):
+        assert (remote[key].default, remote[key].kind) == (local[key].default, local[key].kind)
+
+
+RANKED = {"n": 12, "seed": 4, "backend": "iree"}
+
+
+@pytest.fixture(scope="module")
+def local(shared):
+    """What the local functions answer, with the package's weights as the server has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COSTMODEL_WEIGHTS")
+        predicted = costmodel.predict(KERNEL, store=shared.store)
+        return predicted, costmodel.rank(KERNEL, store=shared.store, **RANKED)
+
+
+def test_predictions_are_those_of_the_local_function(client, local):
+    found = client.predict(KERNEL)
+    assert found.model == "transformer"
+    assert alike(found.to_json(), local[0].to_json())
+
+
+def test_rankings_are_those_of_the_local_function(client, local):
+    found = client.rank(KERNEL, **RANKED)
+    assert len(found.schedules) == len(local[1].schedules) > 2
+    for there, here in zip(found.schedules, local[1].schedules, strict=True):
+        assert alike(there.to_json(), here.to_json())
+
+
+def test_schedules_are_scored_in_their_order_in_any_number(client):
+    space = load("iree").space(read_text(KERNEL), host_target(measure=False))
+    drawn = [Schedule("iree", one.text) for one in (space.default(), *space.guesses())]
+    drawn = list(itertools.islice(itertools.cycle(drawn), 300))  # more than one request takes
+    scores = client.rank_schedules(KERNEL, drawn)
+    assert scores.model == "transformer"
+    assert len(scores.predictions) == 300
+    by_schedule = {}
+    for schedule, prediction in zip(drawn, scores.predictions, strict=True):
+        assert by_schedule.setdefault(schedule.hash, prediction) == prediction
+    assert len(set(by_schedule.values())) > 1
+    backwards = client.rank_schedules(read_text(KERNEL), drawn[5::-1])
+    assert [one.latency_us for one in backwards.predictions] == pytest.approx(
+        [one.latency_us for one in scores.predictions[5::-1]], rel=1e-4
+    )
+    assert client.rank_schedules(KERNEL, []).predictions == ()
+
+
+def test_errors_are_placed_in_the_users_file(client, tmp_path):
+    path = tmp_path / "broken.mlir"
+    path.write_text(KERNEL.replace("linalg.matmul", "linalg.matmool"))
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if "matmool" in text)
+    for ask in (client.predict, client.rank, client.lookup):
+        with pytest.raises(ParseError) as caught:
+            ask(path)
+        assert caught.value.location.file == str(path)
+        assert caught.value.location.line == line
+        with pytest.raises(ParseError) as local:
+            costmodel.predict(path)
+        assert str(local.value) == str(caught.value)
+
+
+def test_what_is_wrong_with_a_question_is_said(client, tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        client.predict(tmp_path / "none.mlir")
+    with pytest.raises(InputError, match="none"):
+        client.predict(KERNEL, function="none")
+    with pytest.raises(UsageError, match="abacus"):
+        client.rank(KERNEL, backend="abacus")
+    with pytest.raises(UsageError, match="no target is called 'tpu'"):
+        client.predict(KERNEL, target="tpu")
+    with pytest.raises(UsageError, match="threads"):
+        client.predict(KERNEL, target="server", threads=2)
+    with pytest.raises(NotFoundError):
+        client.predict(KERNEL, target="0" * 64)
+    loops = "func.func @f(%a: memref<8xf32>) {\n  return\n}\n"
+    with pytest.raises(UnsupportedError):
+        client.rank(loops)
+
+
+def test_a_target_is_this_machine_or_the_servers_or_known(client, elsewhere):
+    here, there = client.predict(KERNEL), client.predict(KERNEL, target="server")
+    assert here == there
+    hash = client.register_target(elsewhere)
+    assert hash == elsewhere.hash
+    assert client.predict(KERNEL, target=hash) == client.predict(KERNEL, target=elsewhere)
+    (known,) = (one for one in client.list_targets() if one.hash == hash)
+    assert (known.target, known.own) == (elsewhere, False)
+    assert known.target.peak_flops == elsewhere.peak_flops
+
+
+def recorded(client, target, count):
+    workload = read_text(KERNEL)
+    found = [
+        builders.measurement(
+            20.0 + n, workload=workload.hash, target=target.hash,
+            schedule=Schedule("tvm", f'{{"n": {n}}}'),
+        )
+        for n in range(count)
+    ]  # fmt: skip
+    assert client.record(found, workloads=[workload], targets=[target]) == count
+    return found
+
+
+def test_what_is_recorded_is_found(client, elsewhere):
+    assert client.lookup(KERNEL, target=elsewhere) is None
+    assert list(client.measurements(KERNEL, target=elsewhere)) == []
+    found = recorded(client, elsewhere, 3)
+    failed = builders.failure(
+        Outcome.CRASH,
+        workload=found[0].workload,
+        target=elsewhere.hash,
+        schedule=builders.schedule(),
+    )
+    assert client.record([*found, failed]) == 1
+    best = client.lookup(KERNEL, target=elsewhere)
+    assert (best.best, best.latency_us) == (found[0], 20.0)
+    assert best.outcomes == {"ok": 3, "crash": 1}
+    assert client.lookup(best.workload, target=elsewhere.hash) == best
+    assert client.lookup(KERNEL, target=elsewhere, toolchain="0" * 64) is None
+    listed = list(client.measurements(KERNEL, target=elsewhere))
+    assert listed == [*found, failed]
+    assert next(client.measurements(KERNEL, target=elsewhere)) == found[0]
+
+
+def test_records_are_sent_in_pieces(client, elsewhere, monkeypatch):
+    monkeypatch.setattr("costmodel.oracle.requests._PIECE", 2000)
+    pieces = list(record_requests([builders.measurement() for _ in range(40)]))
+    assert len(pieces) > 5
+    assert sum(len(piece.measurements) for piece in pieces) == 40
+    assert all(piece.ByteSize() <= 2100 for piece in pieces)
+    found = recorded(client, elsewhere, 40)
+    assert list(client.measurements(KERNEL, target=elsewhere)) == found
+    assert client.record(found) == 0
+
+
+def test_only_the_text_and_the_name_of_a_file_are_sent(connect, tmp_path):
+    asked = []
+
+    async def keep(request, context):
+        asked.append((request, dict(context.invocation_metadata())))
+        return pb.PredictResponse(untuned=None)
+
+    path = tmp_path / "secret" / "kernel.mlir"
+    path.parent.mkdir()
+    path.write_text(KERNEL)
+    with answering(Predict=keep) as address, connect(address, token="s3cret") as client:
+        client.predict(path, function="product")
+    (request, metadata), *others = asked
+    assert not others
+    assert request.workload == pb.Workload(mlir=KERNEL, function="product", file_name="kernel.mlir")
+    assert str(tmp_path) not in str(request)
+    assert metadata["authorization"] == "Bearer s3cret"
+
+
+def test_a_call_ends_when_it_takes_too_long(connect):
+    async def sleep(request, context):
+        import asyncio
+
+        await asyncio.sleep(600)
+
+    with (
+        answering(ListTargets=sleep) as address,
+        connect(address, timeout=0.2) as client,
+        pytest.raises(UnreachableError, match="Deadline"),
+    ):
+        client.list_targets()
+
+
+def test_a_server_that_dies_in_a_call_is_asked_again(connect):
+    calls = []
+
+    async def die(request, context):
+        import grpc
+
+        calls.append(request)
+        if len(calls) < 3:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+        return pb.RecordResponse(added=1)
+
+    with answering(Record=die) as address, connect(address) as client:
+        assert client.record([builders.measurement()]) == 1
+    assert len(calls) == 3
+    assert calls[0] == calls[2]
+
+
+def test_a_server_that_was_killed_is_found_again(serve, elsewhere, tmp_path):
+    server = serve()
+    with Client(server.address) as client:
+        found = recorded(client, elsewhere, 2)
+        server.stop(signal.SIGKILL)
+        with pytest.raises(UnreachableError, match="does not answer") as caught:
+            client.list_targets()
+        assert "costmodel serve" in caught.value.hint
+        assert caught.value.exit_status == 1
+        serve("--listen", server.address, folder=tmp_path)
+        for _ in range(50):  # gRPC pauses between its own tries to connect
+            try:
+                listed = list(client.measurements(KERNEL, target=elsewhere))
+                break
+            except UnreachableError:
+                continue
+        assert listed == found
+
+
+@pytest.fixture
+def nowhere(connect, tmp_path, monkeypatch):
+    """A client that reaches nobody, which it finds out at once, and answers by itself."""
+    monkeypatch.setitem(channel._RETRIES, "maxAttempts", 2)
+    open_store(tmp_path / "store.sqlite").close()
+    with connect(NOWHERE, fallback=True, store=tmp_path / "store.sqlite") as found:
+        yield found
+
+
+def test_where_nobody_is_reached_this_machine_answers_if_it_is_to(nowhere, tmp_path):
+    found = nowhere.predict(KERNEL)
+    note, *others = found.notes
+    assert "127.0.0.1:1 does not answer: Connection refused" in note
+    assert "answered on this machine" in note
+    local = costmodel.predict(KERNEL, store=tmp_path / "store.sqlite")
+    assert replace(found, notes=tuple(others)) == local
+    ranked = nowhere.rank(KERNEL, n=2, seed=3, backend="tvm")
+    assert ranked.notes == (note,)
+    assert len(ranked.schedules) == 2
+
+
+def test_of_other_machines_this_one_does_not_answer(nowhere):
+    for ask in (
+        partial(nowhere.predict, KERNEL, target="server"),
+        partial(nowhere.rank, KERNEL, target=builders.target()),
+        partial(nowhere.predict, "0" * 64),
+        partial(nowhere.lookup, KERNEL),
+    ):
+        with pytest.raises(UnreachableError):
+            ask()
+
+
+def test_what_is_wrong_is_wrong_here_too(nowhere):
+    with pytest.raises(UsageError, match="no such file"):
+        nowhere.predict("none.mlir")
+    with pytest.raises(ParseError):
+        nowhere.predict("{")
+
+
+def test_otherwise_that_is_an_error(connect):
+    with connect(NOWHERE) as client, pytest.raises(UnreachableError, match="Connection refused"):
+        client.predict(KERNEL)
+
+
+def test_a_refusal_is_not_answered_by_this_machine(connect):
+    async def refuse(request, context):
+        import grpc
+
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
+
+    with (
+        answering(Predict=refuse, Rank=refuse) as address,
+        connect(address, fallback=True) as client,
+    ):
+        for ask in (client.predict, client.rank):
+            with pytest.raises(RefusedError, match="not you"):
+                ask(KERNEL)
+
+
+def test_an_address_is_needed(monkeypatch):
+    monkeypatch.delenv("COSTMODEL_ORACLE", raising=False)
+    with pytest.raises(UsageError, match="no oracle is named"):
+        Client()
+    monkeypatch.setenv("COSTMODEL_ORACLE", NOWHERE)
+    with Client() as client:
+        assert client.connection.address == NOWHERE

@@ -1,0 +1,207 @@
+"""What a confined process can still do: each in a process of its own, tried out."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costmodel.errors import UsageError
+from costmodel.oracle import confine
+
+pytestmark = pytest.mark.skipif(
+    confine.landlock_version() < 1, reason="this kernel has no Landlock"
+)
+
+#: Confines itself to the folder ``given``, then says what became of each attempt.
+_BEFORE = """
+import json, os, socket, subprocess, sys
+from pathlib import Path
+from costmodel.oracle.confine import confine
+folder, more = Path(sys.argv[1]), json.loads(sys.argv[2])
+if sys.argv[3] == "confined":
+    confine(folder)
+os.environ["TMPDIR"] = str(folder)
+said = {}
+def attempt(name, call):
+    try:
+        said[name] = ["done", repr(call())]
+    except BaseException as error:
+        said[name] = [type(error).__name__, str(error)]
+"""
+_AFTER = "\nprint(json.dumps(said))\n"
+
+
+def attempts(
+    script: str, folder: Path, *, confined: bool = True, **more: Any
+) -> dict[str, list[str]]:
+    folder.mkdir(exist_ok=True)
+    found = subprocess.run(
+        [sys.executable, "-c", _BEFORE + script + _AFTER, str(folder), json.dumps(more),
+         "confined" if confined else "free"],
+        capture_output=True, text=True, check=True, timeout=120,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    said: dict[str, list[str]] = json.loads(found.stdout)
+    return said
+
+
+_FILES = """
+secret = Path(more["secret"])
+attempt("read", lambda: secret.read_text())
+attempt("list", lambda: os.listdir(secret.parent))
+attempt("write", lambda: secret.with_name("new").write_text("x"))
+attempt("change", lambda: secret.open("a").write("x"))
+attempt("remove", lambda: secret.unlink())
+attempt("link", lambda: os.link(secret, folder / "linked"))
+os.symlink(secret, folder / "symbolic")
+attempt("through a link", lambda: (folder / "symbolic").read_text())
+attempt("below", lambda: subprocess.run(["cat", str(secret)], check=True, capture_output=True))
+"""
+
+
+def test_files_of_others_are_out_of_reach(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    secret = private / "secret"
+    secret.write_text("hunter2")
+    said = attempts(_FILES, tmp_path / "run", secret=str(secret))
+    assert {name: kind for name, (kind, _) in said.items()} == {
+        "read": "PermissionError", "list": "PermissionError", "write": "PermissionError",
+        "change": "PermissionError", "remove": "PermissionError", "link": "OSError",
+        "through a link": "PermissionError", "below": "CalledProcessError",
+    }  # fmt: skip
+    assert secret.read_text() == "hunter2"
+    assert os.listdir(private) == ["secret"]
+
+
+def test_the_attempts_succeed_where_nothing_is_confined(tmp_path: Path) -> None:
+    """So that the test above is about the cage, and not about a mistake in the attempts."""
+    (tmp_path / "private").mkdir()
+    secret = tmp_path / "private" / "secret"
+    secret.write_text("hunter2")
+    script = _FILES.replace('attempt("remove", lambda: secret.unlink())\n', "")
+    said = attempts(script, tmp_path / "run", confined=False, secret=str(secret))
+    assert {kind for kind, _ in said.values()} == {"done"}
+
+
+def test_secrets_of_the_user_and_of_the_system(tmp_path: Path) -> None:
+    home = Path.home()
+    places = [home, home / ".ssh", Path("/etc/shadow"), Path("/root"), Path("/dev/shm"),
+              Path("/tmp")]  # fmt: skip
+    script = """
+for name in more["places"]:
+    place = Path(name)
+    if place.exists():
+        attempt(name, lambda: os.listdir(place) if place.is_dir() else place.read_bytes())
+attempt("shared memory", lambda: open("/dev/shm/costmodel-test", "w"))
+attempt("temporary", lambda: open("/tmp/costmodel-test", "w"))
+"""
+    said = attempts(script, tmp_path / "run", places=[str(one) for one in places])
+    assert len(said) > 2
+    assert {kind for kind, _ in said.values()} == {"PermissionError"}
+
+
+def test_no_socket_reaches_anybody(tmp_path: Path) -> None:
+    script = """
+attempt("tcp", lambda: socket.create_connection(("127.0.0.1", more["port"]), timeout=10))
+attempt("udp", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+attempt("unix", lambda: socket.socket(socket.AF_UNIX).connect(more["path"]))
+attempt("pair", lambda: [one.close() for one in socket.socketpair()])
+"""
+    path = tmp_path / "socket"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.socket(socket.AF_UNIX) as local,
+    ):
+        local.bind(str(path))
+        local.listen()
+        facts = {"port": listener.getsockname()[1], "path": str(path)}
+        free = attempts(script, tmp_path / "free", confined=False, **facts)
+        said = attempts(script, tmp_path / "run", **facts)
+    assert {kind for kind, _ in free.values()} == {"done"}
+    assert said.pop("pair")[0] == "done"  # workers talk by these
+    assert {kind for kind, _ in said.values()} == {"PermissionError"}
+
+
+def test_landlock_alone_forbids_tcp(tmp_path: Path) -> None:
+    """Where the filter of system calls does not know the processor."""
+    if confine.landlock_version() < 4:
+        pytest.skip("this kernel's Landlock does not know TCP")
+    script = """
+attempt("tcp", lambda: socket.create_connection(("127.0.0.1", more["port"]), timeout=10))
+attempt("listen", lambda: socket.create_server(("127.0.0.1", 0)))
+"""
+    before = _BEFORE.replace(
+        "from costmodel.oracle.confine import confine",
+        "from costmodel.oracle.confine import confine\n"
+        "import costmodel.oracle.confine as parts; parts._filter_calls = lambda: None",
+    )
+    (tmp_path / "run").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found = subprocess.run(
+            [sys.executable, "-c", before + script + _AFTER, str(tmp_path / "run"),
+             json.dumps({"port": listener.getsockname()[1]}), "confined"],
+            capture_output=True, text=True, check=True, timeout=120,
+        )  # fmt: skip
+    said = json.loads(found.stdout)
+    assert {kind for kind, _ in said.values()} == {"PermissionError"}
+
+
+def test_the_server_is_out_of_reach(tmp_path: Path) -> None:
+    script = """
+parent = os.getppid()
+attempt("signal", lambda: os.kill(parent, 0))
+attempt("environment", lambda: Path(f"/proc/{parent}/environ").read_bytes())
+attempt("memory", lambda: open(f"/proc/{parent}/mem", "rb"))
+"""
+    said = attempts(script, tmp_path / "run")
+    if confine.landlock_version() < 6:
+        said.pop("signal")
+    assert {kind for kind, _ in said.values()} == {"PermissionError"}
+
+
+def test_what_a_run_needs_works(tmp_path: Path) -> None:
+    script = """
+source = folder / "program.c"
+attempt("write", lambda: source.write_text("int main(void) { return 7; }"))
+attempt("compile", lambda: subprocess.run(
+    ["cc", str(source), "-o", str(folder / "program")], check=True, capture_output=True))
+attempt("run", lambda: subprocess.run([str(folder / "program")]).returncode)
+attempt("python", lambda: subprocess.run(
+    [sys.executable, "-c", "import numpy, costmodel.session, costmodel.dialects"], check=True,
+    capture_output=True))
+attempt("rename", lambda: source.rename(folder / "renamed.c"))
+attempt("null", lambda: open("/dev/null", "w").write("x"))
+status = Path("/proc/self/status").read_text()
+attempt("rights", lambda: [line.split()[1] for line in status.splitlines() if "CapEff" in line])
+"""
+    said = attempts(script, tmp_path / "run")
+    assert {name: kind for name, (kind, _) in said.items() if kind != "done"} == {}
+    assert said["run"][1] == "7"
+    assert said["rights"][1] == "['0000000000000000']"
+
+
+def test_a_process_with_threads_is_refused(tmp_path: Path) -> None:
+    script = """
+import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+attempt("late", lambda: confine(folder))
+"""
+    kind, message = attempts(script, tmp_path / "run", confined=False)["late"]
+    assert kind == "CostModelError"
+    assert "one thread" in message
+
+
+def test_without_landlock_tuning_is_not_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    confine.check()
+    monkeypatch.setattr(confine, "landlock_version", lambda: 0)
+    with pytest.raises(UsageError, match="no Landlock") as caught:
+        confine.check()
+    assert "--unconfined-tuning" in str(caught.value)

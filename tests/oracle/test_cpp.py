@@ -1,0 +1,142 @@
+"""The client in C++: it builds without a warning, and says what the server says."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from costmodel.oracle.proto import oracle_pb2 as pb
+from tests.oracle.texts import KERNEL
+
+SOURCE = Path(__file__).parents[2] / "service" / "clients" / "cpp"
+_COSTMODEL = (sys.executable, "-m", "costmodel.cli")
+NEEDED = ("cmake", "g++", "pkg-config", "protoc", "grpc_cpp_plugin")
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory):
+    missing = [name for name in NEEDED if shutil.which(name) is None]
+    if missing:
+        why = f"{', '.join(missing)} missing: .ci/packages says what to install"
+        pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
+    build = tmp_path_factory.mktemp("cpp")
+    flags = "-DCMAKE_CXX_FLAGS=-O0 -Werror"
+    for command in (["cmake", "-S", SOURCE, "-B", build, flags],
+                    ["cmake", "--build", build, "-j2"]):  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return build / "costmodel_rank"
+
+
+@pytest.fixture
+def ask(program, tmp_path, monkeypatch):
+    for name in ("COSTMODEL_ORACLE", "COSTMODEL_ORACLE_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    kernel = tmp_path / "kernel.mlir"
+    kernel.write_text(KERNEL)
+
+    def call(*arguments, file=kernel):
+        return subprocess.run(
+            [program, file, *map(str, arguments)], capture_output=True, text=True, check=False,
+            timeout=120,
+        )  # fmt: skip
+
+    return call
+
+
+def test_its_ranking_is_the_servers(ask, shared):
+    done = ask("--oracle", shared.address, "--n", 24, "--top", 6, "--seed", 5, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    answer = shared.stub().Rank(
+        pb.RankRequest(workload=pb.Workload(mlir=KERNEL), count=24, top=6, seed=5)
+    )
+    assert found["function"] == "product"
+    assert found["model"] == answer.model == "transformer"
+    assert [one["schedule_hash"] for one in found["schedules"]] == [
+        one.schedule_hash for one in answer.schedules
+    ]
+    for one, there in zip(found["schedules"], answer.schedules, strict=True):
+        assert one["predicted_us"] == pytest.approx(there.predicted_us, rel=1e-4)
+        assert one["schedule"] == json.loads(there.schedule.text)
+
+
+def test_a_table_for_people(ask, shared):
+    done = ask("--oracle", shared.address, "--n", 8, "--top", 3)
+    assert done.returncode == 0, done.stderr
+    first, _, *rows = done.stdout.splitlines()
+    assert first.startswith("product on ")
+    assert [row.split()[0] for row in rows[:3]] == ["1", "2", "3"]
+
+
+def test_a_bad_kernel_is_said_with_its_place(ask, shared, tmp_path):
+    bad = tmp_path / "bad.mlir"
+    bad.write_text("func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {\n  return %y\n}\n")
+    done = ask("--oracle", shared.address, file=bad)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{bad}:2:"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--n", "many"], "many is no number"),
+        (["--nothing", "1"], "no option is called --nothing"),
+        (["--top"], "needs a value"),
+        (["--ca", "/nowhere/ca.pem"], "cannot read /nowhere/ca.pem"),
+        (["--backend", "x"], "no option is called --backend"),
+    ],
+)
+def test_bad_usage(ask, arguments, said):
+    done = ask(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_file_that_is_not_there(ask, tmp_path):
+    done = ask(file=tmp_path / "none.mlir")
+    assert done.returncode == 2
+    assert "cannot be read" in done.stderr
+
+
+def test_nobody_answers(ask):
+    done = ask("--oracle", "127.0.0.1:1", "--timeout", 2)
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "costmodel serve" in done.stderr
+
+
+def test_tokens(ask, serve, tmp_path):
+    clients, good, bad = (tmp_path / name for name in ("clients.toml", "good", "bad"))
+    made = subprocess.run(
+        [*_COSTMODEL, "token", "compiler", "--scope", "read", "--clients", clients],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    good.write_text(made.stdout)
+    bad.write_text("guessed\n")
+    server = serve("--clients", clients)
+    asked = ["--oracle", server.address, "--n", "4"]
+    for token, status in ((good, 0), (bad, 2)):
+        assert ask(*asked, "--token-file", token).returncode == status
+    assert "token" in ask(*asked).stderr
+
+
+def test_a_token_is_not_sent_in_the_clear(ask, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    done = ask("--oracle", "oracle.example:50151", "--token-file", token)
+    assert done.returncode == 2
+    assert "in the clear" in done.stderr
+
+
+def test_help_names_every_option(ask):
+    done = ask("--help")
+    assert done.returncode == 0
+    source = (SOURCE / "examples" / "costmodel_rank.cc").read_text()
+    for name in ("--oracle", "--tls", "--function", "--timeout", "--json"):
+        assert name in done.stdout
+        assert f'"{name}"' in source

@@ -1,0 +1,501 @@
+"""Tuning runs in processes of their own: what they leave, and what no end of anybody loses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from costmodel.errors import UsageError
+from costmodel.oracle.convert import FieldError
+from costmodel.oracle.limits import RunLimits
+from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.status import NotFoundError, OverloadedError
+from costmodel.records import Outcome
+from costmodel.store import open_store
+from tests.oracle.running import PATIENCE_S, Served, serving, spec
+
+NOTHING = RunLimits(concurrent=0, leased=0)
+
+
+def play(
+    folder: Path, scene: Callable[[Served], Coroutine[Any, Any, None]], **options: Any
+) -> None:
+    async def inside() -> None:
+        async with serving(folder, **options) as it:
+            await asyncio.wait_for(scene(it), PATIENCE_S)
+
+    asyncio.run(inside())
+
+
+def run_process(served: Served, name: str) -> psutil.Process:
+    """The process of a run that is under way."""
+    record = served.store.parent / "runs" / name.removeprefix("tunes/") / "run.json"
+    return psutil.Process(json.loads(record.read_text())["process"][0])
+
+
+async def gone(processes: list[psutil.Process]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes):
+            await asyncio.sleep(0.05)
+
+
+# One run from its begin to its end
+
+
+@dataclass
+class Tuned:
+    """What was seen of a run, and where it was kept."""
+
+    folder: Path
+    events: list[pb.TuneEvent]
+    watched_later: list[pb.TuneEvent]
+    files: dict[str, bytes]
+    final: pb.TuneOperation
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    """A run of which one watcher leaves in the middle, as a client does whose connection breaks."""
+    folder, found = tmp_path_factory.mktemp("tuned"), []
+
+    async def scene(it: Served) -> None:
+        operation = await it.started()
+        assert operation.state in (pb.TUNE_STATE_QUEUED, pb.TUNE_STATE_RUNNING)
+        seen = []
+        async for event in it.runs.watch(operation.name, 0):
+            seen.append(event)
+            if len(seen) == 2:
+                break
+        later = [event async for event in it.runs.watch(operation.name, len(seen))]
+        files: dict[str, bytes] = {}
+        async for chunk in it.runs.download(operation.name, []):
+            files[chunk.file_name] = files.get(chunk.file_name, b"") + chunk.data
+        found.append(
+            Tuned(folder, seen + later, later, files, it.runs.get(operation.name))
+        )  # fmt: skip
+
+    play(folder, scene)
+    return found[0]
+
+
+def test_a_run_has_a_result(tuned: Tuned) -> None:
+    operation = tuned.final
+    assert operation.state == pb.TUNE_STATE_DONE, operation
+    assert operation.error == ""
+    assert operation.measured == operation.trials == 2
+    assert operation.client == "tester"
+    result = operation.result
+    assert result.best_us > 0
+    assert result.schedule.backend == "iree"
+    assert result.measured == 2
+    assert operation.ended.ToNanoseconds() > operation.created.ToNanoseconds()
+
+
+def test_events_have_no_gap_past_a_broken_connection(tuned: Tuned) -> None:
+    assert [event.number for event in tuned.events] == list(range(len(tuned.events)))
+    kinds = [event.WhichOneof("what") for event in tuned.events]
+    assert kinds.count("trial") == 2
+    assert kinds[-1] == "end"
+    assert kinds.count("end") == 1
+    phases = [event.phase for event in tuned.events if event.HasField("phase")]
+    assert phases == ["reading", "space", "tuning", "confirming", "exporting"]
+    assert tuned.events[-1].end == tuned.final
+
+
+def test_all_measurements_are_in_the_servers_store(tuned: Tuned) -> None:
+    with open_store(tuned.folder / "store.sqlite", read_only=True) as store:
+        assert store.verify() == []
+        measurements = list(store.measurements(workload=tuned.final.workload))
+        best = store.best(workload=tuned.final.workload, target=tuned.final.target_hash)
+        stats = store.stats()
+    trials = [event.trial for event in tuned.events if event.HasField("trial")]
+    hashes = {one.schedule.hash for one in measurements}
+    assert {trial.schedule_hash for trial in trials} <= hashes
+    assert any("final" in one.extra for one in measurements)  # those of the comparison, too
+    assert best is not None
+    assert stats["features"] == 2  # so that other kernels' searches start warm
+
+
+def test_the_files_are_those_of_the_result(tuned: Tuned) -> None:
+    names = dict(tuned.final.result.artifacts)
+    assert set(tuned.files) == set(names.values())
+    assert {"library", "schedule", "report"} <= set(names)
+    schedule = json.loads(tuned.files[names["schedule"]])
+    assert schedule["workload"] == tuned.final.workload
+    assert schedule["schedule"] == json.loads(tuned.final.result.schedule.text)
+    assert tuned.files[names["library"]]
+
+
+def test_the_runs_own_store_and_scratch_files_are_gone(tuned: Tuned) -> None:
+    work = tuned.folder / "runs" / tuned.final.name.removeprefix("tunes/") / "work"
+    assert os.listdir(work) == ["out"]
+
+
+def test_the_next_server_knows_the_run(tuned: Tuned) -> None:
+    async def scene(it: Served) -> None:
+        assert it.runs.get(tuned.final.name) == tuned.final
+        assert [event async for event in it.runs.watch(tuned.final.name, 0)] == tuned.events
+        assert [event async for event in it.runs.watch(tuned.final.name, 10**6)] == []
+        cancelled = await it.runs.cancel(tuned.final.name)  # nothing happens to it
+        assert cancelled == tuned.final
+        with pytest.raises(FieldError) as caught:
+            it.runs.download(tuned.final.name, ["library", "secrets"])
+        assert caught.value.field == "artifacts[1]"
+        names = {chunk.artifact async for chunk in it.runs.download(tuned.final.name, ["report"])}
+        assert names == {"report"}
+
+    play(tuned.folder, scene, limits=NOTHING)
+
+
+def test_a_link_among_the_files_is_not_followed(tuned: Tuned) -> None:
+    """A run's process may put anything into its folder."""
+    report = tuned.final.result.artifacts["report"]
+    out = tuned.folder / "runs" / tuned.final.name.removeprefix("tunes/") / "work" / "out"
+    kept = (out / report).read_bytes()
+    (out / report).unlink()
+    (out / report).symlink_to("/etc/passwd")
+
+    async def scene(it: Served) -> None:
+        with pytest.raises(NotFoundError):
+            _ = [chunk async for chunk in it.runs.download(tuned.final.name, ["report"])]
+        (out / report).unlink()
+        os.mkfifo(out / report)
+        with pytest.raises(NotFoundError):
+            _ = [chunk async for chunk in it.runs.download(tuned.final.name, ["report"])]
+
+    play(tuned.folder, scene, limits=NOTHING)
+    (out / report).unlink()
+    (out / report).write_bytes(kept)
+
+
+# Ends before the end
+
+
+def test_cancelling_keeps_what_was_measured(tmp_path: Path) -> None:
+    async def scene(it: Served) -> None:
+        operation = await it.started(trials=64)
+        trial = (await it.until(operation.name, "trial")).trial
+        process = run_process(it, operation.name)
+        below = process.children(recursive=True)
+        assert len(below) >= 2
+        await it.runs.cancel(operation.name)
+        end = await it.ended(operation.name)
+        assert end.state == pb.TUNE_STATE_CANCELLED, end
+        assert 1 <= end.measured < 64
+        assert end.result.best_us > 0
+        hashes = {one.schedule.hash for one in it.stored()}
+        assert trial.schedule_hash in hashes
+        await gone([process, *below])
+
+    play(tmp_path, scene)
+
+
+def test_a_killed_process_is_a_failed_run_and_the_next_one_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COSTMODEL_ORACLE_TOKEN", "hunter2")
+
+    async def scene(it: Served) -> None:
+        first, second = await it.started(trials=8), await it.started(trials=3)
+        assert second.state == pb.TUNE_STATE_QUEUED  # one at a time
+        await it.until(first.name, "phase")
+        process = run_process(it, first.name)
+        environment = process.environ()
+        assert "hunter2" not in environment.values()  # nor any other of the server's secrets
+        assert environment["HOME"].startswith(str(tmp_path))
+        process.kill()
+        end = await it.ended(first.name)
+        assert end.state == pb.TUNE_STATE_FAILED
+        assert "SIGKILL" in end.error
+        await it.until(second.name, "phase")
+        assert it.runs.get(second.name).state == pb.TUNE_STATE_RUNNING
+
+    play(tmp_path, scene)
+
+
+_SERVER = """
+import asyncio, sys
+from pathlib import Path
+from tests.oracle.running import serving
+
+async def main():
+    async with serving(Path(sys.argv[1])) as it:
+        first, second = await it.started(trials=64), await it.started(trials=5)
+        trial = (await it.until(first.name, "trial")).trial
+        print(first.name, second.name, trial.schedule_hash, flush=True)
+        await asyncio.sleep(3600)
+
+asyncio.run(main())
+"""
+
+
+def test_a_killed_server_loses_nothing_that_was_measured(tmp_path: Path) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert server.stdout is not None
+    try:
+        first, second, hash = server.stdout.readline().split()
+        left = psutil.Process(server.pid).children(recursive=True)
+        assert left
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+    async def scene(it: Served) -> None:
+        operation = it.runs.get(first)
+        assert operation.state == pb.TUNE_STATE_FAILED
+        assert "the server ended" in operation.error
+        assert operation.measured >= 1
+        assert operation.best_us > 0
+        assert hash in {one.schedule.hash for one in it.stored()}
+        *_, last = [event async for event in it.runs.watch(first, 0)]
+        assert last.end == operation
+        await gone(left)
+        await it.until(second, "phase")  # what waited has begun
+        await it.runs.cancel(second)
+        assert (await it.ended(second)).state == pb.TUNE_STATE_CANCELLED
+
+    play(tmp_path, scene)
+
+
+def test_measurements_that_only_the_runs_folder_has_are_taken_over(
+    tuned: Tuned, tmp_path: Path
+) -> None:
+    """As where the server was killed between a measurement and its being told of it."""
+    with open_store(tuned.folder / "store.sqlite", read_only=True) as store:
+        entries = list(store.entries())
+
+    async def wait(it: Served) -> None:
+        names.append((await it.started()).name)
+
+    names: list[str] = []
+    play(tmp_path, wait, limits=NOTHING)
+    record = tmp_path / "runs" / names[0].removeprefix("tunes/") / "run.json"
+    saved = json.loads(record.read_text())
+    operation = pb.TuneOperation.FromString(bytes.fromhex(saved["operation"]))
+    operation.state = pb.TUNE_STATE_RUNNING
+    saved["operation"] = operation.SerializeToString().hex()
+    record.write_text(json.dumps(saved))
+    with open_store(record.parent / "work" / "store.sqlite") as store:
+        store.ingest(entries)
+        made = list(store.measurements())
+    with open_store(tmp_path / "store.sqlite") as store:  # as the run had it stored at its begin
+        store.add_workload(spec(it_target(tuned)).workload)
+
+    async def scene(it: Served) -> None:
+        assert it.runs.get(names[0]).state == pb.TUNE_STATE_FAILED
+        assert {one.id for one in it.stored()} == {one.id for one in made}
+
+    play(tmp_path, scene, limits=NOTHING)
+
+
+def it_target(tuned: Tuned) -> Any:
+    with open_store(tuned.folder / "store.sqlite", read_only=True) as store:
+        found = store.target(tuned.final.target_hash)
+    assert found is not None
+    return found
+
+
+def test_a_stopped_server_concludes_its_runs(tmp_path: Path) -> None:
+    names: list[str] = []
+
+    async def scene(it: Served) -> None:
+        names.append((await it.started(trials=64)).name)
+        names.append((await it.started()).name)
+        await it.until(names[0], "phase")
+
+    play(tmp_path, scene)
+
+    async def later(it: Served) -> None:
+        first, second = map(it.runs.get, names)
+        assert first.state == pb.TUNE_STATE_CANCELLED
+        assert first.error == "the server was stopped"
+        assert second.state == pb.TUNE_STATE_QUEUED
+
+    play(tmp_path, later, limits=NOTHING)
+
+
+def test_a_kernel_that_cannot_be_tuned_fails_with_its_place(tmp_path: Path) -> None:
+    kernel = """func.func @f(%x: tensor<?xf32>) -> tensor<?xf32> {
+  return %x : tensor<?xf32>
+}
+"""
+
+    async def scene(it: Served) -> None:
+        known = spec(it.own)
+        changed = replace(known, source=known.source | {"mlir": kernel})
+        operation = await it.runs.start(changed, "tester")
+        end = await it.ended(operation.name)
+        assert end.state == pb.TUNE_STATE_FAILED
+        assert "add.mlir:1:" in end.error
+        assert "Traceback" not in end.error
+
+    play(tmp_path, scene)
+
+
+# Clients measure
+
+
+def test_clients_measure_a_leased_run(tmp_path: Path) -> None:
+    async def scene(it: Served) -> None:
+        foreign = replace(it.own, cpu="a machine that the server is not")
+        operation = await it.started(target=foreign, trials=3)
+        assert operation.leased
+        unmeasured = await it.started(leased=True, seconds=0.5)  # runs beside the other
+        best = 1e9
+        for place in range(3):
+            (candidate,) = await it.runs.lease(foreign.hash, 1, PATIENCE_S, 600.0)
+            assert candidate.tune == operation.name
+            samples = (10.0 + place, 11.0 + place, 12.0 + place)
+            best = min(best, samples[1])
+            made = leased_measurement(candidate, foreign.hash, samples)
+            assert await it.runs.complete(candidate.lease, made)
+        end = await it.ended(operation.name)
+        assert end.state == pb.TUNE_STATE_DONE, end
+        assert end.measured == 3
+        assert end.result.best_us == end.best_us == best
+        assert any("medians" in note for note in end.result.notes)
+        assert len(it.stored()) == 3
+        assert await it.runs.lease(foreign.hash, 1, 0.0, 0.0) == []
+        end = await it.ended(unmeasured.name)
+        assert end.state == pb.TUNE_STATE_FAILED
+        assert "no client measured anything in time" in end.error
+        assert "costmodel worker" in end.error
+
+    play(tmp_path, scene)
+
+
+def leased_measurement(
+    candidate: pb.LeasedCandidate, target: str, samples: tuple[float, ...]
+) -> Any:
+    from costmodel.backends.registry import load
+    from costmodel.oracle.convert import policy_from, schedule_from
+    from costmodel.records import Environment, Measurement
+
+    versions = {part.name: dict(part.versions()) for part in load("auto").parts}
+    schedule = schedule_from(candidate.schedule)
+    return Measurement(
+        id=candidate.lease, workload=candidate.workload, schedule=schedule, target=target,
+        environment=Environment(versions[schedule.backend], {}),
+        policy=policy_from(candidate.policy), outcome=Outcome.OK, samples_us=samples,
+        timestamp=1.7e9,
+    )  # fmt: skip
+
+
+# Requests
+
+
+def test_requests_without_a_run(tmp_path: Path) -> None:
+    """Nothing is begun here: no process runs."""
+    limits = RunLimits(trials=100, seconds=60.0, concurrent=0, leased=0, queued=3)
+
+    async def scene(it: Served) -> None:
+        first = await it.started(request_id="one")
+        assert (await it.started(request_id="one")) == first
+        assert (await it.runs.start(spec(it.own, request_id="one"), "another")).name != first.name
+        wrong: list[tuple[str, dict[str, Any]]] = [
+            ("request_id", {"request_id": "one", "trials": 3}),
+            ("request_id", {"request_id": ""}),
+            ("request_id", {"request_id": "x" * 129}),
+            ("trials", {"trials": 101}),
+            ("budget", {"seconds": 61.0}),
+            ("budget", {"seconds": float("nan")}),
+        ]
+        for field, changes in wrong:
+            with pytest.raises(FieldError) as caught:
+                await it.started(**changes)
+            assert caught.value.field == field
+        assert (await it.started(trials=0)).trials == 64
+        with pytest.raises(OverloadedError, match="3 runs are waiting"):
+            await it.started()
+        foreign = replace(it.own, cpu="another")
+        assert (await it.started(target=foreign)).leased  # those wait in a queue of their own
+        for name, kind in (("tunes/" + "0" * 32, NotFoundError), ("runs/1", FieldError)):
+            with pytest.raises(kind):
+                it.runs.get(name)
+            with pytest.raises(kind):
+                it.runs.watch(name, 0)
+            with pytest.raises(kind):
+                await it.runs.cancel(name)
+        cancelled = await it.runs.cancel(first.name)
+        assert cancelled.state == pb.TUNE_STATE_CANCELLED
+        assert [e.WhichOneof("what") async for e in it.runs.watch(first.name, 0)] == ["end"]
+        await it.started()  # there is room again
+
+    play(tmp_path, scene, limits=limits)
+
+
+def test_pages_newest_first(tmp_path: Path) -> None:
+    async def scene(it: Served) -> None:
+        names = [(await it.started()).name for _ in range(5)]
+        found, token = [], ""
+        for size in (2, 2, 1):
+            page = it.runs.list(2, token)
+            assert len(page.tunes) == size
+            found += [one.name for one in page.tunes]
+            token = page.next_page_token
+        assert token == ""
+        assert found == names[::-1]
+        assert len(it.runs.list(0, "").tunes) == 5
+        for bad in ("nonsense", "é", "MTI6"):
+            with suppress(FieldError):
+                it.runs.list(2, bad)
+                assert bad == "MTI6"  # a time of no run is one where nothing is older
+
+    play(tmp_path, scene, limits=NOTHING)
+
+
+def test_what_waited_still_waits_after_a_restart(tmp_path: Path) -> None:
+    names: list[str] = []
+
+    async def scene(it: Served) -> None:
+        names.extend([(await it.started(request_id=str(n))).name for n in range(3)])
+
+    async def later(it: Served) -> None:
+        assert [one.name for one in it.runs.list(0, "").tunes] == names[::-1]
+        states = {one.state for one in it.runs.list(0, "").tunes}
+        assert states == {pb.TUNE_STATE_QUEUED}
+        assert (await it.started(request_id="1")).name == names[1]
+
+    play(tmp_path, scene, limits=NOTHING)
+    play(tmp_path, later, limits=NOTHING)
+
+
+def test_old_runs_are_removed(tmp_path: Path) -> None:
+    async def scene(it: Served) -> None:
+        for _ in range(4):
+            await it.runs.cancel((await it.started()).name)
+
+    async def later(it: Served) -> None:
+        assert len(it.runs.list(0, "").tunes) == 2
+
+    play(tmp_path, scene, limits=NOTHING)
+    damaged = tmp_path / "runs" / "damaged"
+    damaged.mkdir()
+    (damaged / "run.json").write_text("{")
+    play(tmp_path, later, limits=replace(NOTHING, kept=2))
+    assert len([one for one in (tmp_path / "runs").iterdir() if one.is_dir()]) == 3
+    assert damaged.is_dir()  # what cannot be read may be somebody's still
+
+
+def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
+    async def scene(it: Served) -> None:
+        with pytest.raises(UsageError, match="another server"):
+            async with serving(tmp_path):
+                pass
+
+    play(tmp_path, scene, limits=NOTHING)

@@ -1,0 +1,188 @@
+"""Batches, queues and deadlines before the scoring processes; and what they answer."""
+
+import asyncio
+import base64
+import json
+
+import pytest
+
+from costmodel.errors import CostModelError
+from costmodel.oracle.answers import Answers
+from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.scoring import Scoring, ScoringOptions
+from costmodel.oracle.status import OverloadedError
+from costmodel.store import open_store
+from costmodel.store.codec import target_to_json
+from costmodel.target import parse_target
+from tests.oracle.texts import KERNEL
+
+TARGET = parse_target("cpu", measure=False)
+ASKED = {
+    "source": {"mlir": KERNEL, "function": "", "file": "x.mlir"},
+    "target": [TARGET.hash, *target_to_json(TARGET)],
+    "backend": "iree",
+}
+RANK = {"kind": "rank", "schedules": [], "count": 4, "seed": 0, "top": 0} | ASKED
+PREDICT = {"kind": "predict"} | ASKED
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scoring") / "store.sqlite"
+    open_store(path).close()
+    return path
+
+
+class Recorded:
+    """In place of a process: what it was asked, and answers that come when they are let."""
+
+    def __init__(self, scoring):
+        self.batches, self.free = [], asyncio.Event()
+        (self.child,) = scoring._children
+        self.child.ask = self._ask
+        self._loop = asyncio.get_running_loop()
+
+    def _ask(self, line, *, timeout_s=None):
+        questions = json.loads(line)
+        if questions[0]["kind"] in ("ready", "warm"):
+            return json.dumps([{"toolchains": {}}]).encode()
+        self.batches.append([one["number"] for one in questions])
+        asyncio.run_coroutine_threadsafe(self.free.wait(), self._loop).result(60)
+        return json.dumps([{"number": one["number"]} for one in questions]).encode()
+
+
+def question(number, size=1):
+    return {"kind": "rank", "number": number, "schedules": [["tvm", "{}"]] * size}
+
+
+def with_recorded(path, test, **options):
+    async def run():
+        scoring = Scoring(path, None, TARGET, ScoringOptions(1, **options))
+        recorded = Recorded(scoring)
+        await scoring.start()
+        try:
+            await asyncio.wait_for(test(scoring, recorded), 60)
+        finally:
+            recorded.free.set()
+            await scoring.close()
+
+    asyncio.run(run())
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def test_what_waits_together_is_asked_together(path):
+    async def test(scoring, recorded):
+        first = asyncio.create_task(scoring.ask(question(0)))
+        await until(lambda: recorded.batches)
+        others = [asyncio.create_task(scoring.ask(question(n))) for n in range(1, 6)]
+        await asyncio.sleep(0.01)
+        recorded.free.set()
+        answers = await asyncio.gather(first, *others)
+        assert [one["number"] for one in answers] == list(range(6))
+        assert recorded.batches == [[0], [1, 2, 3, 4, 5]]
+
+    with_recorded(path, test)
+
+
+def test_a_batch_has_an_end(path):
+    async def test(scoring, recorded):
+        first = asyncio.create_task(scoring.ask(question(0)))
+        await until(lambda: recorded.batches)
+        others = [asyncio.create_task(scoring.ask(question(n, size=600))) for n in range(1, 4)]
+        await asyncio.sleep(0.01)
+        recorded.free.set()
+        await asyncio.gather(first, *others)
+        assert recorded.batches == [[0], [1], [2], [3]]
+
+    with_recorded(path, test)
+
+
+def test_whoever_left_or_is_late_is_not_asked_for(path):
+    async def test(scoring, recorded):
+        first = asyncio.create_task(scoring.ask(question(0)))
+        await until(lambda: recorded.batches)
+        gone = asyncio.create_task(scoring.ask(question(1)))
+        late = asyncio.create_task(scoring.ask(question(2), seconds=0.01))
+        last = asyncio.create_task(scoring.ask(question(3)))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        await asyncio.sleep(0)
+        recorded.free.set()
+        await asyncio.gather(first, last)
+        assert recorded.batches == [[0], [3]]
+        late.cancel()
+
+    with_recorded(path, test)
+
+
+def test_a_full_queue_refuses(path):
+    async def test(scoring, recorded):
+        first = asyncio.create_task(scoring.ask(question(0)))
+        await until(lambda: recorded.batches)
+        waiting = [asyncio.create_task(scoring.ask(question(n))) for n in (1, 2)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(OverloadedError, match="2 questions are waiting"):
+            await scoring.ask(question(3))
+        recorded.free.set()
+        await asyncio.gather(first, *waiting)
+
+    with_recorded(path, test, waiting=2)
+
+
+def test_a_process_that_cannot_start_says_why(path, tmp_path):
+    async def run():
+        scoring = Scoring(tmp_path / "none.sqlite", None, TARGET, ScoringOptions(1))
+        try:
+            await scoring.start()
+        finally:
+            await scoring.close()
+
+    with pytest.raises(CostModelError, match="there is no store"):
+        asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def answers(path):
+    return Answers(path, None)
+
+
+def response(answer):
+    assert "error" not in answer, answer
+    return pb.RankResponse.FromString(base64.b64decode(answer["message"]))
+
+
+def test_questions_of_one_line_do_not_disturb_one_another(answers):
+    bad = [
+        PREDICT | {"source": {"mlir": "func.func @f(", "function": "", "file": "bad.mlir"}},
+        RANK | {"schedules": [["iree", "[["]]},
+        RANK | {"schedules": [["tvm", "{}"]]},
+        {"kind": "rank"},
+    ]
+    alone = answers.answer([RANK])
+    found = answers.answer([bad[0], RANK, *bad[1:], RANK])
+    assert [("error" in one) for one in found] == [True, False, True, True, True, False]
+    assert response(found[1]) == response(found[5]) == response(alone[0])
+    assert found[0]["error"]["place"][:2] == ["bad.mlir", 1]
+    assert found[2]["error"]["field"] == "schedules[0].text"
+    assert found[3]["error"]["field"] == "schedules[0].backend"
+
+
+def test_a_schedule_that_cannot_be_read_is_not_its_neighbours_fault(answers):
+    drawn = [[one.schedule.backend, one.schedule.text]
+             for one in response(answers.answer([RANK])[0]).schedules]  # fmt: skip
+    good, bad = RANK | {"schedules": drawn}, RANK | {"schedules": [*drawn, ["iree", '{"a": 1}']]}
+    found = answers.answer([good, bad, good])
+    assert [("error" in one) for one in found] == [False, True, False]
+    assert response(found[0]) == response(found[2])
+
+
+def test_a_kernel_that_is_asked_for_again_is_not_read_again(answers):
+    answers.answer([RANK])
+    subject = answers._subjects.find(RANK)
+    assert answers._subjects.find(RANK | {"seed": 7}) is subject
+    assert subject.draw(4, 0) is subject.draw(4, 0)
+    assert answers._subjects.find(PREDICT | {"backend": "tvm"}) is not subject

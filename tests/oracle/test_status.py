@@ -1,0 +1,152 @@
+"""Errors are the same on both sides of a connection."""
+
+import grpc
+import pytest
+
+from costmodel import errors
+from costmodel.errors import CostModelError, InputError
+from costmodel.oracle import Client
+from costmodel.oracle.convert import FieldError
+from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.status import (
+    NotFoundError,
+    OracleError,
+    OverloadedError,
+    RefusedError,
+    UnreachableError,
+    status_of,
+)
+from costmodel.records import SourceLocation
+from tests.oracle.answering import answering
+from tests.store import builders
+
+Code = grpc.StatusCode
+PLACE = SourceLocation("kernel.mlir", 3, 7)
+OURS = [getattr(errors, name) for name in errors.__all__]
+
+
+def raised(error: CostModelError) -> CostModelError:
+    """What a client raises where the server raised ``error``, in one try."""
+
+    async def refuse(request, context):
+        status = status_of(error)
+        trailing = [(k, v) for k, v in status.trailing_metadata if not k.startswith("grpc-retry")]
+        # A negative pause is gRPC's way of saying that no other try is wanted.
+        await context.abort(
+            status.code, status.details, (*trailing, ("grpc-retry-pushback-ms", "-1"))
+        )
+
+    with (
+        answering(ListTargets=refuse) as address,
+        Client(address) as client,
+        pytest.raises(CostModelError) as caught,
+    ):
+        client.list_targets()
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
+def test_each_of_ours_comes_back_as_it_was(kind):
+    given = kind("it went wrong: “so”", hint="do that")
+    if isinstance(given, InputError):
+        given.location = PLACE
+    found = raised(given)
+    assert type(found) is kind
+    assert (found.message, found.hint) == (given.message, given.hint)
+    assert getattr(found, "location", None) == getattr(given, "location", None)
+    assert found.exit_status == given.exit_status
+
+
+@pytest.mark.parametrize("kind", [NotFoundError, OverloadedError, RefusedError, UnreachableError])
+def test_each_of_the_oracles_too(kind):
+    found = raised(kind("it went wrong", hint="do that"))
+    assert type(found) is kind
+    assert (found.message, found.hint) == ("it went wrong", "do that")
+    assert found.code is kind.code
+
+
+def test_a_refusal_keeps_its_code():
+    assert raised(RefusedError("who?", code=Code.UNAUTHENTICATED)).code is Code.UNAUTHENTICATED
+
+
+def test_how_long_to_wait_comes_along():
+    assert raised(OverloadedError("later", retry_s=2.5)).retry_s == 2.5
+
+
+def test_a_field_of_a_request_is_bad_usage():
+    found = raised(FieldError("target.facts.arch", "the target has no arch", hint="name it"))
+    assert type(found) is errors.UsageError
+    assert found.exit_status == 2
+
+
+def test_statuses_that_others_send():
+    async def odd(request, context):
+        await context.abort(Code.DATA_LOSS, "a proxy's own words")
+
+    with answering(ListTargets=odd) as address, Client(address) as client:
+        with pytest.raises(OracleError, match="DATA_LOSS: a proxy's own words") as caught:
+            client.list_targets()
+        with pytest.raises(RefusedError):  # a method that this server does not have
+            client.register_target(builders.target())
+    assert caught.value.code is Code.DATA_LOSS
+
+
+def test_details_that_are_garbage_are_none():
+    async def garbage(request, context):
+        await context.abort(Code.INTERNAL, "so", (("grpc-status-details-bin", b"\xff\xff"),))
+
+    with (
+        answering(ListTargets=garbage) as address,
+        Client(address) as client,
+        pytest.raises(OracleError, match="INTERNAL: so"),
+    ):
+        client.list_targets()
+
+
+def test_a_busy_server_is_asked_again_when_it_says_so():
+    calls = []
+
+    async def busy(request, context):
+        calls.append(request)
+        if len(calls) < 3:
+            status = status_of(OverloadedError("full", retry_s=0.01))
+            await context.abort(status.code, status.details, status.trailing_metadata)
+        return pb.ListTargetsResponse()
+
+    with answering(ListTargets=busy) as address, Client(address) as client:
+        assert client.list_targets() == ()
+    assert len(calls) == 3
+
+
+def test_a_busy_server_is_not_asked_for_ever():
+    calls = []
+
+    async def busy(request, context):
+        calls.append(request)
+        status = status_of(OverloadedError("full", retry_s=0.01))
+        await context.abort(status.code, status.details, status.trailing_metadata)
+
+    with (
+        answering(ListTargets=busy) as address,
+        Client(address) as client,
+        pytest.raises(OverloadedError, match="full"),
+    ):
+        client.list_targets()
+    assert len(calls) == 5
+
+
+def test_what_is_wrong_is_asked_once():
+    calls = []
+
+    async def wrong(request, context):
+        calls.append(request)
+        status = status_of(errors.UsageError("no"))
+        await context.abort(status.code, status.details, status.trailing_metadata)
+
+    with (
+        answering(ListTargets=wrong) as address,
+        Client(address) as client,
+        pytest.raises(errors.UsageError, match="no"),
+    ):
+        client.list_targets()
+    assert len(calls) == 1

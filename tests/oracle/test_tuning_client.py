@@ -1,0 +1,121 @@
+"""Tuning on the real server: followed over its death, interrupted, lent to, fetched."""
+
+import asyncio
+import hashlib
+import signal
+from pathlib import Path
+
+import pytest
+
+from costmodel.backends.registry import load
+from costmodel.oracle import AsyncClient, Client
+from costmodel.oracle.replies import TuneState
+from costmodel.records import Environment
+from costmodel.results import Silent
+from tests.oracle.texts import KERNEL
+from tests.store import builders
+
+#: One compiler, so that a run soon has its first trial.
+MANY = {"trials": 200, "backend": "tvm"}
+
+
+@pytest.fixture
+def server(serve):
+    return serve("--allow-tuning")
+
+
+def test_a_run_is_followed_over_the_servers_death(server, serve, tmp_path):
+    with Client(server.address) as client:
+        begun = client.start_tune(KERNEL, request_id="once", **MANY)
+        assert client.start_tune(KERNEL, request_id="once", **MANY).name == begun.name
+        assert not begun.state.over
+        numbers, restarted = [], False
+        for event in client.watch_tune(begun.name):
+            numbers.append(event.number)
+            if event.trial is not None and not restarted:
+                restarted = True
+                server.stop(signal.SIGKILL)
+                serve("--allow-tuning", "--listen", server.address, folder=tmp_path)
+                client.cancel_tune(begun.name)
+        assert restarted
+        assert numbers == list(range(len(numbers)))
+        found = client.get_tune(begun.name)
+        assert found.state.over
+        assert found.measured >= 1
+        assert client.list_tunes() == (found,)
+        assert client.list_tunes(1)[0].function == "product"
+
+
+class Interrupting(Silent):
+    """Interrupts a run when it has measured something."""
+
+    def __init__(self, how):
+        self.started, self.trials, self.ended, self._how = None, 0, None, how
+
+    def on_start(self, start):
+        self.started = start
+
+    def on_trial(self, trial, best_us):
+        self.trials += 1
+        if self.trials == 1:
+            self._how()
+
+    def on_end(self, result):
+        self.ended = result
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_ends_a_run_with_the_best_so_far(server, tmp_path):
+    listener = Interrupting(interrupt)
+    with Client(server.address) as client:
+        result = client.tune(KERNEL, out=tmp_path / "out", progress=listener, **MANY)
+        (run,) = client.list_tunes()
+    assert run.state is TuneState.CANCELLED
+    assert result.interrupted
+    assert listener.ended == result
+    assert 1 <= result.measured < 200
+    assert (listener.started.function, listener.started.trials) == ("product", 200)
+    assert result.best_us > 0
+    library = Path(result.artifacts["library"])
+    assert library.parent == tmp_path / "out"
+    assert library.stat().st_size > 0
+
+    async def cancelled():
+        async with AsyncClient(server.address) as client:
+            task = asyncio.current_task()
+            assert task is not None
+            with pytest.raises(asyncio.CancelledError):
+                await client.tune(KERNEL, progress=Interrupting(task.cancel), seed=1, **MANY)
+            task.uncancel()
+            newest = (await client.list_tunes(1))[0]
+            async for event in client.watch_tune(newest.name):
+                end = event.end
+            assert end.state is TuneState.CANCELLED
+            return await client.wait_tune(newest.name)
+
+    assert asyncio.run(cancelled()).measured >= 1
+
+
+def test_candidates_are_lent_and_come_back(server):
+    with Client(server.address) as client:
+        run = client.start_tune(KERNEL, leased=True, **MANY)
+        assert run.leased
+        (own,) = (one.target for one in client.list_targets() if one.own)
+        first, second = client.lease(own, count=2, wait_s=100, term_s=30)
+        assert (first.tune, second.tune) == (run.name, run.name)
+        assert hashlib.sha256(first.workload_text.encode()).hexdigest() == first.workload
+        assert first.schedule != second.schedule
+        measurement = builders.measurement(
+            workload=first.workload, target=own.hash, schedule=first.schedule,
+            policy=first.policy, environment=Environment(dict(load("tvm").versions()), {}),
+        )  # fmt: skip
+        assert client.complete(first.lease, measurement)
+        assert client.complete(second.lease, None)
+        assert client.lease("0" * 64) == ()
+        client.cancel_tune(run.name)
+        end = [event.end for event in client.watch_tune(run.name)][-1]
+        assert end.state is TuneState.CANCELLED
+        assert measurement in client.measurements(KERNEL, target=own)
