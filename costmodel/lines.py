@@ -21,6 +21,8 @@ _BOOT = (
     "importlib.import_module(sys.argv[2]).main(*sys.argv[3:])"
 )
 _PIECE = 1 << 16
+#: Bytes of standard error that are read after a death, and that a child may fill meanwhile.
+_SAID, _FULL = 1 << 16, 1 << 20
 
 
 class ChildDiedError(Exception):
@@ -50,11 +52,18 @@ class LineProcess:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as this)
+        self._released = False
 
     @property
     def pid(self) -> int | None:
         """Of the child that runs, if one does."""
         return None if self._child is None else self._child.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the next request finds a child that has been started already."""
+        child = self._child
+        return child is not None and child.poll() is None
 
     def ask(self, line: bytes, *, timeout_s: float | None = None) -> bytes:
         """The answer to a line; neither has its end.
@@ -73,6 +82,8 @@ class LineProcess:
                 status = child.wait()
                 self._stop()
                 raise ChildDiedError(status, self._said())
+            if os.fstat(self._errors.fileno()).st_size > _FULL:
+                self._forget()  # a child that lives long may say much
         return reply[:-1]
 
     def close(self) -> None:
@@ -87,13 +98,16 @@ class LineProcess:
             child.kill()
 
     def release(self) -> None:
-        """Close what belongs to this process, before it ends."""
+        """Close what belongs to this process, before it ends; nothing is waited for."""
+        self._released = True
+        self.kill()
         self.close()
         self._errors.close()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
             self._stop()
+            self._forget()
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-c", _BOOT, _import_path(), self._module, *self._arguments],
                 stdin=subprocess.PIPE,
@@ -104,6 +118,8 @@ class LineProcess:
             )
             if self._nice:  # not between fork and exec, where threads that hold locks are missing
                 os.setpriority(os.PRIO_PROCESS, self._child.pid, self._nice)
+            if self._released:  # too late for ``release`` to have ended it
+                self._child.kill()
         return self._child
 
     def _exchange(self, child: subprocess.Popen[bytes], line: bytes, timeout_s: float) -> bytes:
@@ -134,11 +150,13 @@ class LineProcess:
                             return b"".join(pieces)
 
     def _said(self) -> str:
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace")
-        self._errors.seek(0)
-        self._errors.truncate()
-        return said
+        number = self._errors.fileno()
+        start = max(0, os.fstat(number).st_size - _SAID)
+        return os.pread(number, _SAID, start).decode(errors="replace")
+
+    def _forget(self) -> None:
+        os.ftruncate(self._errors.fileno(), 0)
+        os.lseek(self._errors.fileno(), 0, os.SEEK_SET)  # where the child writes, too
 
     def _stop(self) -> None:
         child, self._child = self._child, None

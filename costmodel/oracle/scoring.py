@@ -63,7 +63,8 @@ class _Asked:
 
     @property
     def size(self) -> int:
-        return max(1, len(self.question.get("schedules", ())))
+        """Schedules to score, those to draw among them; 1 where none are asked for."""
+        return max(1, len(self.question.get("schedules", ())) or self.question.get("count", 0))
 
     @property
     def over(self) -> bool:
@@ -123,6 +124,8 @@ class Scoring:
 
         Raises what the question deserves, OverloadedError where too many wait already.
         """
+        if len(self._waiting) >= self._options.waiting:  # those who left hold nobody up
+            self._waiting = deque(one for one in self._waiting if not one.over)
         if len(self._waiting) >= self._options.waiting:
             raise OverloadedError(
                 f"{len(self._waiting)} questions are waiting already",
@@ -159,7 +162,16 @@ class Scoring:
             metrics.BATCH.observe(sum(asked.size for asked in batch))
             for asked in batch:
                 metrics.QUEUED.observe(time.monotonic() - asked.since)
-            await self._answer(child, batch)
+            try:
+                await self._answer(child, batch)
+            except asyncio.CancelledError:
+                _fail(batch, OverloadedError("the server is ending"))
+                raise
+            except Exception as error:  # it cannot be started, or what it says is no answer
+                _log.exception("a process that scores failed")
+                child.kill()
+                known = error if isinstance(error, CostModelError) else None
+                _fail(batch, known or CostModelError(f"{error!r}: this is a fault of costmodel"))
 
     async def _warm_all(self) -> None:
         """One after the other, so that another one answers meanwhile."""
@@ -213,6 +225,11 @@ class Scoring:
 
         It is guilty that ends the process a second time (``again``).
         """
+        batch = [asked for asked in batch if not asked.over]
+        if not batch:
+            return
+        if not child.running:  # its start is not the question's time, nor its fault
+            await self._wake(child)
         loop = asyncio.get_running_loop()
         questions = [asked.question for asked in batch]
         try:
@@ -230,7 +247,8 @@ class Scoring:
         for asked, answer in zip(batch, answers, strict=True):
             if not asked.answer.done():
                 asked.answer.set_result(answer)
-        metrics.SCORES.inc(sum(len(one.get("schedules", ())) for one in questions))
+            if asked.question["kind"] == "rank" and "error" not in answer:
+                metrics.SCORES.inc(asked.size)
 
 
 def _exchange(
@@ -239,6 +257,12 @@ def _exchange(
     line = json.dumps(questions).encode()
     answers: list[Answer] = json.loads(child.ask(line, timeout_s=timeout_s))
     return answers
+
+
+def _fail(batch: Sequence[_Asked], error: CostModelError) -> None:
+    for asked in batch:
+        if not asked.answer.done():
+            asked.answer.set_exception(error)
 
 
 def _death(error: Exception, timeout_s: float) -> Answer:

@@ -38,6 +38,7 @@ class Recorded:
 
     def __init__(self, scoring):
         self.batches, self.free = [], asyncio.Event()
+        self.woken, self.garbage = 0, False
         (self.child,) = scoring._children
         self.child.ask = self._ask
         self._loop = asyncio.get_running_loop()
@@ -45,7 +46,10 @@ class Recorded:
     def _ask(self, line, *, timeout_s=None):
         questions = json.loads(line)
         if questions[0]["kind"] in ("ready", "warm"):
+            self.woken += questions[0]["kind"] == "ready"
             return json.dumps([{"toolchains": {}}]).encode()
+        if self.garbage:
+            return b"Segmentation fault"
         self.batches.append([one["number"] for one in questions])
         asyncio.run_coroutine_threadsafe(self.free.wait(), self._loop).result(60)
         return json.dumps([{"number": one["number"]} for one in questions]).encode()
@@ -131,6 +135,73 @@ def test_a_full_queue_refuses(path):
         await asyncio.gather(first, *waiting)
 
     with_recorded(path, test, waiting=2)
+
+
+def test_schedules_to_draw_count_like_schedules(path):
+    async def test(scoring, recorded):
+        first = asyncio.create_task(scoring.ask(question(0)))
+        await until(lambda: recorded.batches)
+        drawn = [question(n) | {"schedules": [], "count": 600} for n in range(1, 4)]
+        others = [asyncio.create_task(scoring.ask(one)) for one in drawn]
+        await asyncio.sleep(0.01)
+        recorded.free.set()
+        await asyncio.gather(first, *others)
+        assert recorded.batches == [[0], [1], [2], [3]]
+
+    with_recorded(path, test)
+
+
+def test_those_who_left_are_no_part_of_a_full_queue(path):
+    async def test(scoring, recorded):
+        first = asyncio.create_task(scoring.ask(question(0)))
+        await until(lambda: recorded.batches)
+        gone = [asyncio.create_task(scoring.ask(question(n))) for n in (1, 2)]
+        await asyncio.sleep(0.01)
+        for one in gone:
+            one.cancel()
+        await asyncio.gather(*gone, return_exceptions=True)
+        last = asyncio.create_task(scoring.ask(question(3)))
+        await asyncio.sleep(0)
+        recorded.free.set()
+        await asyncio.gather(first, last)
+        assert recorded.batches == [[0], [3]]
+
+    with_recorded(path, test, waiting=2)
+
+
+def test_what_is_no_answer_costs_one_question(path):
+    async def test(scoring, recorded):
+        recorded.free.set()
+        recorded.garbage = True
+        with pytest.raises(CostModelError, match="fault of costmodel"):
+            await scoring.ask(question(0))
+        recorded.garbage = False
+        assert await scoring.ask(question(1)) == {"number": 1}
+
+    with_recorded(path, test)
+
+
+def test_a_process_that_is_gone_is_started_outside_the_questions_time(path):
+    async def test(scoring, recorded):
+        recorded.free.set()
+        before = recorded.woken
+        await scoring.ask(question(0))
+        assert recorded.woken == before + 1
+
+    with_recorded(path, test)
+
+
+def test_who_is_being_answered_at_the_end_is_refused(path):
+    async def test(scoring, recorded):
+        asked = asyncio.create_task(scoring.ask(question(0)))
+        await until(lambda: recorded.batches)
+        closing = asyncio.create_task(scoring.close())
+        with pytest.raises(OverloadedError, match="ending"):
+            await asked
+        recorded.free.set()
+        await closing
+
+    with_recorded(path, test)
 
 
 def test_a_process_that_cannot_start_says_why(path, tmp_path):
