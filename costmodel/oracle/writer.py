@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from costmodel.errors import StoreLockedError
 from costmodel.oracle import metrics
 from costmodel.oracle.status import OverloadedError
 from costmodel.records import Measurement, Target, Workload
@@ -60,14 +61,14 @@ class Writer:
         loop = asyncio.get_running_loop()
         request = _Request(entries, loop.create_future(), loop)
         self._waiting += size
+        request.added.add_done_callback(lambda _: self._written(size))
         self._requests.put(request)
-        try:
-            # Written even where the client has gone: it may have been told so by its own store.
-            added = await asyncio.shield(request.added)
-        finally:
-            self._waiting -= size
-        metrics.RECORDED.inc(added)
-        return added
+        # Written even where the client has gone: it may have been told so by its own store.
+        return await asyncio.shield(request.added)
+
+    def _written(self, size: int) -> None:
+        """A request waits until it was written, also where nobody waits for it any more."""
+        self._waiting -= size
 
     async def close(self) -> None:
         """Write what waits, and end."""
@@ -85,17 +86,23 @@ class Writer:
                 return
 
     def _write(self, batch: Sequence[_Request]) -> None:
-        """In one transaction; where it fails each by itself, so that nobody pays for another."""
+        """In one transaction; where it fails each by itself, so that nobody pays for another.
+
+        Where others hold the store that is nobody's fault, and to try each would hold up all.
+        """
         if not batch:
             return
         try:
             added = self._store.add_groups([one.entries for one in batch])
         except Exception as error:  # whoever asked is told
-            if len(batch) == 1:
-                _tell(batch[0], error)
-            for one in batch if len(batch) > 1 else ():
-                self._write([one])
+            alone = len(batch) == 1 or isinstance(error, StoreLockedError)
+            for one in batch:
+                if alone:
+                    _tell(one, error)
+                else:
+                    self._write([one])
             return
+        metrics.RECORDED.inc(sum(added))
         for one, count in zip(batch, added, strict=True):
             _tell(one, count)
 

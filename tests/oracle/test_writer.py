@@ -1,10 +1,11 @@
 """One writer: many at once become few transactions, and nobody pays for another's fault."""
 
 import asyncio
+import threading
 
 import pytest
 
-from costmodel.errors import StoreError
+from costmodel.errors import StoreError, StoreLockedError
 from costmodel.oracle.status import OverloadedError
 from costmodel.oracle.writer import Writer
 from costmodel.store import open_store
@@ -68,6 +69,54 @@ def test_what_waits_at_the_end_is_written(store):
 
     assert sum(run(store, test)) == 300
     assert sum(1 for _ in store.measurements()) == 300
+
+
+def test_who_leaves_still_takes_the_room_of_what_waits(store, monkeypatch):
+    monkeypatch.setattr("costmodel.oracle.writer._WAITING", 3)
+    holder = threading.Lock()
+    add = store.add_groups
+
+    def slow(groups):
+        with holder:
+            return add(groups)
+
+    monkeypatch.setattr(store, "add_groups", slow)
+
+    async def test(writer):
+        with holder:
+            gone = [
+                asyncio.create_task(writer.keep(measurements=[builders.measurement()]))
+                for _ in range(3)
+            ]
+            await asyncio.sleep(0)
+            for one in gone:
+                one.cancel()
+            await asyncio.gather(*gone, return_exceptions=True)
+            with pytest.raises(OverloadedError):
+                await writer.keep(measurements=[builders.measurement()])
+        while writer._waiting:
+            await asyncio.sleep(0.001)
+        assert await writer.keep(measurements=[builders.measurement()]) == 1
+
+    run(store, test)
+
+
+def test_a_store_that_is_held_is_waited_for_once(store, monkeypatch):
+    tried = []
+
+    def held(groups):
+        tried.append(len(groups))
+        raise StoreLockedError("another process is holding the store")
+
+    monkeypatch.setattr(store, "add_groups", held)
+
+    async def test(writer):
+        calls = [writer.keep(measurements=[builders.measurement()]) for _ in range(30)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    found = run(store, test)
+    assert all(isinstance(one, StoreLockedError) for one in found)
+    assert sum(tried) == 30
 
 
 def test_a_client_that_leaves_takes_nothing_back(store):
