@@ -52,8 +52,13 @@ __all__ = [
 _HASH = re.compile(r"[0-9a-f]{64}")
 _POLICY = tuple(TimingPolicy.__dataclass_fields__)
 _UNTUNED = tuple(Untuned.__dataclass_fields__)
-#: Of samples, threads, caches and the like nobody has more.
+#: Of samples and threads nobody has more.
 _MANY = 100_000
+#: Characters of a target's names, and how many features, caches and rates one has at the most:
+#: targets are listed all together, and their names are part of answers.
+_NAME, _FACTS = 200, 1000
+#: Levels of JSON; what is nested deeper cannot be hashed or read everywhere.
+_LEVELS = 100
 
 
 class FieldError(UsageError):
@@ -103,6 +108,14 @@ def target_from(message: pb.Target) -> Target:
             raise FieldError(name, f"the target has no {name}")
     if message.kind != "cpu":
         raise FieldError("kind", f"no kind of target is called {message.kind!r}", hint="use cpu")
+    for name in ("features", "cache_bytes", "peak_flops"):
+        if len(getattr(message, name)) > _FACTS:
+            raise FieldError(name, f"no target has more than {_FACTS}")
+    for name, text in [("arch", message.arch), ("cpu", message.cpu),
+                       *(("features", one) for one in message.features),
+                       *(("peak_flops", one) for one in message.peak_flops)]:  # fmt: skip
+        if len(text) > _NAME:
+            raise FieldError(name, f"a name has up to {_NAME} characters, and this {len(text)}")
     if not 1 <= message.threads <= _MANY:
         raise FieldError("threads", f"a kernel cannot run on {message.threads} threads")
     if not 1 <= message.vector_bytes <= 4096:
@@ -144,7 +157,22 @@ def _json(text: str, field: str) -> Any:
         json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise FieldError(field, f"this is no JSON: {error}") from error
+    if _deeper(value, _LEVELS):
+        raise FieldError(field, f"this JSON is nested deeper than {_LEVELS} levels")
     return value
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether a value has more levels of objects and lists in each other."""
+    inner = [value]
+    for _ in range(levels + 1):
+        inner = [
+            part
+            for one in inner
+            if isinstance(one, dict | list)
+            for part in (one.values() if isinstance(one, dict) else one)
+        ]
+    return any(isinstance(one, dict | list) for one in inner)
 
 
 def _object(text: str, field: str) -> Mapping[str, Any]:
@@ -238,13 +266,23 @@ def measurement_from(message: pb.Measurement) -> Measurement:
         policy=policy,
         outcome=outcome,
         samples_us=samples,
-        timestamp=message.time.ToNanoseconds() / 10**9,
+        timestamp=_time(message.time),
         error=message.error,
         build_seconds=message.build_seconds,
         run_seconds=message.run_seconds,
         max_error=message.max_error if message.HasField("max_error") else None,
         extra=_object(message.extra_json, "extra_json"),
     )
+
+
+def _time(message: Timestamp) -> float:
+    """Seconds since 1970; what is past the calendar could not be sent again."""
+    try:
+        nanoseconds = message.ToNanoseconds()
+        Timestamp().FromNanoseconds(nanoseconds)
+    except ValueError as error:
+        raise FieldError("time", f"this is no time: {error}") from error
+    return nanoseconds / 10**9
 
 
 def _check_samples(samples: tuple[float, ...], outcome: Outcome) -> None:

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,6 +154,12 @@ def broken(field, value):
     return found
 
 
+def message_at(**time):
+    found = message()
+    found.time.CopyFrom(Timestamp(**time))
+    return found
+
+
 WRONG = {
     "id": broken("id", ""),
     "workload": broken("workload", "no hash"),
@@ -164,6 +171,7 @@ WRONG = {
         environment=pb.Environment(machine_json='{"load": 1e999}'),
     ),
     "build_seconds": broken("build_seconds", math.nan),
+    "time": message_at(seconds=253_402_300_800),
     "samples_us": message(samples_us=()),
     "schedule.text": pb.Measurement(
         id="1", schedule=pb.Schedule(backend="tvm", text="{"), outcome=pb.OUTCOME_CRASH
@@ -183,6 +191,26 @@ def test_what_no_store_takes_is_refused_by_its_name(field):
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    "time", [{"seconds": 2**62}, {"seconds": -(2**62)}, {"nanos": -1}, {"nanos": 10**9}], ids=str
+)
+def test_times_that_no_calendar_has_are_refused(time):
+    with pytest.raises(FieldError, match="no time"):
+        convert.measurement_from(message_at(**time))
+
+
+@pytest.mark.parametrize("around", ['{"a":%s}', '{"a":[%s]}'])
+def test_json_may_be_nested_but_not_without_end(around):
+    text = "{}"
+    while text.count("{") + text.count("[") < 99:
+        text = around % text
+    convert.measurement_from(broken("extra_json", text))
+    while text.count("{") + text.count("[") < 102:
+        text = around % text
+    with pytest.raises(FieldError, match="deeper than 100"):
+        convert.measurement_from(broken("extra_json", text))
+
+
 @pytest.mark.parametrize("samples", [(0.0,), (-1.0,), (math.nan,), (math.inf,)])
 def test_times_that_no_kernel_takes_are_refused(samples):
     with pytest.raises(FieldError, match="sample"):
@@ -191,7 +219,8 @@ def test_times_that_no_kernel_takes_are_refused(samples):
 
 @pytest.mark.parametrize(
     "changes", [{"kind": "tpu"}, {"arch": ""}, {"threads": 0}, {"vector_bytes": 0},
-                {"bandwidth": math.inf}, {"bandwidth": -1.0}, {"peak_flops": {"f32": math.nan}}],
+                {"bandwidth": math.inf}, {"bandwidth": -1.0}, {"peak_flops": {"f32": math.nan}},
+                {"cpu": "x" * 201}, {"features": ("x" * 201,)}, {"cache_bytes": (1,) * 1001}],
     ids=str,
 )  # fmt: skip
 def test_targets_that_are_none_are_refused(changes):
