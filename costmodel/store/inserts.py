@@ -28,6 +28,9 @@ TABLE: dict[type[Entry], str] = {
     FeaturesEntry: "features",
 }
 
+#: The rates of a target of which none was measured, as the table has them.
+_UNMEASURED = dumps({"peak_flops": {}, "bandwidth": 0.0})
+
 
 def insert(conn: sqlite3.Connection, entry: Entry) -> int:
     """Add an entry inside the transaction of ``conn``; returns 0 if it was known, else 1."""
@@ -64,7 +67,10 @@ def insert_workload(conn: sqlite3.Connection, entry: WorkloadEntry) -> int:
 
 
 def insert_target(conn: sqlite3.Connection, entry: TargetEntry) -> int:
-    """Add a target; a known one takes the later rates, whatever the order."""
+    """Add a target; a known one takes the later rates, whatever the order.
+
+    Rates that were not measured never take the place of those that were.
+    """
     facts, rates = target_to_json(entry.target)
     row = (entry.target.hash, dumps(facts), dumps(rates), entry.updated)
     added = conn.execute(
@@ -72,9 +78,9 @@ def insert_target(conn: sqlite3.Connection, entry: TargetEntry) -> int:
     ).rowcount
     if not added:
         conn.execute(
-            "UPDATE targets SET rates = ?3, updated = ?4 "
-            "WHERE hash = ?1 AND facts = ?2 AND (updated, rates) < (?4, ?3)",
-            row,
+            "UPDATE targets SET rates = ?3, updated = ?4 WHERE hash = ?1 AND facts = ?2 "
+            "AND (rates != ?5, updated, rates) < (?3 != ?5, ?4, ?3)",
+            (*row, _UNMEASURED),
         )
     return added
 

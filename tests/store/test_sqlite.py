@@ -12,6 +12,7 @@ import pytest
 from costmodel.errors import StoreCorruptError
 from costmodel.records import Outcome
 from costmodel.store import open_store
+from costmodel.store.entries import TargetEntry
 from costmodel.store.sqlite import BadRowWarning
 from tests.store import builders
 from tests.store.contract import StoreContract
@@ -210,3 +211,17 @@ def test_no_damage_is_an_unforeseen_error(tmp_path):
                 except StoreCorruptError:
                     refused += 1
     assert 0 < refused < 30 * 6
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)])
+def test_rates_that_were_not_measured_replace_none_that_were(tmp_path, order):
+    entries = [
+        TargetEntry(builders.target(peak_flops={"f32": 1e11}), 1.0),
+        TargetEntry(builders.target(peak_flops={"f32": 2e11}), 2.0),
+        TargetEntry(builders.target(peak_flops={}, bandwidth=0.0), 3.0),
+    ]
+    with open_store(tmp_path / "rates.sqlite") as store:
+        for place in order:
+            store.ingest([entries[place]])
+        (found,) = store.targets()
+    assert found.peak_flops == {"f32": 2e11}
