@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cachetools import LRUCache
@@ -13,15 +12,10 @@ from costmodel.oracle.proto import oracle_pb2 as pb
 
 __all__ = ["Texts", "text_key"]
 
-_KEPT = 20_000
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What a text is: its workload's hash, and whether the text says more than that."""
-
-    hash: str
-    scripted: bool
+#: Texts, and bytes of predictions: names in them are the client's, and may be long.
+_KEPT, _KEPT_BYTES = 20_000, 32 << 20
+#: Of what is beside a prediction in memory.
+_BESIDE = 600
 
 
 def text_key(workload: pb.Workload) -> str:
@@ -35,17 +29,18 @@ class Texts:
     """Texts that were read, and predictions by text, target and backend; all in memory."""
 
     def __init__(self) -> None:
-        self._read: LRUCache[str, _Read] = LRUCache(_KEPT)
-        self._predicted: LRUCache[tuple[str, str, str], pb.PredictResponse] = LRUCache(_KEPT)
+        self._hashes: LRUCache[str, str] = LRUCache(_KEPT)
+        self._predicted: LRUCache[tuple[str, str, str], pb.PredictResponse] = LRUCache(
+            _KEPT_BYTES, getsizeof=_size
+        )
 
     def learn(self, key: str, described: Mapping[str, Any]) -> None:
         """Remember what a scoring process said of a text."""
-        self._read[key] = _Read(described["hash"], described["script"] is not None)
+        self._hashes[key] = described["hash"]
 
     def hash_of(self, key: str) -> str | None:
         """The hash of a text's workload, if it has been read."""
-        read = self._read.get(key)
-        return None if read is None else read.hash
+        return self._hashes.get(key)
 
     def prediction(self, key: str, target: str, backend: str) -> pb.PredictResponse | None:
         """What was predicted, without what has been measured."""
@@ -58,4 +53,9 @@ class Texts:
         kept = pb.PredictResponse()
         kept.CopyFrom(response)
         kept.ClearField("measured_us")
-        self._predicted[key, target, backend] = kept
+        if _size(kept) <= self._predicted.maxsize:
+            self._predicted[key, target, backend] = kept
+
+
+def _size(response: pb.PredictResponse) -> int:
+    return _BESIDE + response.ByteSize()
