@@ -14,7 +14,6 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from costmodel.backends import registry
-from costmodel.ir.source import check_text
 from costmodel.oracle.access import current_principal
 from costmodel.oracle.convert import (
     FieldError,
@@ -35,7 +34,7 @@ from costmodel.oracle.status import NotFoundError, RefusedError
 from costmodel.oracle.texts import Texts, text_key
 from costmodel.oracle.writer import Writer
 from costmodel.records import Measurement, Target, TimingPolicy, Workload, digest
-from costmodel.store.codec import target_to_json, types_to_json
+from costmodel.store.codec import target_to_json, types_to_json, workload_from_json
 
 __all__ = ["Parts", "Servicer"]
 
@@ -44,6 +43,8 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 #: Schedules of one request.
 MOST_SCHEDULES = 20_000
 _DRAWN, _TRIALS = 256, 64
+#: Measurements of one request that take no longer than a call may hold up others.
+_READ_HERE = 50
 #: Seconds: of a lease, to wait for one at the most, and before a deadline.
 _TERM_S, _LONGEST_WAIT_S, _MARGIN_S = 60.0, 300.0, 0.5
 
@@ -208,7 +209,7 @@ class Servicer(OracleServicer):
         for place, given in enumerate(request.targets):
             with within(f"targets[{place}]"):
                 targets.append(target_from(given))
-        measurements = _measurements(request.measurements)
+        measurements = await _measurements(request.measurements)
         workloads = []
         for place, each in enumerate(request.workloads):
             with within(f"workloads[{place}]"):
@@ -220,7 +221,7 @@ class Servicer(OracleServicer):
         self, request: pb.ListTargetsRequest, context: _Context
     ) -> pb.ListTargetsResponse:
         own = self._parts.own
-        found = {own.hash: own} | {one.hash: one for one in await self._parts.reader.targets()}
+        found = {one.hash: one for one in await self._parts.reader.targets()} | {own.hash: own}
         return pb.ListTargetsResponse(
             targets=[
                 pb.KnownTarget(hash=hash, target=target_to(one), own=hash == own.hash)
@@ -332,8 +333,8 @@ class Servicer(OracleServicer):
         if workload.WhichOneof("source") == "hash":
             found = await self._known(workload.hash)
             return {"known": _fields(found)}
+        # Not looked at here: in megabytes of text that takes seconds, and all would wait.
         name = workload.file_name or "<text>"
-        check_text(workload.mlir, name)
         return {"mlir": workload.mlir, "function": workload.function, "file": name}
 
     async def _known(self, hash: str) -> Workload:
@@ -398,12 +399,17 @@ def _fields(workload: Workload) -> dict[str, Any]:
 
 
 def _rebuilt(fields: dict[str, Any]) -> Workload:
-    from costmodel.store.codec import workload_from_json
-
     return workload_from_json(fields["hash"], fields)
 
 
-def _measurements(messages: Iterable[pb.Measurement]) -> list[Measurement]:
+async def _measurements(messages: Sequence[pb.Measurement]) -> list[Measurement]:
+    """Raises FieldError. Many are read in another thread: in this one all would wait."""
+    if len(messages) > _READ_HERE:
+        return await asyncio.to_thread(_read_measurements, messages)
+    return _read_measurements(messages)
+
+
+def _read_measurements(messages: Iterable[pb.Measurement]) -> list[Measurement]:
     found = []
     for place, message in enumerate(messages):
         with within(f"measurements[{place}]"):

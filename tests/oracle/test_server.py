@@ -1,5 +1,6 @@
 """What a client sees of the server when all goes well."""
 
+import asyncio
 import dataclasses
 import json
 import signal
@@ -14,6 +15,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 import costmodel
+from costmodel.oracle import servicer
 from costmodel.oracle.convert import measurement_from, measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.records import Outcome, Schedule
@@ -192,6 +194,31 @@ def test_a_target_is_known_once_it_is_registered(shared):
     assert [each.own for each in known.values()].count(True) == 1
     asked = pb.PredictRequest(workload=WORKLOAD, target=pb.TargetRef(hash=hash))
     assert stub.Predict(asked).target_hash == hash
+
+
+def test_what_is_told_of_the_servers_own_target_is_what_it_answers_with(serve):
+    stub = serve().stub()
+    (own,) = stub.ListTargets(pb.ListTargetsRequest()).targets
+    other = pb.Target()
+    other.CopyFrom(own.target)
+    other.bandwidth = 2 * own.target.bandwidth + 1
+    stub.RegisterTarget(pb.RegisterTargetRequest(target=other))
+    (again,) = stub.ListTargets(pb.ListTargetsRequest()).targets
+    assert again == own
+
+
+def test_many_measurements_are_not_read_where_others_would_wait():
+    many = [measurement_to(builders.measurement()) for _ in range(200)]
+
+    async def run():
+        turns, reading = 0, asyncio.create_task(servicer._measurements(many))
+        while not reading.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert list(map(measurement_to, await reading)) == many
+        return turns
+
+    assert asyncio.run(run()) > 1  # others had theirs meanwhile
 
 
 def test_health_and_reflection_answer(shared):
