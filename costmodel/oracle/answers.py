@@ -204,27 +204,37 @@ def refusal(error: Exception) -> Answer:
 
 
 def main(store: str, weights: str, memory: str, threads: str) -> None:
-    """Answer lines until standard input ends."""
+    """Answer lines until standard input ends; where it cannot, say why to the first and end."""
     resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     replies = os.fdopen(os.dup(1), "wb")  # what compilers print must not be among the answers
     os.dup2(2, 1)
     os.environ["OMP_NUM_THREADS"] = threads
-    answers = Answers(Path(store), Path(weights) if weights else None)
-    _warm(int(threads))
-    for line in sys.stdin.buffer:
-        found = json.dumps(answers.answer(json.loads(line)))
-        replies.write(found.encode() + b"\n")
+
+    def reply(found: list[Answer]) -> None:
+        replies.write(json.dumps(found).encode() + b"\n")
         replies.flush()
 
+    try:
+        answers = Answers(Path(store), Path(weights) if weights else None)
+        _warm(Path(weights) if weights else None, int(threads))
+    except CostModelError as error:
+        sys.stdin.buffer.readline()
+        reply([refusal(error)])
+        return
+    for line in sys.stdin.buffer:
+        reply(answers.answer(json.loads(line)))
 
-def _warm(threads: int) -> None:
-    """Import now what every question needs."""
+
+def _warm(weights: Path | None, threads: int) -> None:
+    """Import now what every question needs. Raises UsageError for weights that are none."""
     from costmodel.models.shipped import load, shipped_weights
 
     try:
-        load(shipped_weights())
-    except InputError:
+        load(weights or shipped_weights())
+    except (InputError, ModuleNotFoundError):
+        if weights is not None:
+            raise
         return
     import torch
 

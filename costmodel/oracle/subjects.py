@@ -26,10 +26,10 @@ from costmodel.tally import Tally
 
 __all__ = ["Subject", "Subjects"]
 
-#: Kernels on targets whose encodings and models are kept, and texts that have been read.
-_KEPT, _TEXTS = 64, 512
-#: Drawings of a kernel's schedules that are kept: to draw them takes longer than to score them.
-_DRAWN = 4
+#: Kernels on targets whose encodings and models are kept, and characters of texts that were read.
+_KEPT, _TEXTS = 64, 256 << 20
+#: Drawn schedules of a kernel that are kept: to draw them takes longer than to score them.
+_DRAWN = 8192
 #: Seconds to wait for whoever holds the store.
 _WAIT_S = 5.0
 _NO_FEATURES = np.zeros((0, 0), np.float32)
@@ -50,7 +50,7 @@ class Subject:
         self._seen: set[str] = set()
         self._state: object = None
         self._stand_in: CostModel | None = None
-        self._drawn: LRUCache[tuple[int, int], list[Schedule]] = LRUCache(_DRAWN)
+        self._drawn: LRUCache[tuple[int, int], list[Schedule]] = LRUCache(_DRAWN, getsizeof=len)
 
     @property
     def model_name(self) -> str:
@@ -100,9 +100,12 @@ class Subject:
     def draw(self, count: int, seed: int) -> list[Schedule]:
         """As ``costmodel.rank`` draws them. Raises UnsupportedError for what cannot be tuned."""
         assert self._tunable
-        if (count, seed) not in self._drawn:
-            self._drawn[count, seed] = draw(self.session, count, seed)
-        return self._drawn[count, seed]
+        found = self._drawn.get((count, seed))
+        if found is None:
+            found = draw(self.session, count, seed)
+            if len(found) <= _DRAWN:
+                self._drawn[count, seed] = found
+        return found
 
     def score(self, schedules: Sequence[Schedule]) -> list[Prediction]:
         """One prediction a schedule, in order. Raises InputError for what is no schedule."""
@@ -145,7 +148,9 @@ class Subjects:
     def __init__(self, store: Path, weights: Path | None) -> None:
         self._store = open_store(store, read_only=True, wait_s=_WAIT_S)
         self._weights = weights
-        self._texts: LRUCache[str, tuple[Workload, SourceLocation]] = LRUCache(_TEXTS)
+        self._texts: LRUCache[str, tuple[Workload, SourceLocation]] = LRUCache(
+            _TEXTS, getsizeof=lambda read: 1000 + len(read[0].text)
+        )
         self._kept: LRUCache[tuple[str, ...], Subject] = LRUCache(_KEPT)
 
     def key(self, question: Mapping[str, Any]) -> tuple[str, ...]:
@@ -180,12 +185,13 @@ class Subjects:
             fields = source["known"]
             return workload_from_json(fields["hash"], fields), SourceLocation("<text>")
         key = _text_key(source)
-        if key not in self._texts:
+        found = self._texts.get(key)
+        if found is None:
             workload, origin = locate_text(
                 source["mlir"], file_name=source["file"], function=source["function"] or None
             )
-            self._texts[key] = workload, origin.place
-        return self._texts[key]
+            found = self._texts[key] = workload, origin.place
+        return found
 
 
 def _text_key(source: Mapping[str, Any]) -> str:

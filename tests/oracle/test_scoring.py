@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, StoreError, UsageError
 from costmodel.oracle.answers import Answers
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.scoring import Scoring, ScoringOptions
@@ -212,7 +212,19 @@ def test_a_process_that_cannot_start_says_why(path, tmp_path):
         finally:
             await scoring.close()
 
-    with pytest.raises(CostModelError, match="there is no store"):
+    with pytest.raises(StoreError, match="there is no store"):
+        asyncio.run(run())
+
+
+def test_weights_that_are_none_end_the_start(path, tmp_path):
+    async def run():
+        scoring = Scoring(path, tmp_path / "none", TARGET, ScoringOptions(1))
+        try:
+            await scoring.start()
+        finally:
+            await scoring.close()
+
+    with pytest.raises(UsageError, match="none"):
         asyncio.run(run())
 
 
@@ -257,3 +269,10 @@ def test_a_kernel_that_is_asked_for_again_is_not_read_again(answers):
     assert answers._subjects.find(RANK | {"seed": 7}) is subject
     assert subject.draw(4, 0) is subject.draw(4, 0)
     assert answers._subjects.find(PREDICT | {"backend": "tvm"}) is not subject
+
+
+def test_drawings_that_are_too_many_are_not_kept(answers, monkeypatch):
+    monkeypatch.setattr("costmodel.oracle.subjects._DRAWN", 3)
+    subject = answers._subjects.find(RANK)
+    assert len(subject.draw(5, 11)) == 5
+    assert subject.draw(5, 11) is not subject.draw(5, 11)
