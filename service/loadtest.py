@@ -4,8 +4,9 @@
 server on the same cores, and prints the table of the README. ``--minutes 0.2`` is a small version,
 which the tests run; ``--json FILE`` writes the figures.
 
-Latencies are the client's, from the call to the answer. Calls are sent when they are due (open
-loop), so that a server that falls behind is not spared; each run has a warm-up that is not counted.
+Latencies are the client's, from the call to the answer. Predictions are asked for when they are due
+(open loop), so that a server that falls behind is not spared, after a warm-up that is not counted;
+look-ups and rankings one after the other.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ import numpy as np
 from costmodel.errors import CostModelError, InputError
 from costmodel.oracle.convert import predict_to, schedule_to
 from costmodel.oracle.proto import oracle_pb2 as pb
-from costmodel.oracle.subjects import Subject, Subjects
+from costmodel.oracle.subjects import TOGETHER, Subject, Subjects
 from costmodel.records import Prediction, Schedule
 
 __all__ = ["Answers", "main", "refusal"]
@@ -38,9 +38,6 @@ _KERNEL = """func.func @main(%x: tensor<8x8xf32>, %y: tensor<8x8xf32>) -> tensor
   return %sum : tensor<8x8xf32>
 }
 """
-
-#: Up to so many schedules of one question the network reads all; those of several go together.
-_TOGETHER = 256
 
 
 class Answers:
@@ -55,7 +52,7 @@ class Answers:
         joined: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for place, question in enumerate(questions):
             try:
-                if question["kind"] == "rank" and 0 < len(question["schedules"]) <= _TOGETHER:
+                if question["kind"] == "rank" and 0 < len(question["schedules"]) <= TOGETHER:
                     joined[self._subjects.key(question)].append(place)
                 else:
                     answers[place] = self._alone(question)
@@ -160,7 +157,7 @@ def _parts(places: Sequence[int], sizes: Mapping[int, int]) -> list[list[int]]:
     for place in places:
         if sizes[place] > room:
             parts.append([])
-            room = _TOGETHER
+            room = TOGETHER
         parts[-1].append(place)
         room -= sizes[place]
     return parts

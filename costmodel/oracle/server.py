@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import grpc
@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from costmodel.errors import UsageError
 from costmodel.oracle import traces
+from costmodel.oracle.addresses import parse_address
 from costmodel.oracle.limits import RunLimits
 from costmodel.oracle.observing import Observer
 from costmodel.oracle.proto import oracle_pb2 as pb
@@ -33,6 +34,8 @@ __all__ = ["ServeOptions", "running", "serve"]
 
 _log = structlog.get_logger("costmodel.oracle")
 
+#: Of Prometheus's page, where none is named.
+_METRICS_PORT = 9464
 #: Seconds that a writer waits for who holds the store.
 _WAIT_S = 5.0
 
@@ -136,13 +139,15 @@ def _publish(address: str) -> Callable[[], None]:
     """Prometheus's page; returns what ends it."""
     from prometheus_client import start_http_server
 
-    host, _, port = address.rpartition(":")
+    given = parse_address(address, "--metrics", default_port=_METRICS_PORT)
+    if given.path:
+        raise UsageError(f"--metrics {address!r} is no HOST:PORT", hint="as 127.0.0.1:9464")
     try:
-        page, thread = start_http_server(int(port), host or "127.0.0.1")
-    except (OSError, ValueError) as error:
+        page, thread = start_http_server(given.port, given.host)
+    except OSError as error:
         raise UsageError(f"cannot publish metrics on {address}: {error}") from error
 
-    _log.info("metrics", address=f"{host or '127.0.0.1'}:{page.server_port}")
+    _log.info("metrics", address=str(replace(given, port=page.server_port)))
 
     def end() -> None:
         page.shutdown()

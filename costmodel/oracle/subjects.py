@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from costmodel.asking import draw, expect
 from costmodel.ir import analyze, check_tunable, locate_text
 from costmodel.models.base import CostModel, Example
+from costmodel.models.shipped import Trained
 from costmodel.oracle.convert import FieldError
 from costmodel.records import Prediction, Schedule, SourceLocation, Target, Workload
 from costmodel.results import PredictResult
@@ -30,6 +31,8 @@ __all__ = ["Subject", "Subjects"]
 _KEPT, _TEXTS = 64, 256 << 20
 #: Drawn schedules of a kernel that are kept: to draw them takes longer than to score them.
 _DRAWN = 8192
+#: Up to so many schedules of one question the network reads all; those of several go together.
+TOGETHER = 256
 #: Seconds to wait for whoever holds the store.
 _WAIT_S = 5.0
 _NO_FEATURES = np.zeros((0, 0), np.float32)
@@ -125,9 +128,13 @@ class Subject:
             raise
 
     def _score(self, schedules: Sequence[Schedule]) -> list[Prediction]:
-        trained = self.session.trained.model
-        if trained is not None:
-            return trained.predict([self.session.query(one, _NO_FEATURES) for one in schedules])
+        chosen = self.session.trained
+        if isinstance(chosen, Trained) and chosen.model and len(schedules) > TOGETHER:
+            chosen.model.forget()  # the same question has the same answer
+        if chosen.model is not None:
+            return chosen.model.predict(
+                [self.session.query(one, _NO_FEATURES) for one in schedules]
+            )
         features = self.session.space.features(schedules)
         pairs = zip(schedules, features, strict=True)
         return self._model.predict([self.session.query(*pair) for pair in pairs])

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import signal
+import subprocess
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,7 @@ from costmodel.oracle.convert import measurement_from, measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.records import Outcome, Schedule
 from costmodel.store import open_store
+from tests.oracle.conftest import COMMAND
 from tests.oracle.texts import KERNEL
 from tests.store import builders
 
@@ -89,6 +91,19 @@ def test_a_ranking_is_the_one_that_the_library_gives(shared, monkeypatch):
     ]
     assert [one.predicted_us for one in answer.schedules] == pytest.approx(
         [one.predicted_us for one in local.schedules], rel=1e-4
+    )
+
+
+def test_the_same_question_has_the_same_answer(shared):
+    """Also where there are so many schedules that most are only skimmed."""
+    stub, asked = shared.stub(), pb.RankRequest(workload=WORKLOAD, count=300, seed=5)
+    first = stub.Rank(asked)
+    again = stub.Rank(asked)
+    assert [one.schedule_hash for one in again.schedules] == [
+        one.schedule_hash for one in first.schedules
+    ]
+    assert [one.predicted_us for one in again.schedules] == pytest.approx(
+        [one.predicted_us for one in first.schedules], rel=1e-4
     )
 
 
@@ -240,6 +255,17 @@ def test_metrics_count_what_was_asked(serve):
     text = urllib.request.urlopen(f"http://{page}/metrics").read().decode()
     assert 'costmodel_oracle_calls_total{code="OK",method="Predict"} 1.0' in text
     assert "costmodel_oracle_call_seconds_bucket" in text
+
+
+def test_a_place_for_metrics_that_is_none_is_refused(tmp_path):
+    store = ["--store", str(tmp_path / "store.sqlite"), "--listen", "127.0.0.1:0"]
+    for place in ("127.0.0.1:99999", "unix:/tmp/metrics"):
+        done = subprocess.run(
+            [*COMMAND, *store, "--processes", "1", "--metrics", place],
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "--metrics" in json.loads(done.stdout)["error"]["message"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -134,6 +134,12 @@ class Transformer:
         good = [e for e in examples if np.isfinite(e.latency_us) and self.knows([e.query])]
         self._levels.learn(good, self.expected_us([example.query for example in good]))
 
+    def forget(self) -> None:
+        """Answer as if nothing had been asked: of many, those that were read before are known, so
+        that others are read, and what is said of the same schedules changes from call to call.
+        """
+        self._known.clear()
+
     def estimates(
         self, workload: Workload, target: Target, schedules: Sequence[Schedule]
     ) -> Estimates:

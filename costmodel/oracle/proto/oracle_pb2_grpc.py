@@ -134,7 +134,8 @@ class OracleServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RankStream(self, request_iterator, context):
-        """Large batches in pieces: one response a request, in order. A request without a workload is
+        """Large batches in pieces: one response a request, in order, each a ranking of its own (of more
+        than 256 schedules the most promising alone are looked at closely). A request without a workload is
         about the workload, target and backend of the one before it. Scope: read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
