@@ -45,7 +45,7 @@ bench: $(RUN_STAMP)  ## run the benchmarks (takes long)
 
 clean:  ## remove the virtual environment and everything generated
 	rm -rf $(VENV) build dist *.egg-info costmodel-out
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-artifacts
 
 $(RUN_STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

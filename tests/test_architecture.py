@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"costmodel", "datasets", "dialects", "kernels", "service", "tests"}
 FILES = {"CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "constraints.txt", "pyproject.toml"}
 #: Made by set-up, tests and tuning; ignored by version control.
-GENERATED = {"build", "costmodel-out", "costmodel_oracle.egg-info", "dist"}
+GENERATED = {"build", "costmodel-out", "costmodel_oracle.egg-info", "dist", "test-artifacts"}
 #: They hold inputs, scripts and tests; as packages they would shadow libraries of these names.
 NO_PACKAGES = ("datasets", "kernels", "service", "tests")
 

@@ -62,6 +62,13 @@ def test_dialect_tables_and_type_marker_are_in(wheel: list[PurePosixPath]) -> No
     assert wanted <= {str(path) for path in wheel}
 
 
+def test_what_the_dashboard_shows_is_in(wheel: list[PurePosixPath]) -> None:
+    folder = ROOT / "costmodel/dashboard"
+    files = [*folder.glob("templates/*"), *folder.glob("static/*")]
+    assert files
+    assert {str(path.relative_to(ROOT)) for path in files} <= {str(path) for path in wheel}
+
+
 def test_packages_are_listed_one_by_one() -> None:
     """The list is explicit, so a new folder must be added to it."""
     found = {

@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "LazyGroup", "command_group", "main"]
 #: Where each subcommand is; none of these modules may import a compiler when it is imported.
 COMMANDS: Mapping[str, str] = {
     "cache": "costmodel.cli.cache:cache",
+    "dashboard": "costmodel.cli.dashboard:dashboard",
     "doctor": "costmodel.cli.doctor:doctor",
     "eval": "costmodel.cli.evaluate:evaluate",
     "predict": "costmodel.cli.predict:predict",

@@ -46,8 +46,8 @@ def is_loopback(host: str) -> bool:
     return found.is_loopback
 
 
-def parse_address(text: str, what: str) -> Address:
-    """Read an address; a port that is left out is 50151.
+def parse_address(text: str, what: str, *, default_port: int = DEFAULT_PORT) -> Address:
+    """Read an address; a port that is left out is ``default_port``.
 
     ``what`` is the option that it was given with. Raises UsageError for what is no address.
     """
@@ -57,7 +57,7 @@ def parse_address(text: str, what: str) -> Address:
     if not host or any(each.isspace() or each in "/@?#" for each in host):
         raise UsageError(f"{what} {text!r} names no host", hint=_FORMS)
     if port is None:
-        return Address(host, DEFAULT_PORT)
+        return Address(host, default_port)
     if not (port.isascii() and port.isdigit() and int(port) < 65536):
         raise UsageError(f"{what} {text!r}: {port!r} is no port: 0 to 65535", hint=_FORMS)
     return Address(host, int(port))

@@ -69,6 +69,7 @@ class Execution:
         except (CostModelError, OSError) as error:
             status, heard.error = 1, str(error)
         finally:
+            process.kill()  # where it could not be written down that it runs
             self._pool.end(run.operation.name)
         await collect(run, self._keep)
         _judge(run, heard, status, process)
@@ -233,7 +234,8 @@ async def collect(run: RunRecord, keep: Keep) -> None:
 
 def _judge(run: RunRecord, heard: _Heard, status: int, process: RunProcess) -> None:
     """What the run came to."""
-    result, cancelled = heard.result, run.ending is not None
+    result = heard.result
+    cancelled = run.ending is not None and (result is None or heard.interrupted)
     if result is not None:
         for kind, name in list(result.artifacts.items()):
             if name != os.path.basename(name) or name in ("", ".", ".."):
