@@ -95,6 +95,7 @@ class OracleCostModel(ms.cost_model.PyCostModel):  # type: ignore[misc]
         rows = [(query.candidate.schedule, query.features) for query in queries]
         name = self._workspace.key(program).feature_set
         self._workspace.ledger.add_features(name, program.workload.hash, rows)
+        self._workspace.ledger.settle()
 
     def _enter(self, context: Any) -> Program:
         self._workspace.check_target(context.target)

@@ -99,7 +99,6 @@ class StoreDatabase(ms.database.PyDatabase):  # type: ignore[misc]
     def commit_workload(self, mod: Any) -> Any:
         """Remember the workload. Raises UnsupportedError for one that cannot be measured."""
         program, workspace = self.workspace.program(mod), self.workspace
-        workspace.ledger.settle()
         workspace.ledger.register(program.workload)
         workspace.ledger.register(workspace.target)
         return ms.database.Workload(mod)

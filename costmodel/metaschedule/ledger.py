@@ -19,6 +19,10 @@ from costmodel.store.rescue import Rescue
 __all__ = ["Ledger", "StoreTroubleWarning"]
 
 
+#: Seconds until a store is offered again what it has refused.
+_PAUSE_S = 60.0
+
+
 class StoreTroubleWarning(UserWarning):
     """The store could not take something; the message says where it is, and what to do."""
 
@@ -36,6 +40,8 @@ class Ledger:
         self._known: dict[str, Workload | Target] = {}
         self._registered: set[str] = set()
         self._waiting: list[Measurement] = []
+        self._offered: set[str] = set()
+        self._again_at = 0.0
         self._trouble = False
 
     def register(self, record: Workload | Target) -> None:
@@ -61,15 +67,21 @@ class Ledger:
         if not self._trouble and workload in self._registered:
             self._try(lambda: self._store.add_features(name, workload, rows))
 
-    def settle(self) -> None:
-        """Offer the store what it has not taken."""
-        if not self._waiting:
+    def settle(self, *, at_last: bool = False) -> None:
+        """Offer the store what it has not taken.
+
+        Unless it is the last chance, what it has refused already is offered again after a while.
+        """
+        new = any(one.id not in self._offered for one in self._waiting)
+        if not self._waiting or not (new or at_last or time.monotonic() >= self._again_at):
             return
         self._trouble = False
+        self._offered |= {one.id for one in self._waiting}
         if not self._try(self._register_all):
             self._save_elsewhere()
         elif self._try(lambda: self._store.add(self._waiting)):
             self._waiting = []
+        self._again_at = time.monotonic() + _PAUSE_S
 
     def measurements(self, **key: Any) -> Iterator[Measurement]:
         """As the store's, and what it has not taken yet; nothing of the store where it fails."""

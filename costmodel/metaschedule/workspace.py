@@ -177,7 +177,7 @@ class Workspace:
 
     def close(self) -> None:
         """Store what is left, and end the worker processes."""
-        self.ledger.settle()
+        self.ledger.settle(at_last=True)
         if "crew" in self.__dict__:
             self.crew.close()
 

@@ -101,10 +101,12 @@ def tuned(target: Any, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     model = OracleCostModel(database)
     asked: list[int] = []
     predict = model._inst.predict
-    model._inst.predict = lambda context, found: (
-        asked.append(len(found)),
-        predict(context, found),
-    )[1]
+
+    def counted(context: Any, candidates: list[Any]) -> Any:
+        asked.append(len(candidates))
+        return predict(context, candidates)
+
+    model._inst.predict = counted
     tune(func, database, 8, folder / "work", cost_model=model)
     records = database.get_all_tuning_records()
     database.close()

@@ -14,7 +14,7 @@ import pytest
 from costmodel.records import Outcome
 from costmodel.store import open_store
 
-from .conftest import POLICY, Tuned, module_of, tune
+from .conftest import POLICY, Tuned, module_of, product, tune
 
 
 def test_the_store_has_the_records_that_metaschedule_has(tuned: Tuned) -> None:
@@ -90,6 +90,24 @@ def test_a_second_run_begins_with_the_records_of_the_first(
     with open_store(store, read_only=True) as opened:
         assert opened.stats()["workloads"] == 1
         assert opened.stats()["measurements"] >= len(tuned.records) + 4
+
+
+def test_two_functions_of_one_signature_are_not_taken_for_each_other(
+    open_database: Callable[..., Any], tmp_path: Path
+) -> None:
+    """MetaSchedule's builder is not told of which of them a candidate is."""
+    import tvm
+
+    functions = {f"times_{n}": product(16, float(n)) for n in (2, 3)}
+    named = {name: func.with_attr("global_symbol", name) for name, func in functions.items()}
+    database = open_database(tmp_path / "store.sqlite")
+    tune(tvm.IRModule(named), database, 8, tmp_path / "work", num_trials_per_iter=2)
+    store = database.workspace.store
+    assert {one.function for one in store.workloads()} == set(named)
+    measured = list(store.measurements())
+    assert len(measured) >= 8
+    assert len({one.workload for one in measured}) == 2
+    assert {one.outcome for one in measured} == {Outcome.OK}
 
 
 def test_an_interrupt_keeps_what_was_measured(
