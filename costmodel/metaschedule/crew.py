@@ -128,6 +128,8 @@ class Crew:
         Raises MeasureError where the machine and no candidate is to blame.
         """
         team = self._team(program)
+        # What they do is the same for all programs, so that the first team's serve all.
+        shared = next(iter(self._teams.values()))
         trials = []
         orders = {}
         for module in modules:
@@ -137,7 +139,7 @@ class Crew:
         waiting, under_way = deque(trials), dict[Worker, Trial]()
         try:
             while waiting or under_way:
-                for builder in team.builders:
+                for builder in shared.builders:
                     if waiting and builder not in under_way:
                         trial = under_way[builder] = waiting.popleft()
                         trial.builds += 1
@@ -150,7 +152,7 @@ class Crew:
                     else:
                         self._after_build(team, trial, reply)
         finally:
-            team.stop_busy()
+            shared.stop_busy()
         return trials
 
     def _after_build(self, team: Team, trial: Trial, reply: Reply) -> None:
@@ -209,11 +211,11 @@ class Crew:
         return explain(reply, building=building, limit_bytes=limit, folder=team.folder)
 
     def _team(self, program: Program) -> Team:
-        """The workers of a program; those of others end, and begin again when they are needed."""
+        """The workers of a program; another's measurer ends, and begins again when it is needed."""
         key = program.workload.hash
         for other, team in self._teams.items():
             if other != key:
-                team.stop_all()
+                team.measurer.stop()
         if key not in self._teams:
             backend = ModuleBackend(program.order)
             team = Team(
