@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ from costmodel.tally import Tally
 if TYPE_CHECKING:
     from costmodel.models.by_backend import ByBackend
 
-__all__ = ["Session", "open_session", "store_path"]
+__all__ = ["Session", "open_session", "store_path", "stored_examples"]
 
 #: Examples that one other workload gives to a warm start; more would only repeat themselves.
 _EXAMPLES_EACH = 48
@@ -154,23 +154,13 @@ class Session:
         ``space`` is the part whose features are wanted. Of this workload only with ``own``: a
         search learns from its own measurements by itself. Of others only with ``others``.
         """
-        stored: dict[str, dict[str, Features]] = defaultdict(dict)
-        for key, schedule, features in store.features(space.feature_set):
-            if own if key == self.workload.hash else others:
-                stored[key][schedule] = features
-        for key, rows in stored.items():
-            workload = store.workload(key)
-            if workload is None:
-                continue
-            latest = self._latest(store, key)
-            for schedule_hash in list(latest)[-_EXAMPLES_EACH:]:
-                if schedule_hash in rows:
-                    measurement = latest[schedule_hash]
-                    candidate = Candidate(workload, measurement.schedule, self.target)
-                    yield Example(Query(candidate, rows[schedule_hash]), measurement.latency_us)
-
-    def _latest(self, store: MeasurementStore, workload: str) -> dict[str, Measurement]:
-        return {one.schedule.hash: one for one in self._measurements(store, workload)}
+        return stored_examples(
+            store,
+            lambda workload: self._measurements(store, workload),
+            self.target,
+            space.feature_set,
+            lambda workload: own if workload == self.workload.hash else others,
+        )
 
     def model(self, store: MeasurementStore, seed: int, *, own: bool = False) -> ByBackend:
         """The trained model corrected by XGBoost, with the roofline where that misleads.
@@ -192,6 +182,34 @@ class Session:
             return Guarded(Boosted(examples, seed=seed, base=base), Roofline())
 
         return ByBackend({name: started(space) for name, space in self.space.parts.items()})
+
+
+def stored_examples(
+    store: MeasurementStore,
+    measured: Callable[[str], Iterator[Measurement]],
+    target: Target,
+    feature_set: str,
+    wanted: Callable[[str], bool] = lambda workload: True,
+) -> Iterator[Example]:
+    """What a store knows of workloads on ``target``, whose features it has under ``feature_set``.
+
+    ``measured`` gives the measurements of a workload (its hash) that count, ``wanted`` says which
+    workloads do. Of each schedule the latest, and of a workload no more than the last few dozen.
+    """
+    stored: dict[str, dict[str, Features]] = defaultdict(dict)
+    for key, schedule, features in store.features(feature_set):
+        if wanted(key):
+            stored[key][schedule] = features
+    for key, rows in stored.items():
+        workload = store.workload(key)
+        if workload is None:
+            continue
+        latest = {one.schedule.hash: one for one in measured(key)}
+        for schedule_hash in list(latest)[-_EXAMPLES_EACH:]:
+            if schedule_hash in rows:
+                measurement = latest[schedule_hash]
+                candidate = Candidate(workload, measurement.schedule, target)
+                yield Example(Query(candidate, rows[schedule_hash]), measurement.latency_us)
 
 
 def store_path(store: str | os.PathLike[str] | None) -> Path | None:

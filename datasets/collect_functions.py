@@ -166,8 +166,8 @@ def _by_tvm(args: argparse.Namespace) -> Iterator[Way]:
     def compile_all(batch: Sequence[Function], folder: Path) -> list[Compiled]:
         jobs = [(one.workload, session.target, _path(one, folder)) for one in batch]
         # TVM must not be forked once it has started its threads. A pool a batch: its workers end
-        # with it, also those that hang.
-        with get_context("spawn").Pool(os.cpu_count()) as pool:
+        # with it, also those that hang. None is started for nothing: each takes seconds to import.
+        with get_context("spawn").Pool(min(os.cpu_count() or 1, len(jobs))) as pool:
             ends = time.monotonic() + BATCH_S
             asked = [pool.apply_async(_build_loops, (job,)) for job in jobs]
             return [_built(one, ends) for one in asked]

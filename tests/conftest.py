@@ -23,7 +23,7 @@ from costmodel.store import open_store
 os.environ["COSTMODEL_WEIGHTS"] = "none"
 
 #: Folders with the longest tests, which begin first: at the end no process has one to itself.
-_LONG = ("e2e", "datasets", "cli", "learning", "whole")
+_LONG = ("e2e", "datasets", "oracle", "cli", "learning", "whole", "metaschedule", "dashboard")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -35,7 +35,7 @@ def test_one_is_enough_for_all_who_need_it(programs: Path, name: str) -> None:
     assert find_compiler() == program
     assert roofline._compiler() == program
     assert doctor._c_compiler() == doctor.Check("C compiler", doctor.Status.OK, program)
-    backend._link(str(programs / "kernel.so"), [str(programs / "kernel.o")])
+    backend.link(str(programs / "kernel.so"), [str(programs / "kernel.o")])
     assert (programs / f"{name}.calls").read_text() == "called\n" * 2
 
 
@@ -54,6 +54,6 @@ def test_none_is_said_by_all() -> None:
     assert find_compiler() is None
     assert doctor._c_compiler().status is doctor.Status.FAILED
     with pytest.raises(BackendError, match="no C compiler"):
-        backend._link("kernel.so", ["kernel.o"])
+        backend.link("kernel.so", ["kernel.o"])
     with pytest.raises(MeasureError, match="no C compiler"):
         roofline._compiler()

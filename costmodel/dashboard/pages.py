@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from cachetools import LRUCache
 from costmodel.dashboard.comparing import baseline, compare, steps
 from costmodel.dashboard.predicted import MOST, Model, Predicted
 from costmodel.dashboard.reading import Pair, Reader, Subject, TargetRow, WorkloadRow, reading
-from costmodel.dashboard.runs import GAP_S, find_runs
+from costmodel.dashboard.runs import GAP_S, Run, find_runs
 from costmodel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ _Query = Mapping[str, str]
 #: Rows of the tables: workloads on targets, runs, schedules (and in their plot), errors of a kind.
 _PAIRS, _RUNS, _SCHEDULES, _DRAWN, _ERRORS = 50, 100, 50, 20, 5
 #: The most measurements of a workload on a target that are read for a page, the newest ones.
-_MEASUREMENTS = 20_000
+_MEASUREMENTS = 10_000
 _PLOTS = 64
+#: What is kept of the best of a workload on a target, and of all its measurements.
+_BESTS, _SUBJECTS = 5000, 8
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,26 @@ class View:
         return {"workload": self.workload.hash, "target": self.target or ""}
 
 
+class Memory:
+    """What was worked out and still holds, since the store has not changed in what it is about."""
+
+    def __init__(self, size: int) -> None:
+        self._kept: LRUCache[object, tuple[object, Any]] = LRUCache(size)
+        self._lock = threading.Lock()
+
+    def recall(self, key: object, state: object, make: Callable[[], _T]) -> _T:
+        """What ``make`` gave for ``key`` in this ``state``, or gives now."""
+        with self._lock:
+            found = self._kept.get(key)
+        if found is not None and found[0] == state:
+            value: _T = found[1]
+            return value
+        value = make()
+        with self._lock:
+            self._kept[key] = (state, value)
+        return value
+
+
 class Board:
     """Answers for one store; belongs to one event loop."""
 
@@ -74,14 +97,17 @@ class Board:
         self.path = path
         self._model, self._patience_s = model, patience_s
         self._plots: LRUCache[object, bytes] = LRUCache(_PLOTS)
+        self._small, self._large = Memory(_BESTS), Memory(_SUBJECTS)
 
     async def overview(self, query: _Query) -> Page:
         """Counts, the best of each workload on each target, and the latest run's picture."""
-        return Page("board_overview.html", await self._read(lambda r: _overview(r, query)))
+        return Page(
+            "board_overview.html", await self._read(lambda r: _overview(r, self._small, query))
+        )
 
     async def runs(self, query: _Query) -> Page:
         """What was measured together, the newest first."""
-        return Page("board_runs.html", await self._read(lambda r: _runs(r, query)))
+        return Page("board_runs.html", await self._read(lambda r: _runs(r, self._small, query)))
 
     async def failures(self, query: _Query) -> Page:
         """Failures by kind, with the newest errors."""
@@ -189,7 +215,7 @@ class Board:
         return Plot(self._plots[named])
 
     async def _view(self, query: _Query) -> View:
-        return await self._read(lambda reader: _view(reader, query))
+        return await self._read(lambda reader: _view(reader, self._large, query))
 
     async def _read(self, ask: Callable[[Reader], _T]) -> _T:
         def read() -> _T:
@@ -203,15 +229,15 @@ class Board:
         self._model.close()
 
 
-def _overview(reader: Reader, query: _Query) -> dict[str, Any]:
+def _overview(reader: Reader, memory: Memory, query: _Query) -> dict[str, Any]:
     stats, pairs = reader.stats(), reader.count_pairs()
     page = min(_number(query, "page", 1), max(1, -(-pairs // _PAIRS)))
     rows = []
     for pair in reader.pairs(limit=_PAIRS, offset=(page - 1) * _PAIRS):
-        found = reader.best(pair.workload, pair.target)
+        found = _best(reader, memory, pair)
         rows.append({"pair": pair, "best_us": found and found[0],
                      "backend": found and found[1].schedule.backend})  # fmt: skip
-    runs = find_runs(reader.parts(None, GAP_S))
+    runs = _all_runs(reader, memory, None)
     failed = stats["measurements"] - stats["by_outcome"].get("ok", 0)
     return {
         "stats": stats, "rows": rows, "workloads": reader.workloads(), "targets": reader.targets(),
@@ -221,9 +247,23 @@ def _overview(reader: Reader, query: _Query) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _runs(reader: Reader, query: _Query) -> dict[str, Any]:
+def _best(reader: Reader, memory: Memory, pair: Pair) -> tuple[float, Measurement] | None:
+    return memory.recall(
+        (pair.workload, pair.target),
+        (pair.measurements, pair.last),
+        lambda: reader.best(pair.workload, pair.target),
+    )
+
+
+def _all_runs(reader: Reader, memory: Memory, workload: str | None) -> list[Run]:
+    return memory.recall(
+        ("runs", workload), reader.extent(), lambda: find_runs(reader.parts(workload, GAP_S))
+    )
+
+
+def _runs(reader: Reader, memory: Memory, query: _Query) -> dict[str, Any]:
     workload = query.get("workload")
-    runs = find_runs(reader.parts(workload, GAP_S))
+    runs = _all_runs(reader, memory, workload)
     pages = max(1, -(-len(runs) // _RUNS))
     page = min(_number(query, "page", 1), pages)
     return {
@@ -250,7 +290,7 @@ def _failures(reader: Reader, query: _Query) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _view(reader: Reader, query: _Query) -> View:
+def _view(reader: Reader, memory: Memory, query: _Query) -> View:
     """Raises UsageError for a workload or target that the store does not have."""
     hash = query.get("workload", "")
     row = reader.workload(hash)
@@ -267,16 +307,15 @@ def _view(reader: Reader, query: _Query) -> View:
             f"this workload was not measured on a target {target[:64]!r}",
             hint="its own page lists the targets",
         )
-    empty = Subject((), 0, 0)
-    return View(
-        workload=row,
-        targets=reader.targets(),
-        pairs=pairs,
-        target=target,
-        state=None if target is None else reader.state(hash, target),
-        subject=empty if target is None else reader.subject(hash, target, limit=_MEASUREMENTS),
-        best=None if target is None else reader.best(hash, target),
-    )
+    targets = reader.targets()
+    if target is None:
+        return View(row, targets, pairs, None, Subject((), 0, 0), None, None)
+    state = reader.state(hash, target)
+    subject, best = memory.recall(
+        (hash, target), state,
+        lambda: (reader.subject(hash, target, limit=_MEASUREMENTS), reader.best(hash, target)),
+    )  # fmt: skip
+    return View(row, targets, pairs, target, subject, state, best)
 
 
 def _number(query: _Query, name: str, least: int) -> int:

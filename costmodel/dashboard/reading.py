@@ -153,6 +153,10 @@ class Reader:
         """Differs after measurements of a workload on a target were added."""
         return self._store.state(workload, target)
 
+    def extent(self) -> object:
+        """Differs after measurements of anything were added."""
+        return self._connection.query("SELECT count(*), max(seq) FROM measurements")[0]
+
     def pairs(self, *, workload: str | None = None, limit: int, offset: int = 0) -> list[Pair]:
         """Workloads on targets, the one measured last first."""
         where, parameters = _where(workload, None)

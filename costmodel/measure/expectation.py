@@ -11,7 +11,7 @@ from costmodel.measure.tasks import Contestant
 from costmodel.measure.team import TaskError, Team
 from costmodel.measure.worker import Stage
 
-__all__ = ["ReferenceInfo", "make_reference"]
+__all__ = ["ReferenceInfo", "make_reference", "save_reference"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def make_reference(team: Team) -> ReferenceInfo:
         stage = Stage("compiling the reference", tasks.REFERENCE_COMPILE_S + 10)
         team.call(tasks.compile_iree, (), stage, building=True)
         source = Contestant(team.context.reference_path, is_reference=True)
-        positive = _save(team, source)
+        positive = save_reference(team, source)
     except TaskError as error:
         reason, compiler = error.message, f"{team.context.backend.name} (untuned)"
         positive = _save_default(team, reason)
@@ -54,7 +54,7 @@ def _save_default(team: Team, reason: str) -> bool:
         library = team.folder / "default.so"
         stage = Stage("building the untuned default", seconds)
         team.call(tasks.build, (schedule, library), stage, building=True)
-        return _save(team, Contestant(library))
+        return save_reference(team, Contestant(library))
     except TaskError as error:
         raise BackendError(
             "neither IREE nor the untuned default gives a result to compare with\n"
@@ -62,8 +62,11 @@ def _save_default(team: Team, reason: str) -> bool:
         ) from error
 
 
-def _save(team: Team, source: Contestant) -> bool:
-    """Save outputs for inputs of both signs if those are finite, else for positive ones: true."""
+def save_reference(team: Team, source: Contestant) -> bool:
+    """Save outputs for inputs of both signs if those are finite, else for positive ones: true.
+
+    Raises TaskError where it cannot be run.
+    """
     stage = Stage("loading the reference", tasks.LOAD_S)
     if team.call(tasks.save_expected, (source,), stage):
         return False

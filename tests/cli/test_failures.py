@@ -15,6 +15,7 @@ import pytest
 from costmodel.cli.failures import guard
 from costmodel.errors import CostModelError, ParseError, StoreLockedError, UnsupportedError
 from costmodel.records import SourceLocation
+from tests.commands import call
 
 
 def failing(error: BaseException):
@@ -93,11 +94,6 @@ def test_a_command_returns_its_status(returned: int | None, status: int) -> None
     assert guard(lambda: returned, []) == status
 
 
-def costmodel(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "costmodel.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -115,7 +111,7 @@ def costmodel(*arguments: str, **settings: object) -> subprocess.CompletedProces
     ],
 )
 def test_bad_usage(arguments: tuple[str, ...], message: str) -> None:
-    done = costmodel(*arguments, "--json")
+    done = call(*arguments, "--json")
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -123,7 +119,9 @@ def test_bad_usage(arguments: tuple[str, ...], message: str) -> None:
 
 
 def test_nothing_given_shows_the_help() -> None:
-    done = costmodel()
+    done = subprocess.run(
+        [sys.executable, "-m", "costmodel.cli"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("Usage: costmodel")

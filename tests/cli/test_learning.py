@@ -1,15 +1,19 @@
-"""``costmodel train`` and ``costmodel eval`` as they are run, on a small data set."""
+"""``costmodel train`` and ``costmodel eval`` as they are run, on a small data set.
+
+The training is a process of its own; what is asked of the weights then is asked in this one.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.commands import call
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,10 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def run(
     *arguments: object, status: int = 0, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "costmodel.cli", *map(str, arguments)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=280, env=os.environ | environment
-    )
+    done = call(*arguments, environment=environment)
     assert done.returncode == status, done.stdout + done.stderr
     return done
 
@@ -41,8 +42,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def weights(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("weights")
-    done = run("train", "--data", data, "--out", out, "--steps", 4, "--width", 32, "--layers", 1,
-               "--threads", 1, "--json")  # fmt: skip
+    arguments = ("train", "--data", data, "--out", out, "--steps", 4, "--width", 32, "--layers", 1,
+                 "--threads", 1, "--json")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "costmodel.cli", *map(str, arguments)],
+        capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert told["steps"] == 4
     assert told["parts"]["train"] > 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.dashboard import chromium
 from tests.dashboard.command import running
 from tests.dashboard.realistic import ERRORS, MATMUL, TARGET
@@ -64,3 +66,15 @@ def test_the_dashboard_in_a_browser(path: Path) -> None:
         asyncio.run(look(server.address))
         assert server.stop() == (0, "", "")
     assert (ARTIFACTS / "dashboard-overview.png").stat().st_size > 20_000
+
+
+def test_without_a_browser_only_continuous_integration_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+        chromium.find()
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception):
+        chromium.find()

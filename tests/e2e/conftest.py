@@ -1,4 +1,8 @@
-"""Running the command as a user does: another process, another directory, a store of its own."""
+"""Running the command as a user does: another process, another directory, a store of its own.
+
+Where only what it says is asked for, ``call`` and ``json`` run it in this process: compilers take
+seconds to import.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.commands import call
 
 #: Small enough to be tuned in seconds, with something to win.
 KERNEL = """\
@@ -80,6 +86,14 @@ class Place:
             preexec_fn=obey_permissions if self.confined else None,
         )  # fmt: skip
 
+    def call(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """The command in this process, which is not ``confined``."""
+        assert not self.confined
+        variables: dict[str, str | None] = {"COSTMODEL_STORE": str(self.store)}
+        if self.trained:
+            variables["COSTMODEL_WEIGHTS"] = None
+        return call(*arguments, cwd=self.path, environment=variables)
+
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Without waiting, in a session of its own, so that what it leaves running is found."""
         return subprocess.Popen(
@@ -92,11 +106,26 @@ class Place:
 
     def json(self, *arguments: str | Path) -> dict[str, Any]:
         """The object that a command prints; it must succeed and print nothing else."""
-        done = self.run(*arguments, "--json")
+        done = (self.run if self.confined else self.call)(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
         assert isinstance(found, dict)
         return found
+
+    def refused(self, *arguments: str | Path, process: bool = False) -> dict[str, Any]:
+        """The error with which tuning ends that is refused, and writes nothing."""
+        before = sorted(os.listdir(self.path))
+        run = self.run if process or self.confined else self.call
+        done = run("tune", *arguments, "--json", "--trials", "4", "--out", self.out)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.strip()
+        assert "Traceback" not in done.stderr
+        assert sorted(os.listdir(self.path)) == before, "something was written"
+        error = json.loads(done.stdout)["error"]
+        assert error["exit_status"] == 2
+        assert error["message"]
+        assert isinstance(error, dict)
+        return error
 
     def measurements(self) -> int:
         from costmodel.store import open_store
@@ -140,7 +169,8 @@ def restricted(place: Place) -> Place:
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, dict[str, Any]]:
     """A place where the kernel was tuned, and what was printed; tests only read it or add to it."""
     place = replace(_make(tmp_path_factory.mktemp("tuned")), trained=True)
-    printed = place.json(
-        "tune", place.kernel, "--trials", str(TRIALS), "--seed", "1", "--out", place.out
+    done = place.run(
+        "tune", place.kernel, "--trials", str(TRIALS), "--seed", "1", "--out", place.out, "--json"
     )
-    return place, printed
+    assert done.returncode == 0, done.stderr
+    return place, json.loads(done.stdout)

@@ -43,7 +43,7 @@ def test_stablehlo_is_split_tuned_and_written(place, model) -> None:
     assert "stablehlo" not in text
     assert "func.func public @main" in text
     assert printed["artifacts"]["ir"] == str(place.out / "model.mlir")
-    shown = place.run("tune", model, "--trials", "0", "--threads", "1", "--out", place.out)
+    shown = place.call("tune", model, "--trials", "0", "--threads", "1", "--out", place.out)
     assert shown.returncode == 0, shown.stderr
     assert "before" in shown.stdout
     assert "this is a whole model" in shown.stderr
@@ -63,21 +63,21 @@ def test_what_it_is_can_be_said(place, model) -> None:
 
 @pytest.mark.parametrize("way", [[], ["--whole-model"]])
 def test_a_backend_that_is_none_is_refused_for_models_too(place, model, way: list[str]) -> None:
-    done = place.run("tune", model, "--backend", "abacus", *way, "--json", "--out", place.out)
+    done = place.call("tune", model, "--backend", "abacus", *way, "--json", "--out", place.out)
     assert done.returncode == 2
     assert "abacus" in json.loads(done.stdout)["error"]["message"]
 
 
 def test_a_transform_script_is_for_one_kernel(place) -> None:
     script = Path(__file__).parents[2] / "kernels" / "scripts" / "matmul_tiled.mlir"
-    done = place.run("tune", script, "--whole-model", "--json", "--out", place.out)
+    done = place.call("tune", script, "--whole-model", "--json", "--out", place.out)
     assert done.returncode == 2
     assert "script" in json.loads(done.stdout)["error"]["message"]
 
 
 def test_bad_input_is_exit_status_2(place, model) -> None:
     model.write_text(MODEL.replace("stablehlo.maximum %0", "stablehlo.mximum %0"))
-    done = place.run("tune", model, "--whole-model", "--json", "--out", place.out)
+    done = place.call("tune", model, "--whole-model", "--json", "--out", place.out)
     assert done.returncode == 2
     error = json.loads(done.stdout)["error"]
     assert (error["kind"], error["line"]) == ("ParseError", 6)

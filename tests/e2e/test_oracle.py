@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import costmodel
 from costmodel.store import open_store
 from tests.oracle.conftest import Server, start
 
@@ -44,8 +45,8 @@ def bare(trained, monkeypatch):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """An oracle with the package's weights."""
-    found = start(tmp_path_factory.mktemp("oracle"), weights=None)
+    """An oracle with the package's weights, which tunes."""
+    found = start(tmp_path_factory.mktemp("oracle"), "--allow-tuning", weights=None)
     yield found
     found.stop()
 
@@ -61,6 +62,42 @@ def test_the_blocker_blocks(bare) -> None:
     assert "torch" in found["notes"][0] or "tokenizers" in found["notes"][0]
 
 
+def test_weights_that_are_named_and_cannot_be_read_are_an_error(bare) -> None:
+    weights = Path(costmodel.__file__).parent / "models" / "weights"
+    done = bare.run("predict", bare.kernel, "--weights", weights, "--json")
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert "is not installed" in error["message"]
+    assert "--oracle" in error["hint"]
+
+
+def test_tuning_on_the_server(place, server, monkeypatch) -> None:
+    monkeypatch.setenv("COSTMODEL_ORACLE", server.address)
+    # Another kernel than the other tests ask about: the server will know this one.
+    place.kernel.write_text(place.kernel.read_text().replace("64x", "48x"))
+    options = ("--trials", "2", "--backend", "tvm")
+    begun = place.json("runs", "start", place.kernel, *options)
+    assert begun["state"] in ("queued", "running")
+    watched = place.run("runs", "watch", begun["name"], "--out", place.out)
+    assert watched.returncode == 0, watched.stderr
+    assert watched.stdout.startswith("dense on ")
+    assert "2 measured" in watched.stdout
+    assert (place.out / "kernel.so").stat().st_size > 0
+    (listed,) = place.json("runs", "list")["runs"]
+    assert (listed["name"], listed["state"], listed["measured"]) == (begun["name"], "done", 2)
+    assert begun["name"] in place.run("runs", "list").stdout
+    assert place.run("runs", "cancel", begun["name"]).stdout == f"{begun['name']}: done\n"
+    assert place.measurements() == 0
+    refused = place.run("runs", "watch", "tunes/none", "--json")
+    assert (refused.returncode, "error" in json.loads(refused.stdout)) == (2, True)
+
+
+def test_runs_are_an_oracles(place) -> None:
+    done = place.run("runs", "list", "--json")
+    assert done.returncode == 2
+    assert "COSTMODEL_ORACLE" in json.loads(done.stdout)["error"]["hint"]
+
+
 def test_tuning_without_a_model_of_ones_own(bare, server) -> None:
     before = ids(server.store)
     printed = bare.json(
@@ -68,7 +105,7 @@ def test_tuning_without_a_model_of_ones_own(bare, server) -> None:
     )
     report = json.loads((bare.out / "report.json").read_text())
     assert report["model"] == "oracle (transformer) and xgboost"
-    assert not report["notes"]
+    assert not [note for note in report["notes"] if "oracle" in note]
     assert printed["measured"] == 6
     assert all(trial["predicted_us"] > 0 for trial in report["history"])
     mine = ids(bare.store)

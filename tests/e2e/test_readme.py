@@ -81,7 +81,7 @@ def printed_by(program: str, folder: Path) -> list[str]:
 
 def test_the_oracle_example_runs(tmp_path: Path) -> None:
     """With a kernel that is tuned in seconds."""
-    _, program = PYTHON
+    (program,) = [one for one in PYTHON if "costmodel.oracle" in one]
     server = start(tmp_path, weights=None)
     program = program.replace("127.0.0.1:50151", server.address)
     program = program.replace("kernels/bert_softmax.mlir", "tests/golden/oracle_matmul.mlir")
@@ -98,3 +98,28 @@ def test_the_library_example_runs(tmp_path: Path) -> None:
     assert Path(tuned.split()[-1]).exists()
     low, middle, high = map(float, predicted.split())
     assert low < middle < high
+
+
+def test_the_metaschedule_example_runs(tmp_path: Path) -> None:
+    """On a small product, with few trials and a small population."""
+    (program,) = [one for one in PYTHON if "costmodel.metaschedule" in one]
+    few = "num_trials_per_iter=4, strategy=EvolutionarySearch(population_size=16, "
+    few += "init_min_unmeasured=8, genetic_num_iters=1)"
+    for what, by in (("512", "32"), (" 64,", " 4,"), ("num_trials_per_iter=16", few)):
+        assert what in program
+        program = program.replace(what, by)
+    program = f"""{program}
+from costmodel.store import open_store
+with open_store(read_only=True) as store:
+    print(*(one.outcome for one in store.measurements()))
+"""
+    program = program.replace(
+        "import tvm\n",
+        "import tvm\nfrom tvm.s_tir.meta_schedule.search_strategy import EvolutionarySearch\n", 1,
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "COSTMODEL_STORE": str(tmp_path / "store.sqlite")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "ok" in done.stdout.splitlines()[-1].split()

@@ -96,17 +96,17 @@ def test_all_values_are_measured_and_failures_are_recorded(trained) -> None:
     assert place.measurements() == known
 
     place.kernel.write_text(FUNCTION)
-    plain = place.run("tune", place.kernel, *options, "--trials", "0", "--out", place.out)
+    plain = place.call("tune", place.kernel, *options, "--trials", "0", "--out", place.out)
     assert "cannot be replayed" not in plain.stderr
     place.kernel.write_text(SCRIPT.replace("[16, 32]", "[8, 16]"))
-    other = place.run("tune", place.kernel, *options, "--trials", "2", "--out", place.out)
+    other = place.call("tune", place.kernel, *options, "--trials", "2", "--out", place.out)
     assert other.returncode == 0, other.stderr
     assert "cannot be replayed" not in other.stderr
 
 
 def test_a_knob_that_nothing_resolves_has_a_place_and_nothing_is_written(place) -> None:
     place.kernel.write_text(SCRIPT.replace("options = [16, 32]", "options = []"))
-    done = place.run("tune", place.kernel, "--backend", "iree", "--out", place.out)
+    done = place.call("tune", place.kernel, "--backend", "iree", "--out", place.out)
     assert done.returncode == 2
     assert "dense.mlir:15:15: " in done.stderr
     assert "'rows' has an empty list of options" in done.stderr
@@ -116,7 +116,7 @@ def test_a_knob_that_nothing_resolves_has_a_place_and_nothing_is_written(place) 
 
 def test_a_backend_that_runs_no_scripts_says_so(place) -> None:
     place.kernel.write_text(SCRIPT)
-    done = place.run("tune", place.kernel, "--backend", "tvm", "--out", place.out)
+    done = place.call("tune", place.kernel, "--backend", "tvm", "--out", place.out)
     assert done.returncode == 2
     assert "--backend iree" in done.stderr
 

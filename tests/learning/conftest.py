@@ -21,8 +21,8 @@ FAMILIES = ("norm", "softmax", "rope", "matmul", "elementwise", "reduction")
 EACH, SCHEDULES = 10, 12
 
 
-def write_sample(folder: Path) -> None:
-    """Of each family the first functions, those with schedules before the others."""
+def write_sample(folder: Path, each: int = EACH) -> None:
+    """Of each family the first ``each`` functions, those with schedules before the others."""
     table = read_table(shards(DATA), MEASUREMENTS)
     numbers = Counter(table["workload"].to_pylist())
     by_family = defaultdict(list)
@@ -32,7 +32,7 @@ def write_sample(folder: Path) -> None:
     chosen = [
         row
         for family in FAMILIES
-        for row in sorted(by_family[family], key=lambda r: -numbers[r["workload"]])[:EACH]
+        for row in sorted(by_family[family], key=lambda r: -numbers[r["workload"]])[:each]
     ]
     measured = defaultdict(list)
     kept_hashes = pa.array([row["workload"] for row in chosen])
@@ -61,6 +61,14 @@ def _some(rows: list[dict]) -> list[dict]:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "set"
     write_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fewer functions of each family: features of their schedules take long."""
+    folder = tmp_path_factory.mktemp("few") / "set"
+    write_sample(folder, each=3)
     return folder
 
 

@@ -117,7 +117,7 @@ def test_a_checkpoint_of_another_run_is_refused(sample: Path, tmp_path: Path) ->
 
 
 def test_training_makes_the_loss_smaller(sample: Path, tmp_path: Path) -> None:
-    fit(sample, tmp_path, options(steps=200))
+    fit(sample, tmp_path, options(steps=100))
     rows = [json.loads(line)["value"] for line in (tmp_path / CURVES).read_text().splitlines()]
     # Batches of functions and of schedules take turns, with losses of their own.
     assert np.mean(rows[-12:]) < 0.8 * np.mean(rows[:12])
@@ -323,10 +323,10 @@ print(*sorted({f"{row.level}: {row.model}" for row in found.rows}), sep="\\n")
 """
 
 
-def test_all_baselines_learn_and_are_judged(sample: Path, trained: Path) -> None:
+def test_all_baselines_learn_and_are_judged(few: Path, trained: Path) -> None:
     """In a process of its own: pools of processes leave a helper behind."""
     done = subprocess.run(
-        [sys.executable, "-c", ALL_BASELINES, str(sample), str(trained)],
+        [sys.executable, "-c", ALL_BASELINES, str(few), str(trained)],
         capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

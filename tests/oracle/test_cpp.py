@@ -125,10 +125,11 @@ def test_tokens(ask, serve, tmp_path):
     assert "token" in ask(*asked).stderr
 
 
-def test_a_token_is_not_sent_in_the_clear(ask, tmp_path):
+@pytest.mark.parametrize("host", ["oracle.example", "127.evil.example", "10.0.0.1"])
+def test_a_token_is_not_sent_in_the_clear(ask, tmp_path, host):
     token = tmp_path / "token"
     token.write_text("secret\n")
-    done = ask("--oracle", "oracle.example:50151", "--token-file", token)
+    done = ask("--oracle", f"{host}:50151", "--token-file", token)
     assert done.returncode == 2
     assert "in the clear" in done.stderr
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 from costmodel.backends.iree.compiler import staged_text
 from costmodel.backends.iree.schedules import Settings
@@ -45,9 +46,16 @@ def effective_options(
 
 def _outcome(text: str, name: str, value: str) -> str | None:
     """What the program becomes under a flag, as a hash; None where the compiler fails."""
-    settings = Settings(flags={name: value} if name else {})
     try:
-        staged = staged_text(text, _PHASE, settings.arguments, locations=False)
+        return _staged_hash(text, name, value)
     except BackendError:
         return None
+
+
+# A process that is asked of the same kernel again need not wait again; a failure is no answer to
+# keep, as it may have been the machine's.
+@lru_cache(maxsize=1024)
+def _staged_hash(text: str, name: str, value: str) -> str:
+    settings = Settings(flags={name: value} if name else {})
+    staged = staged_text(text, _PHASE, settings.arguments, locations=False)
     return hashlib.sha256(staged.encode()).hexdigest()

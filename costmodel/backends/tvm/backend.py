@@ -13,7 +13,7 @@ from costmodel.errors import BackendError, UnsupportedError
 from costmodel.records import Schedule, Target, Workload
 from costmodel.toolchain import INSTALL_HINT, find_compiler
 
-__all__ = ["TVMBackend"]
+__all__ = ["TVMBackend", "link", "reason_of"]
 
 
 class TVMBackend:
@@ -60,8 +60,8 @@ class TVMBackend:
             sch = replay(workload, schedule, target)
             executable = compile_module(sch.mod, tvm_target(target))
         except (InvalidKnobsError, ScheduleError, RuntimeError, TypeError, ValueError) as error:
-            raise BackendError(f"TVM: {_last_line(error)}") from error
-        executable.export_library(str(library), fcompile=_link)
+            raise BackendError(f"TVM: {reason_of(error)}") from error
+        executable.export_library(str(library), fcompile=link)
 
     def load(self, library: Path, workload: Workload, target: Target) -> LoadedKernel:
         _import_tvm()
@@ -97,8 +97,11 @@ def _import_tvm() -> None:
     import costmodel.backends.tvm.without_torch  # noqa: F401
 
 
-def _link(output: str, objects: Sequence[str], **_: Any) -> None:
-    """Link with the C driver alone: TVM's default asks for a C++ compiler."""
+def link(output: str, objects: Sequence[str], **_: Any) -> None:
+    """Link with the C driver alone: TVM's default asks for a C++ compiler.
+
+    Raises BackendError where there is none, or it fails.
+    """
     compiler = find_compiler()
     if compiler is None:
         raise BackendError("no C compiler was found to link with", hint=INSTALL_HINT)
@@ -111,6 +114,7 @@ def _link(output: str, objects: Sequence[str], **_: Any) -> None:
         )
 
 
-def _last_line(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """The last line of what TVM says, which holds the reason."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1][:500] if lines else type(error).__name__

@@ -23,13 +23,14 @@ __all__ = ["FeatureExtractor", "feature_set"]
 _LAYOUT = "metaschedule-per-store-1"
 
 
-def feature_set(target: Target) -> str:
-    """The name of the features of programs that this toolchain makes for ``target``.
+def feature_set(target: Target, toolchain: str | None = None) -> str:
+    """The name of the features of programs that a toolchain, by default this, makes for ``target``.
 
     A schedule's text is another program under other versions, and on a target with other vectors
     or threads; stores are merged, and hold one row for each text and name.
     """
-    toolchain = Environment(dict(versions()), {}).toolchain
+    if toolchain is None:
+        toolchain = Environment(dict(versions()), {}).toolchain
     return f"{_LAYOUT}/{toolchain[:16]}/{target.hash[:16]}"
 
 

@@ -6,7 +6,6 @@ import random
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 from tvm import s_tir
 from tvm_ffi import structural_hash
@@ -21,6 +20,7 @@ from costmodel.backends.tvm.template import schedule_noting
 from costmodel.backends.tvm.texts import (
     default_text,
     parse,
+    plain,
     template_text,
     trace_text,
 )
@@ -167,7 +167,7 @@ class TVMSpace:
         return self._remember(sch, template_text(used))
 
     def _trace(self, sch: s_tir.Schedule) -> Schedule:
-        return self._remember(sch, trace_text(_plain(sch.trace.as_json())))
+        return self._remember(sch, trace_text(plain(sch.trace.as_json())))
 
     def _remember(self, sch: s_tir.Schedule, text: str) -> Schedule:
         text = self._seen.setdefault(structural_hash(sch.mod), text)
@@ -199,14 +199,3 @@ def _other_option(values: tuple[Option, ...], now: Option, rng: random.Random) -
         near = ordered[max(0, at - 1) : at] + ordered[at + 1 : at + 2]
         return rng.choice(near or others)
     return rng.choice(others)
-
-
-def _plain(value: Any) -> Any:
-    """FFI containers as plain JSON values."""
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    if hasattr(value, "items"):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if hasattr(value, "__iter__"):
-        return [_plain(item) for item in value]
-    return value.value  # IntImm and FloatImm

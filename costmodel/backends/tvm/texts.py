@@ -15,7 +15,7 @@ from typing import Any
 from costmodel.backends.tvm.knobs import Knobs, Option
 from costmodel.errors import UsageError
 
-__all__ = ["check_knobs", "default_text", "parse", "template_text", "trace_text"]
+__all__ = ["check_knobs", "default_text", "parse", "plain", "template_text", "trace_text"]
 
 #: What each kind of schedule holds besides its kind: a field and its type in JSON.
 _FIELDS: Mapping[str, Mapping[str, type]] = {
@@ -54,6 +54,17 @@ def template_text(knobs: Knobs) -> str:
 def trace_text(trace: Any) -> str:
     """A MetaSchedule trace, as JSON values: instructions and decisions."""
     return json.dumps({"kind": "trace", "trace": trace}, separators=(",", ":"))
+
+
+def plain(value: Any) -> Any:
+    """FFI containers as plain JSON values."""
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    if hasattr(value, "items"):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "__iter__"):
+        return [plain(item) for item in value]
+    return value.value  # IntImm and FloatImm
 
 
 def parse(text: str) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from tvm_ffi import structural_equal, structural_hash
 from costmodel.backends.tvm.backend import TVMBackend
 from costmodel.backends.tvm.program import Program
 from costmodel.backends.tvm.replay import lowered, replay
-from costmodel.backends.tvm.space import TVMSpace, _plain
-from costmodel.backends.tvm.texts import check_knobs, parse, template_text, trace_text
+from costmodel.backends.tvm.space import TVMSpace
+from costmodel.backends.tvm.texts import check_knobs, parse, plain, template_text, trace_text
 from costmodel.errors import InputError, UsageError
 from costmodel.ir import read_text
 from costmodel.records import Schedule, Workload
@@ -205,9 +205,9 @@ RULED = ("pooling", "chains", "reduction", "mixed", "movement")
 def test_every_trace_that_the_rules_make_is_read(case, target):
     space, rng = TVMSpace(read_text(case.read_text()), target), random.Random(1)
     made = [sch for _ in range(4) if (sch := space._rules.sample(rng)) is not None]
-    traces = [_plain(sch.trace.as_json()) for sch in made]
+    traces = [plain(sch.trace.as_json()) for sch in made]
     changed = [space._rules.mutate(trace, rng) for trace in traces[:2]]
-    traces += [_plain(sch.trace.as_json()) for sch in changed if sch is not None]
+    traces += [plain(sch.trace.as_json()) for sch in changed if sch is not None]
     assert traces
     for trace in traces:
         assert parse(trace_text(trace))["trace"] == trace

@@ -1,5 +1,6 @@
 #include "costmodel/oracle.h"
 
+#include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
 
 #include <fstream>
@@ -113,11 +114,13 @@ std::optional<std::string> ReadFile(const std::string& path) {
   return text.str();
 }
 
+// Whether an address cannot leave this machine. A name that only begins as a number is none.
 bool OnThisMachine(const std::string& address) {
-  for (const char* start : {"unix:", "localhost:", "127.", "[::1]:"}) {
-    if (address.rfind(start, 0) == 0) return true;
-  }
-  return false;
+  if (address.rfind("unix:", 0) == 0) return true;
+  const std::string host = address.substr(0, address.rfind(':'));
+  if (host == "localhost" || host == "[::1]") return true;
+  in_addr number;
+  return inet_pton(AF_INET, host.c_str(), &number) == 1 && (ntohl(number.s_addr) >> 24) == 127;
 }
 
 void Describe(const std::string& mlir, const CallOptions& options, pb::Workload* workload,

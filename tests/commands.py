@@ -1,0 +1,41 @@
+"""The command line in this process: what a command prints and returns, without its imports.
+
+For tests of what a command says. That it is a process, which ends with a status and leaves none
+behind, is tested by processes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from costmodel.cli.main import main
+
+
+def call(
+    *arguments: object, cwd: Path | None = None, environment: Mapping[str, str | None] | None = None
+) -> CompletedProcess[str]:
+    """Run ``costmodel`` with the arguments; variables that are None are not there for it."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (environment or {}).items():
+            if value is None:
+                patch.delenv(name, raising=False)
+            else:
+                patch.setenv(name, value)
+        with (
+            chdir(cwd or os.getcwd()),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
+            main([str(argument) for argument in arguments])
+    status = end.value.code
+    assert isinstance(status, int)
+    return CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
