@@ -312,9 +312,15 @@ class Calls:
 
     def list_targets(self) -> Plan[tuple[KnownTarget, ...]]:
         """See Client.list_targets."""
-        message: pb.ListTargetsResponse = yield Call("ListTargets", pb.ListTargetsRequest())
-        with answers():
-            return tuple(map(known_target_from, message.targets))
+        found: list[KnownTarget] = []
+        request = pb.ListTargetsRequest()
+        while True:
+            message: pb.ListTargetsResponse = yield Call("ListTargets", request)
+            with answers():
+                found += map(known_target_from, message.targets)
+            if not message.next_page_token:
+                return tuple(found)
+            request = pb.ListTargetsRequest(page_token=message.next_page_token)
 
     def register_target(self, target: Target) -> Plan[str]:
         """See Client.register_target."""

@@ -52,6 +52,8 @@ __all__ = [
 _HASH = re.compile(r"[0-9a-f]{64}")
 _POLICY = tuple(TimingPolicy.__dataclass_fields__)
 _UNTUNED = tuple(Untuned.__dataclass_fields__)
+#: The years 1 and 9999, in which times on the wire lie, in nanoseconds since 1970.
+_FIRST_NS, _LAST_NS = -62_135_596_800 * 10**9, 253_402_300_799 * 10**9
 #: Of samples and threads nobody has more.
 _MANY = 100_000
 #: Characters of a target's names, and how many features, caches and rates one has at the most:
@@ -214,7 +216,9 @@ def measurement_to(measurement: Measurement) -> pb.Measurement:
     """All of a measurement; its workload and target by their hashes."""
     time = Timestamp()
     # Exactly: a time that changes on its way would make two records of one measurement.
-    time.FromNanoseconds(round(Fraction(measurement.timestamp) * 10**9))
+    nanoseconds = round(Fraction(measurement.timestamp) * 10**9)
+    # Of a time past the calendar, which only a file can have brought, its end.
+    time.FromNanoseconds(min(max(nanoseconds, _FIRST_NS), _LAST_NS))
     environment = measurement.environment
     return pb.Measurement(
         id=measurement.id,

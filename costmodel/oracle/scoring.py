@@ -20,7 +20,7 @@ from costmodel.errors import CostModelError, InputError, UnsupportedError
 from costmodel.lines import ChildDiedError, LineProcess
 from costmodel.oracle import metrics
 from costmodel.oracle.convert import FieldError
-from costmodel.oracle.status import OverloadedError
+from costmodel.oracle.status import OverloadedError, UnreachableError
 from costmodel.records import SourceLocation, Target
 from costmodel.store.codec import target_to_json
 
@@ -44,7 +44,7 @@ class ScoringOptions:
     """``processes`` that score, each with so many ``threads`` and bytes of address space.
 
     A question that takes longer than ``timeout_s`` seconds ends its process; more than ``waiting``
-    questions are refused.
+    questions, or ``waiting_bytes`` of them, are refused.
     """
 
     processes: int
@@ -52,6 +52,7 @@ class ScoringOptions:
     memory_bytes: int = 16 << 30
     timeout_s: float = 60.0
     waiting: int = 512
+    waiting_bytes: int = 256 << 20
 
 
 @dataclass
@@ -59,6 +60,8 @@ class _Asked:
     question: Question
     answer: asyncio.Future[Answer]
     ends: float
+    #: Of its texts.
+    bytes: int
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -117,7 +120,7 @@ class Scoring:
         while self._waiting:
             asked = self._waiting.popleft()
             if not asked.answer.done():
-                asked.answer.set_exception(OverloadedError("the server is ending"))
+                asked.answer.set_exception(UnreachableError("the server is ending"))
 
     async def ask(self, question: Question, *, seconds: float | None = None) -> Answer:
         """The answer; ``seconds`` is how long it is waited for at the most.
@@ -126,14 +129,18 @@ class Scoring:
         """
         if len(self._waiting) >= self._options.waiting:  # those who left hold nobody up
             self._waiting = deque(one for one in self._waiting if not one.over)
-        if len(self._waiting) >= self._options.waiting:
+        size = _bytes(question)
+        if (
+            len(self._waiting) >= self._options.waiting
+            or size + sum(one.bytes for one in self._waiting) > self._options.waiting_bytes
+        ):
             raise OverloadedError(
                 f"{len(self._waiting)} questions are waiting already",
                 hint="come again in a moment, or have the server score with more processes",
             )
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         ends = time.monotonic() + (math.inf if seconds is None else seconds)
-        self._waiting.append(_Asked(question, future, ends))
+        self._waiting.append(_Asked(question, future, ends, size))
         metrics.WAITING.set(len(self._waiting))
         async with self._news:
             self._news.notify()
@@ -174,7 +181,7 @@ class Scoring:
                 _fail(batch, known or CostModelError(f"{error!r}: this is a fault of costmodel"))
 
     async def _warm_all(self) -> None:
-        """One after the other, so that another one answers meanwhile."""
+        """One after the other: the others answer meanwhile."""
         for child in self._children:
             await self._warm(child)
 
@@ -265,11 +272,18 @@ def _fail(batch: Sequence[_Asked], error: CostModelError) -> None:
             asked.answer.set_exception(error)
 
 
+def _bytes(question: Question) -> int:
+    source = question.get("source", {})
+    text = source["known"]["text"] if "known" in source else source.get("mlir", "")
+    return len(text) + sum(len(text) for _, text in question.get("schedules", ()))
+
+
 def _death(error: Exception, timeout_s: float) -> Answer:
     """What the end of a process means to who asked."""
     hint = "give it a smaller kernel, or fewer schedules"
     if isinstance(error, ChildDiedError):
-        how = signal.Signals(-error.status).name if error.status < 0 else str(error.status)
+        named = -error.status in list(signal.Signals)
+        how = signal.Signals(-error.status).name if named else f"status {error.status}"
         message = f"the compilers ended on this ({how})"
         _log.warning("it said: %s", error.said[-2000:])
     else:

@@ -43,6 +43,8 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 #: Schedules of one request.
 MOST_SCHEDULES = 20_000
 _DRAWN, _TRIALS = 256, 64
+#: Targets of one page.
+_PAGE = 100
 #: Measurements of one request that take no longer than a call may hold up others.
 _READ_HERE = 50
 #: Seconds: of a lease, to wait for one at the most, and before a deadline.
@@ -221,12 +223,16 @@ class Servicer(OracleServicer):
         self, request: pb.ListTargetsRequest, context: _Context
     ) -> pb.ListTargetsResponse:
         own = self._parts.own
+        after = check_hash(request.page_token, "page_token") if request.page_token else ""
         found = {one.hash: one for one in await self._parts.reader.targets()} | {own.hash: own}
+        size = min(request.page_size or _PAGE, _PAGE)
+        page = sorted(hash for hash in found if hash > after)[: size + 1]
         return pb.ListTargetsResponse(
             targets=[
-                pb.KnownTarget(hash=hash, target=target_to(one), own=hash == own.hash)
-                for hash, one in found.items()
-            ]
+                pb.KnownTarget(hash=hash, target=target_to(found[hash]), own=hash == own.hash)
+                for hash in page[:size]
+            ],
+            next_page_token=page[size - 1] if len(page) > size else "",
         )
 
     async def RegisterTarget(

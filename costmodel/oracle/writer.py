@@ -18,8 +18,8 @@ from costmodel.store.sqlite import SQLiteStore
 
 __all__ = ["Writer"]
 
-#: Requests that become one transaction, and measurements that may wait in all.
-_TOGETHER, _WAITING = 64, 100_000
+#: Requests that become one transaction, and bytes that may wait in all.
+_TOGETHER, _WAITING = 64, 256 << 20
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Writer:
 
         Raises StoreError and its kinds, StoreFullError; OverloadedError where too many wait.
         """
-        size = max(1, len(measurements))
+        size = sum(map(_bytes, measurements)) + sum(len(each.text) for each in workloads)
         if self._closed or self._waiting + size > _WAITING:
             raise OverloadedError("too many measurements wait to be stored")
         now = time.time()
@@ -105,6 +105,12 @@ class Writer:
         metrics.RECORDED.inc(sum(added))
         for one, count in zip(batch, added, strict=True):
             _tell(one, count)
+
+
+def _bytes(measurement: Measurement) -> int:
+    """About what a measurement takes while it waits."""
+    texts = (measurement.error, measurement.schedule.text, str(measurement.extra))
+    return 1000 + 8 * len(measurement.samples_us) + sum(map(len, texts))
 
 
 def _tell(request: _Request, result: int | Exception) -> None:

@@ -122,8 +122,9 @@ WORKLOADS = st.one_of(
 )
 NUMBERS = st.floats(width=64)
 FACTS = st.builds(
-    pb.Target, kind=TEXT, arch=TEXT, cpu=TEXT, threads=st.integers(0, 2**32 - 1),
-    vector_bytes=st.integers(0, 2**32 - 1), bandwidth=NUMBERS,
+    pb.Target, kind=st.one_of(st.just("cpu"), TEXT), arch=TEXT, cpu=TEXT,
+    threads=st.one_of(st.integers(1, 64), st.integers(0, 2**32 - 1)),
+    vector_bytes=st.one_of(st.integers(1, 64), st.integers(0, 2**32 - 1)), bandwidth=NUMBERS,
     peak_flops=st.dictionaries(st.text(max_size=4), NUMBERS, max_size=2),
 )  # fmt: skip
 TARGETS = st.one_of(

@@ -123,6 +123,20 @@ def test_whoever_left_or_is_late_is_not_asked_for(path):
     with_recorded(path, test)
 
 
+def test_a_queue_that_is_full_of_bytes_refuses(path):
+    async def test(scoring, recorded):
+        first = asyncio.create_task(scoring.ask(question(0)))
+        await until(lambda: recorded.batches)
+        waiting = asyncio.create_task(scoring.ask(question(1, size=100)))
+        await asyncio.sleep(0.01)
+        with pytest.raises(OverloadedError, match="waiting already"):
+            await scoring.ask(question(2, size=100))
+        recorded.free.set()
+        await asyncio.gather(first, waiting)
+
+    with_recorded(path, test, waiting_bytes=300)
+
+
 def test_a_full_queue_refuses(path):
     async def test(scoring, recorded):
         first = asyncio.create_task(scoring.ask(question(0)))

@@ -236,6 +236,24 @@ def test_many_measurements_are_not_read_where_others_would_wait():
     assert asyncio.run(run()) > 1  # others had theirs meanwhile
 
 
+def test_targets_come_page_by_page(shared):
+    stub = shared.stub()
+    for number in range(5):
+        target = target_to(builders.target(cpu=f"of a page {number}"))
+        stub.RegisterTarget(pb.RegisterTargetRequest(target=target))
+    found, token = [], ""
+    while True:
+        page = stub.ListTargets(pb.ListTargetsRequest(page_size=2, page_token=token))
+        assert 1 <= len(page.targets) <= 2
+        found += [each.hash for each in page.targets]
+        token = page.next_page_token
+        if not token:
+            break
+    everything = stub.ListTargets(pb.ListTargetsRequest()).targets
+    assert found == sorted(found) == [each.hash for each in everything]
+    assert len(found) > 5
+
+
 def test_health_and_reflection_answer(shared):
     with shared.channel() as channel:
         health = health_pb2_grpc.HealthStub(channel)

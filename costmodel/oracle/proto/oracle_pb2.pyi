@@ -617,8 +617,12 @@ class CompleteResponse(_message.Message):
     def __init__(self, wanted: _Optional[bool] = ...) -> None: ...
 
 class ListTargetsRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class KnownTarget(_message.Message):
     __slots__ = ("hash", "target", "own")
@@ -631,10 +635,12 @@ class KnownTarget(_message.Message):
     def __init__(self, hash: _Optional[str] = ..., target: _Optional[_Union[Target, _Mapping]] = ..., own: _Optional[bool] = ...) -> None: ...
 
 class ListTargetsResponse(_message.Message):
-    __slots__ = ("targets",)
+    __slots__ = ("targets", "next_page_token")
     TARGETS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     targets: _containers.RepeatedCompositeFieldContainer[KnownTarget]
-    def __init__(self, targets: _Optional[_Iterable[_Union[KnownTarget, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, targets: _Optional[_Iterable[_Union[KnownTarget, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class RegisterTargetRequest(_message.Message):
     __slots__ = ("target",)
