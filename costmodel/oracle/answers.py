@@ -41,7 +41,7 @@ _KERNEL = """func.func @main(%x: tensor<8x8xf32>, %y: tensor<8x8xf32>) -> tensor
 
 
 class Answers:
-    """Answers questions; deterministic, and up to rounding the same whether asked together or alone."""
+    """Answers questions; deterministic, and up to rounding the same, asked together or alone."""
 
     def __init__(self, store: Path, weights: Path | None) -> None:
         self._subjects = Subjects(store, weights)

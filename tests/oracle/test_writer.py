@@ -72,7 +72,7 @@ def test_what_waits_at_the_end_is_written(store):
 
 
 def test_who_leaves_still_takes_the_room_of_what_waits(store, monkeypatch):
-    monkeypatch.setattr("costmodel.oracle.writer._WAITING", 3)
+    monkeypatch.setattr("costmodel.oracle.writer._WAITING", 4 * 1200)  # of four, not five
     holder = threading.Lock()
     add = store.add_groups
 
@@ -86,7 +86,7 @@ def test_who_leaves_still_takes_the_room_of_what_waits(store, monkeypatch):
         with holder:
             gone = [
                 asyncio.create_task(writer.keep(measurements=[builders.measurement()]))
-                for _ in range(3)
+                for _ in range(4)
             ]
             await asyncio.sleep(0)
             for one in gone:
