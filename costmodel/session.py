@@ -105,13 +105,27 @@ class Session:
         """What this workload's schedules took here, by the toolchains and the policy of now."""
         return self._measurements(store, self.workload.hash)
 
+    def counts(self, measurement: Measurement) -> bool:
+        """Whether a measurement is by a toolchain and the policy of now."""
+        toolchain = self._toolchains.get(measurement.schedule.backend)
+        made = measurement.environment.toolchain
+        return made == toolchain and measurement.policy == self.policy
+
+    @cached_property
+    def _toolchains(self) -> dict[str, str]:
+        """By backend, the hash of its versions."""
+        return {
+            part.name: Environment(dict(part.versions()), {}).toolchain
+            for part in self.backend.parts
+        }
+
     def _measurements(self, store: MeasurementStore, workload: str) -> Iterator[Measurement]:
-        for part in self.backend.parts:
+        for backend, toolchain in self._toolchains.items():
             yield from store.measurements(
                 workload=workload,
                 target=self.target.hash,
-                backend=part.name,
-                toolchain=Environment(dict(part.versions()), {}).toolchain,
+                backend=backend,
+                toolchain=toolchain,
                 policy=self.policy.hash,
             )
 

@@ -1,7 +1,7 @@
-"""Reads of the store in the server's own thread: microseconds, or not at all.
+"""Reads of the store, the short ones in the server's own thread.
 
 What was read is kept until the store changes, whoever changes it: SQLite says so in microseconds.
-Where somebody holds the file, a second connection waits for it in another thread.
+Where somebody holds the file, or much is to be read, a second connection does it in another thread.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _T = TypeVar("_T")
 
 #: Answers that are kept, and seconds that the second connection waits.
 _KEPT, _WAIT_S = 10_000, 5.0
+#: Measurements of a workload that are looked through in the server's own thread.
+_SHORT = 1000
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class StoreReader:
             best = min((one for one in found if one), key=lambda one: one[0], default=None)
             return None if best is None else Known(*best, store.outcomes(workload, target))
 
-        return await self._read(("known", workload, target, tuple(made)), find)
+        key = ("known", workload, target, tuple(made))
+        return await self._read(key, find, long=await self._is_long(workload, target))
 
     async def best_us(
         self, workload: str, target: str, toolchains: dict[str, str], policy: str
@@ -86,7 +89,13 @@ class StoreReader:
             return min((one[0] for one in found if one is not None), default=None)
 
         key = ("best", workload, target, tuple(toolchains.items()), policy)
-        return await self._read(key, find)
+        return await self._read(key, find, long=await self._is_long(workload, target))
+
+    async def _is_long(self, workload: str, target: str) -> bool:
+        count = await self._read(
+            ("count", workload, target), lambda store: store.count(workload, target)
+        )
+        return count > _SHORT
 
     async def workload(self, hash: str) -> Workload | None:
         """The workload of a hash, if the store has it."""
@@ -106,15 +115,22 @@ class StoreReader:
         """Those of a workload on a target, oldest first; for another thread to read."""
         return self._patient.measurements(workload=workload, target=target, backend=backend)
 
-    async def _read(self, key: Hashable, find: Callable[[SQLiteStore], _T]) -> _T:
+    async def _read(
+        self, key: Hashable, find: Callable[[SQLiteStore], _T], *, long: bool = False
+    ) -> _T:
         try:
             version = self._quick.version()
             if version != self._version:
                 self._kept.clear()
                 self._version = version
             if key not in self._kept:
+                if long:
+                    found = await asyncio.to_thread(find, self._patient)
+                    if self._version == version:
+                        self._kept[key] = found
+                    return found
                 self._kept[key] = find(self._quick)
-            found: _T = self._kept[key]
-            return found
+            kept: _T = self._kept[key]
+            return kept
         except StoreLockedError:
             return await asyncio.to_thread(find, self._patient)

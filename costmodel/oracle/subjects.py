@@ -50,8 +50,7 @@ class Subject:
         self.session, self._store = session, store
         self.workload, self.target = session.workload, session.target
         self.tally = Tally()
-        self._seen: set[str] = set()
-        self._state: object = None
+        self._number, self._version = 0, -1
         self._stand_in: CostModel | None = None
         self._drawn: LRUCache[tuple[int, int], list[Schedule]] = LRUCache(_DRAWN, getsizeof=len)
 
@@ -74,22 +73,26 @@ class Subject:
         return self._stand_in
 
     def refresh(self) -> None:
-        """Learn what has been measured since; one look at an index where nothing has."""
-        state = self._store.state(self.workload.hash, self.target.hash)
-        if state == self._state:
+        """Learn what has been measured since."""
+        version = self._store.version()
+        if version == self._version:
             return
-        measured = list(self.session.measurements(self._store))
-        self.tally = Tally(measured)
+        self._number, added = self._store.added_after(
+            self._number, workload=self.workload.hash, target=self.target.hash
+        )
+        self._version = version
+        fresh = [one for one in added if self.session.counts(one)]
+        if not fresh:
+            return
+        for measurement in fresh:
+            self.tally.add(measurement)
         self._stand_in = None
-        fresh = [one for one in measured if one.id not in self._seen]
-        self._seen |= {one.id for one in fresh}
         trained = self.session.trained.model
         if trained is not None:
             trained.update([
                 Example(self.session.query(one.schedule, _NO_FEATURES), one.latency_us)
                 for one in fresh
             ])  # fmt: skip
-        self._state = state
 
     def predict(self) -> PredictResult:
         """As ``costmodel.predict`` says it."""

@@ -181,6 +181,26 @@ class SQLiteStore:
             [workload, target],
         )[0]
 
+    def count(self, workload: str, target: str) -> int:
+        """How many measurements of a workload on a target there are."""
+        sql = "SELECT count(*) FROM measurements WHERE workload = ? AND target = ?"
+        return int(self._connection.query(sql, [workload, target])[0][0])
+
+    def added_after(
+        self, number: int, *, workload: str, target: str
+    ) -> tuple[int, list[Measurement]]:
+        """Those of a workload on a target that were added after the ``number`` of an earlier call.
+
+        Oldest first, with the number for the next call; 0 is the beginning.
+        """
+        found = self._connection.query(
+            "SELECT seq FROM measurements WHERE workload = ? AND target = ? AND seq > ? "
+            "ORDER BY timestamp, seq",
+            [workload, target, number],
+        )
+        numbers = [seq for (seq,) in found]
+        return max(numbers, default=number), self._read(numbers)
+
     def version(self) -> int:
         """Differs after another connection has changed the file; takes microseconds."""
         return int(self._connection.query("PRAGMA data_version")[0][0])

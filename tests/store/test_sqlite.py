@@ -225,3 +225,20 @@ def test_rates_that_were_not_measured_replace_none_that_were(tmp_path, order):
             store.ingest([entries[place]])
         (found,) = store.targets()
     assert found.peak_flops == {"f32": 2e11}
+
+
+def test_what_was_added_after_a_number(tmp_path):
+    with open_store(tmp_path / "store.sqlite") as store:
+        store.add_workload(builders.workload())
+        store.add_target(builders.target())
+        names = {"workload": builders.workload().hash, "target": builders.target().hash}
+        assert store.added_after(0, **names) == (0, [])
+        late, early = builders.measurement(timestamp=2e9), builders.measurement(timestamp=1e9)
+        store.add([late])
+        number, found = store.added_after(0, **names)
+        assert found == [late]
+        store.add([early])
+        assert store.added_after(number, **names)[1] == [early]
+        assert store.added_after(0, **names)[1] == [early, late]
+        assert store.count(**names) == 2
+        assert store.count(names["workload"], "0" * 64) == 0
