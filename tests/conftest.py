@@ -15,8 +15,9 @@ import cloudpickle
 import pytest
 
 import costmodel
+from costmodel.backends.iree.compiler import compile_workload
 from costmodel.backends.registry import BACKENDS
-from costmodel.records import Measurement
+from costmodel.records import Measurement, Workload
 from costmodel.store import open_store
 
 #: The trained model takes seconds to import: tests that are not about it do without.
@@ -56,6 +57,22 @@ def load_picklable() -> Iterator[Callable[[Path, str], ModuleType]]:
     for module in loaded:
         cloudpickle.unregister_pickle_by_value(module)
         del sys.modules[module.__name__]
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Workload], Path]:
+    """What IREE makes of a workload by its defaults, once for all processes of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
+    folder.mkdir(exist_ok=True)
+
+    def compile_once(workload: Workload) -> Path:
+        library = folder / f"{workload.hash}.vmfb"
+        if not library.exists():  # it appears when it is complete
+            compile_workload(workload, library, timeout_s=120)
+        return library
+
+    return compile_once
 
 
 @pytest.fixture

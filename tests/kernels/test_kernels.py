@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from costmodel.backends.iree.compiler import compile_workload
 from costmodel.backends.iree.kernel import IREEKernel
 from costmodel.errors import UnsupportedError
 from costmodel.ir import analyze, check_tunable, read_workload
@@ -67,11 +66,10 @@ def test_a_tensor_kernel_is_read_can_be_tuned_and_is_of_a_sensible_size(path):
 
 
 @pytest.mark.parametrize("path", TENSOR_KERNELS, ids=stem)
-def test_iree_and_pytorch_agree(path, torch_kernels, tmp_path):
+def test_iree_and_pytorch_agree(path, torch_kernels, compiled):
     workload = read_workload(path)
-    compile_workload(workload, tmp_path / "kernel.vmfb", timeout_s=120)
     inputs = random_inputs(workload.inputs, seed=0)
-    reference = IREEKernel(tmp_path / "kernel.vmfb", workload, threads=1)
+    reference = IREEKernel(compiled(workload), workload, threads=1)
     function = torch_kernels.TORCH_FUNCTIONS[path.stem]
     independent = torch_kernels.TorchKernel(function)
     for kernel in (reference, independent):
