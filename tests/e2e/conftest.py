@@ -167,7 +167,7 @@ def restricted(place: Place) -> Place:
 
 @pytest.fixture(scope="session")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, dict[str, Any]]:
-    """A place where the kernel was tuned, and what was printed; tests only read it or add to it."""
+    """A place where the kernel was tuned, and what was printed; tests only read it."""
     place = replace(_make(tmp_path_factory.mktemp("tuned")), trained=True)
     done = place.run(
         "tune", place.kernel, "--trials", str(TRIALS), "--seed", "1", "--out", place.out, "--json"

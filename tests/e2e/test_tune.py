@@ -109,8 +109,8 @@ def test_nothing_known_and_nothing_to_measure(place) -> None:
     assert done.stderr.endswith(f"\nerror: {printed['error']['message']}\n")
 
 
-def test_people_get_progress_and_a_table(tuned) -> None:
-    place, _ = tuned
+def test_people_get_progress_and_a_table(place, tuned) -> None:
+    shutil.copy(tuned[0].store, place.store)
     done = place.call("tune", place.kernel, "--trials", "2", "--out", place.path / "people")
     assert done.returncode == 0, done.stderr
     for word in ("untuned", "tuned", "noise", "speed-up", "library", "snippet"):
