@@ -238,13 +238,14 @@ def resident(server: int) -> int:
 
 async def run(address: str, server: int, minutes: float, clients: int) -> dict[str, Any]:
     """All figures, one after the other."""
-    seconds = max(2.0, min(30.0, 60 * minutes))
-    texts = [(KERNELS / f"{name}.mlir").read_text() for name in NAMES]
+    seconds = max(1.0, min(30.0, 60 * minutes))
+    names = NAMES if minutes >= 1 else NAMES[:1]
+    texts = [(KERNELS / f"{name}.mlir").read_text() for name in names]
     async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
         load = Load(OracleStub(channel), texts)
-        await load.prepare(4096 if minutes >= 1 else 512)
+        await load.prepare(4096 if minutes >= 1 else 300)
         many = min(map(len, load.drawn))
-        await at_rate(load.predict, rate=100, seconds=2)  # the warm-up
+        await at_rate(load.predict, rate=100, seconds=min(2.0, seconds))  # the warm-up
         found: dict[str, Any] = {
             "predict": (await at_rate(load.predict, rate=200, seconds=seconds)).to_json(),
             "lookup": (await in_turn(load.lookup, seconds=seconds / 3)).to_json(),

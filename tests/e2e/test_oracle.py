@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,18 +30,18 @@ sys.meta_path.insert(0, Blocker())
 """
 
 
-def hide(place, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Have no package of these names be importable by what runs from now on."""
+def hide(place, monkeypatch: pytest.MonkeyPatch, *names: str):
+    """The place, where from now on no package of these names can be imported."""
     (place.path / "sitecustomize.py").write_text(BLOCKER.format(names=set(names)))
     paths = [str(place.path), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    return replace(place, apart=True)
 
 
 @pytest.fixture
 def bare(trained, monkeypatch):
     """A place whose user has the package's weights, and no library that reads them."""
-    hide(trained, monkeypatch, *MODEL)
-    return trained
+    return hide(trained, monkeypatch, *MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def test_tuning_without_a_model_of_ones_own(bare, server) -> None:
 
 
 def test_asking_needs_neither_a_model_nor_compilers(trained, server, monkeypatch) -> None:
-    hide(trained, monkeypatch, *MODEL, *COMPILERS)
+    trained = hide(trained, monkeypatch, *MODEL, *COMPILERS)
     predicted = trained.json("predict", trained.kernel, "--oracle", server.address)
     assert predicted["model"] == "transformer"
     assert predicted["function"] == "dense"

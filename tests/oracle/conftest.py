@@ -92,9 +92,12 @@ def serve(tmp_path: Path) -> Iterator[Start]:
         yield begin
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server with the package's weights; tests must leave it as it was, but for its store."""
+    """One server with the package's weights; tests must leave it as it was, but for its store.
+
+    It ends with its file: others count the processes that are left.
+    """
     server = start(tmp_path_factory.mktemp("oracle"), weights=None)
     yield server
     _end(server)
