@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import statistics
@@ -42,6 +43,8 @@ NAMES = (
     "matmul_bias_relu", "bert_softmax", "bert_layernorm", "mobilenetv2_depthwise_nhwc",
     "llama_gated_mlp",
 )  # fmt: skip
+#: Schedules that the server draws at once: to draw many without one twice takes it long.
+PIECE = 256
 #: Memory is looked at after so much of the mixed run: caches have filled by then.
 SETTLED = 0.3
 
@@ -113,12 +116,16 @@ class Load:
     async def prepare(self, schedules: int) -> None:
         """Draw many schedules of each kernel, and record a measurement of some."""
         for workload in self.workloads:
-            drawn = await self.stub.Rank(
-                pb.RankRequest(workload=workload, count=schedules, seed=1), timeout=600
-            )
+            found: dict[str, pb.Schedule] = {}
+            for seed in range(math.ceil(schedules / PIECE)):
+                drawn = await self.stub.Rank(
+                    pb.RankRequest(workload=workload, count=min(PIECE, schedules), seed=seed),
+                    timeout=600,
+                )
+                found |= {one.schedule_hash: one.schedule for one in drawn.schedules}
             self.target = drawn.target_hash
             self.hashes.append(drawn.workload)
-            self.drawn.append([one.schedule for one in drawn.schedules])
+            self.drawn.append([*found.values()])
         await self.stub.Record(pb.RecordRequest(workloads=self.workloads))
         for number in range(len(self.workloads)):
             await self.stub.Record(
@@ -243,7 +250,7 @@ async def run(address: str, server: int, minutes: float, clients: int) -> dict[s
     texts = [(KERNELS / f"{name}.mlir").read_text() for name in names]
     async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
         load = Load(OracleStub(channel), texts)
-        await load.prepare(4096 if minutes >= 1 else 300)
+        await load.prepare(2048 if minutes >= 1 else 300)
         many = min(map(len, load.drawn))
         await at_rate(load.predict, rate=100, seconds=min(2.0, seconds))  # the warm-up
         found: dict[str, Any] = {
