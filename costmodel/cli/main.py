@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import warnings
@@ -75,6 +76,8 @@ def command_group(debug: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and end the process with its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # gRPC writes to stderr what we say ourselves, in other words.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     if arguments is None:
         interrupt_on_endings()
     with warnings.catch_warnings():

@@ -113,21 +113,18 @@ def start(
 @json_option
 def watch(
     name: str, out: Path | None, oracle: Connection | None, quiet: bool, as_json: bool
-) -> None:
+) -> int:
     """Show what happens in RUN until it is over, then its result.
 
-    Ctrl-C ends the watching, not the run.
+    Ctrl-C ends the watching, not the run: `costmodel runs cancel` does. Ends with 1 for a run that
+    failed or was cancelled.
     """
     from costmodel.cli.progress import make_listener
+    from costmodel.cli.tune import show_result
 
     with _client(oracle) as client, make_listener(silent=quiet) as listener:
         result = client.wait_tune(name, out=out, progress=listener)
-    if as_json:
-        print_json(result.to_json())
-        return
-    from costmodel.cli.tables import print_tune
-
-    print_tune(result)
+    return show_result(result, as_json=as_json)
 
 
 @runs.command(name="list", short_help="The runs that the server knows.")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from costmodel.models.outside import Outside
     from costmodel.oracle.connection import Connection
 
-__all__ = ["tune"]
+__all__ = ["show_result", "tune"]
 
 MAX_TRIALS = 1_000_000
 #: Seconds that a call to an oracle may take: a search waits for its answers.
@@ -125,7 +125,7 @@ def tune(
             model = costmodel.tune_model(file, **common)
         else:
             result = costmodel.tune(file, backend=backend, **common)
-    return _show_model(model, as_json=as_json) if is_model else _show(result, as_json=as_json)
+    return _show_model(model, as_json=as_json) if is_model else show_result(result, as_json=as_json)
 
 
 @contextmanager
@@ -165,7 +165,7 @@ def _is_model(file: Path, function: str | None, asked: bool | None, *, silent: b
     return found
 
 
-def _show(result: TuneResult, *, as_json: bool) -> int:
+def show_result(result: TuneResult, *, as_json: bool) -> int:
     """Print a result; the exit status."""
     from costmodel.cli.tables import print_tune
 

@@ -19,6 +19,8 @@ from costmodel.records import Measurement, SourceLocation, Target, Workload
 
 __all__ = ["Kernel", "duration", "kernel", "record_requests", "target_ref"]
 
+#: Names that MLIR reads without quotes.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$.]*")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 #: Bytes of measurements in one request: far below what any server takes.
@@ -50,7 +52,7 @@ def kernel(source: str | os.PathLike[str] | Workload, function: str | None = Non
     Raises InputError for a file that cannot be read.
     """
     if isinstance(source, Workload):
-        return Kernel(pb.Workload(mlir=source.text, file_name="<text>"), "<text>")
+        return Kernel(pb.Workload(mlir=_text_of(source), file_name="<text>"), "<text>")
     if isinstance(source, str) and _HASH.fullmatch(source) and not os.path.exists(source):
         return Kernel(pb.Workload(hash=source, function=function or ""), source)
     text, name = sources.given(source)
@@ -60,6 +62,13 @@ def kernel(source: str | os.PathLike[str] | Workload, function: str | None = Non
         pb.Workload(mlir=text, function=function or "", file_name=PurePath(name).name),
         name,
     )
+
+
+def _text_of(workload: Workload) -> str:
+    """The canonical text, whose function is ``main``, with the name that people know it by."""
+    if not _NAME.fullmatch(workload.function):
+        return workload.text
+    return workload.text.replace("@main(", f"@{workload.function}(", 1)
 
 
 def target_ref(target: str | Target, threads: int | None = None) -> pb.TargetRef:

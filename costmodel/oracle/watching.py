@@ -132,6 +132,9 @@ class Following:
             )
         if end.state is TuneState.FAILED:
             found = replace(found, problems=(*found.problems, end.error))
+        elif end.state is TuneState.CANCELLED and not interrupted:
+            why = f"{self.run.name} was cancelled before its trials were over: {end.error}"
+            found = replace(found, problems=(*found.problems, why))
         self.listener.on_end(found)
         return found
 

@@ -200,3 +200,18 @@ def test_files_do_not_mix(tmp_path):
     download.take(chunk(b"a", last=False))
     with pytest.raises(OracleError, match="cut off"):
         download.take(chunk(b"b", name="other"))
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_run_that_others_ended_is_no_success(interrupted):
+    """Who has cancelled it knows, and has been told that he interrupted it."""
+    result = pb.TuneResult(best_us=9.0, trials=4, measured=1)
+    ended = pb.TuneOperation(
+        name=NAME, state=pb.TUNE_STATE_CANCELLED, error="the server was stopped", result=result
+    )
+    following = Following(run_from(ended), Silent(), None)
+    following.end = run_from(ended)
+    found = following.result({}, interrupted=interrupted)
+    assert found.interrupted is interrupted
+    said = f"{NAME} was cancelled before its trials were over: the server was stopped"
+    assert found.problems == (() if interrupted else (said,))

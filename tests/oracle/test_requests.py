@@ -1,0 +1,15 @@
+"""What a client asks with: a kernel that is known keeps its name."""
+
+import pytest
+
+from costmodel.ir import read_text
+from costmodel.oracle.requests import kernel
+from tests.oracle.texts import KERNEL
+
+
+@pytest.mark.parametrize("name", ["product", "main", "a.b$c", '"a b"'])
+def test_a_workload_is_sent_with_its_name(name):
+    workload = read_text(KERNEL.replace("@product", f"@{name}"))
+    read = read_text(kernel(workload).message.mlir)
+    assert read.hash == workload.hash
+    assert read.function == (workload.function if '"' not in name else "main")
