@@ -365,7 +365,7 @@ class Servicer(OracleServicer):
         source = await self._source(workload)
         answer = await self._ask("read", source, self._own, "auto", context)
         self._texts.learn(_key(workload), answer["workload"])
-        return _rebuilt(answer["workload"])
+        return workload_from_json(answer["workload"]["hash"], answer["workload"])
 
 
 def _key(workload: pb.Workload) -> str:
@@ -402,10 +402,6 @@ def _fields(workload: Workload) -> dict[str, Any]:
         "inputs": types_to_json(workload.inputs),
         "outputs": types_to_json(workload.outputs),
     }
-
-
-def _rebuilt(fields: dict[str, Any]) -> Workload:
-    return workload_from_json(fields["hash"], fields)
 
 
 async def _measurements(messages: Sequence[pb.Measurement]) -> list[Measurement]:
