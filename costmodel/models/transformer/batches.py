@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from costmodel.models.transformer.inputs import CHOICE_WIDTH, ScheduleInput, WorkloadInput
 from costmodel.models.transformer.sites import BACKENDS
 
-__all__ = ["ScheduleBatch", "WorkloadBatch", "schedule_batch", "workload_batch"]
+__all__ = ["ScheduleBatch", "WorkloadBatch", "by_length", "schedule_batch", "workload_batch"]
 
 
 #: Computing that counts as none.
@@ -128,6 +128,12 @@ def workload_batch(
         target=torch.from_numpy(np.stack([one.target for one in inputs])),
         log_peak_us=torch.tensor(peak, dtype=torch.float32),
     )  # fmt: skip
+
+
+def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Places in groups of ``size`` of like length: what is padded is computed as well."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return (order[start : start + size] for start in range(0, len(order), size))
 
 
 def schedule_batch(

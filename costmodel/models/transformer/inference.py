@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from costmodel.models.transformer.batches import schedule_batch, workload_batch
+from costmodel.models.transformer.batches import by_length, schedule_batch, workload_batch
 from costmodel.models.transformer.examples import Task, tuned_schedule
 from costmodel.models.transformer.inputs import ScheduleInput, WorkloadInput
 from costmodel.models.transformer.network import FAILURE, CostNetwork, Memory, Outputs
@@ -25,8 +25,8 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-#: Schedules scored at once.
-_CHUNK = 256
+#: Schedules scored at once, of like length.
+_CHUNK = 32
 #: Workloads read at once, of like size so that little is padding.
 _WORKLOADS = 64
 
@@ -64,19 +64,24 @@ class Estimates:
         names = Estimates.__dataclass_fields__
         return Estimates(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
+    def at(self, places: Sequence[int] | NDArray[np.intp]) -> Estimates:
+        """Those at ``places``, in that order."""
+        return Estimates(*(getattr(self, name)[places] for name in Estimates.__dataclass_fields__))
+
 
 def estimate(
     network: CostNetwork, memory: Memory, schedules: Sequence[tuple[str, ScheduleInput]]
 ) -> Estimates:
     """Of schedules of the one workload in ``memory``."""
     most = memory.sites.shape[1] - 1
-    parts = []
-    for start in range(0, len(schedules), _CHUNK):
-        those = schedules[start : start + _CHUNK]
+    parts, order = [], []
+    for places in by_length([len(read.words) for _, read in schedules], _CHUNK):
+        those = [schedules[place] for place in places]
         batch = schedule_batch([those], network.choice_index, network.config.backends, most)
         with torch.inference_mode():
             parts.append(_estimates(network.score(memory, batch.to(network.device))))
-    return Estimates.joined(parts)
+        order += places
+    return Estimates.joined(parts).at(np.argsort(order))
 
 
 def read(network: CostNetwork, workload: WorkloadInput) -> Memory:
@@ -106,10 +111,9 @@ def _estimate_wholes(
     network: CostNetwork, asked: Sequence[tuple[WorkloadInput, tuple[str, ScheduleInput]]]
 ) -> Estimates:
     """One schedule a workload; those of like length are read together."""
-    order = sorted(range(len(asked)), key=lambda n: asked[n][0].ops)
-    parts = []
-    for start in range(0, len(order), _WORKLOADS):
-        those = [asked[n] for n in order[start : start + _WORKLOADS]]
+    parts, order = [], []
+    for places in by_length([workload.ops for workload, _ in asked], _WORKLOADS):
+        those = [asked[place] for place in places]
         workloads = workload_batch([workload for workload, _ in those])
         schedules = schedule_batch(
             [[schedule] for _, schedule in those],
@@ -118,9 +122,8 @@ def _estimate_wholes(
         with torch.inference_mode():
             out = network(workloads.to(network.device), schedules.to(network.device))
         parts.append(_estimates(out))
-    joined = Estimates.joined(parts)
-    back = np.argsort(order)
-    return Estimates(*(getattr(joined, name)[back] for name in Estimates.__dataclass_fields__))
+        order += places
+    return Estimates.joined(parts).at(np.argsort(order))
 
 
 def _estimates(out: Outputs) -> Estimates:

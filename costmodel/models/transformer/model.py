@@ -15,7 +15,7 @@ from costmodel.errors import CostModelError, UnsupportedError
 from costmodel.models.base import Example, Query
 from costmodel.models.levels import Levels
 from costmodel.models.roofline import ASSUMED_LOG_STD, SCHEDULE_LOG_STD, rates_are_known
-from costmodel.models.transformer.batches import schedule_batch
+from costmodel.models.transformer.batches import by_length, schedule_batch
 from costmodel.models.transformer.examples import tuned_schedule
 from costmodel.models.transformer.inference import Estimates, estimate, read
 from costmodel.models.transformer.inputs import (
@@ -41,8 +41,8 @@ Array = NDArray[np.float64]
 _KEPT = 64
 #: Up to so many schedules the network reads all; of more, so many that the first stage likes.
 _READ_ALL = 256
-#: Schedules that the first stage looks at together.
-_SKIMMED = 1024
+#: Schedules that the first stage looks at together, of like length.
+_SKIMMED = 256
 #: Of those that were read a quarter comes before any that was not.
 _FIRST = 0.25
 #: Predictions that are kept.
@@ -223,13 +223,13 @@ class Transformer:
 
     def _skim(self, one: _Read, inputs: Sequence[_Input]) -> Array:
         network, most = self._weights.network, one.memory.sites.shape[1] - 1
-        parts = []
-        for start in range(0, len(inputs), _SKIMMED):
-            those = inputs[start : start + _SKIMMED]
+        told = np.zeros(len(inputs))
+        for places in by_length([len(read.words) for _, read in inputs], _SKIMMED):
+            those = [inputs[place] for place in places]
             batch = schedule_batch([those], network.choice_index, network.config.backends, most)
             with torch.inference_mode():
-                parts.append(network.skim(one.memory, batch)[0].double().numpy())
-        return np.concatenate(parts)
+                told[places] = network.skim(one.memory, batch)[0].double().numpy()
+        return told
 
     def _reading(self, workload: Workload, target: Target, backends: set[str]) -> _Read:
         """The encoded workload. Raises UnsupportedError for one that is too large to be read."""
