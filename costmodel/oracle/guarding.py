@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -14,6 +13,7 @@ from costmodel.errors import CostModelError
 from costmodel.oracle.access import SCOPES, Access, Principal, check_scope, enter
 from costmodel.oracle.limiting import Limiter
 from costmodel.oracle.status import status_of
+from costmodel.oracle.wrapping import Around, Wrapping
 
 __all__ = ["Guard"]
 
@@ -21,10 +21,9 @@ _log = structlog.get_logger("costmodel.oracle")
 
 #: Of gRPC's; its types lack `abort_with_status`.
 _Context = Any
-_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
-class Guard(grpc.aio.ServerInterceptor):
+class Guard(Wrapping):
     """Lets a call through to its handler, which finds the caller by current_principal.
 
     UNAUTHENTICATED for a caller who is not known, RESOURCE_EXHAUSTED over the rate, then
@@ -33,6 +32,7 @@ class Guard(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, access: Access) -> None:
+        super().__init__()
         self._access = access
         self._limiter = Limiter()
 
@@ -40,37 +40,24 @@ class Guard(grpc.aio.ServerInterceptor):
         self, continuation: Callable[..., Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
         """The method's handler, behind the checks."""
-        handler = await continuation(details)
-        if handler is None or SCOPES.get(details.method, ...) is None:
-            return handler
+        if SCOPES.get(details.method, ...) is None:
+            return await continuation(details)
         if not self._access.certificates:
             try:
                 self._access.identify(details.invocation_metadata, dict)
             except CostModelError as error:
                 return _refusing(details.method, error)
-        kind = next(kind for kind in _KINDS if getattr(handler, kind))
-        call = self._guarded(details.method, kind, getattr(handler, kind))
-        return handler._replace(**{kind: call})
+        return await super().intercept_service(continuation, details)
 
-    def _guarded(self, method: str, kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        incoming = kind.startswith("stream_")
+    def around(self, method: str, handler: Any, *, many: bool) -> tuple[Any, Around]:
+        """The checks of one method's calls."""
 
-        async def answer(request: Any, context: _Context) -> Any:
+        @asynccontextmanager
+        async def admitted(request: Any, context: _Context) -> AsyncIterator[Any]:
             principal = await self._admit(method, context)
-            return await call(self._paced(request, principal) if incoming else request, context)
+            yield self._paced(request, principal) if many else request
 
-        async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
-            principal = await self._admit(method, context)
-            messages = self._paced(request, principal) if incoming else request
-            async with aclosing(call(messages, context)) as responses:
-                async for response in responses:
-                    yield response
-
-        if inspect.isasyncgenfunction(call):
-            return stream
-        if inspect.iscoroutinefunction(call):
-            return answer
-        raise TypeError(f"the handler of {method} is not asynchronous")
+        return handler, admitted
 
     async def _admit(self, method: str, context: _Context) -> Principal:
         peer = context.peer()  # now: once a client has gone, to ask would end the process

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import grpc
 import structlog
 from google.protobuf.message import DecodeError
+from prometheus_client import Counter, Histogram
 
 from costmodel.errors import CostModelError
 from costmodel.oracle import metrics
 from costmodel.oracle.convert import FieldError
 from costmodel.oracle.status import status_of
+from costmodel.oracle.wrapping import Around, Wrapping
 
 __all__ = ["Observer"]
 
@@ -26,50 +28,19 @@ _Context = Any
 _Read = Callable[[bytes], Any] | None
 
 
-class Observer(grpc.aio.ServerInterceptor):
+class Observer(Wrapping):
     """The outermost interceptor but that of traces."""
 
-    async def intercept_service(
-        self, continuation: Callable[..., Awaitable[Any]], details: grpc.HandlerCallDetails
-    ) -> Any:
-        """The method's handler with what is around every call."""
-        handler = await continuation(details)
-        if handler is None:
-            return handler
-        method = details.method.rpartition("/")[2]
-        kinds = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
-        kind = next(name for name in kinds if getattr(handler, name))
-        # A stream may also be a coroutine that writes to its context, as Health's Watch is.
-        streams = inspect.isasyncgenfunction(getattr(handler, kind))
-        around: Callable[..., Any] = _stream if streams else _unary
-        read, many = handler.request_deserializer, kind.startswith("stream")
-        call = around(method, getattr(handler, kind), read, many=many)
-        # Messages are read here, so that one that cannot be read gets a status that says so.
-        return handler._replace(request_deserializer=None, **{kind: call})
+    def around(self, method: str, handler: Any, *, many: bool) -> tuple[Any, Around]:
+        """Messages are read here, so that one that cannot be read gets a status that says so."""
+        name, read = method.rpartition("/")[2], handler.request_deserializer
 
+        @asynccontextmanager
+        async def watched(request: Any, context: _Context) -> AsyncIterator[Any]:
+            async with _watched(name, context):
+                yield _parsed(request, read, many=many)
 
-def _unary(
-    method: str, call: Callable[..., Awaitable[Any]], read: _Read, *, many: bool
-) -> Callable[..., Awaitable[Any]]:
-    async def observed(request: Any, context: _Context) -> Any:
-        async with _watched(method, context):
-            return await call(_parsed(request, read, many=many), context)
-
-    return observed
-
-
-def _stream(
-    method: str, call: Callable[..., AsyncGenerator[Any, None]], read: _Read, *, many: bool
-) -> Callable[..., AsyncIterator[Any]]:
-    async def observed(request: Any, context: _Context) -> AsyncIterator[Any]:
-        async with (
-            _watched(method, context),
-            aclosing(call(_parsed(request, read, many=many), context)) as responses,
-        ):
-            async for response in responses:
-                yield response
-
-    return observed
+        return handler._replace(request_deserializer=None), watched
 
 
 def _parsed(request: Any, read: _Read, *, many: bool) -> Any:
@@ -116,7 +87,17 @@ async def _watched(method: str, context: _Context) -> AsyncIterator[None]:
         await context.abort_with_status(status_of(CostModelError(message)))
     finally:
         metrics.UNDER_WAY.dec()
-        metrics.CALLS.labels(method, code).inc()
-        metrics.SECONDS.labels(method).observe(time.perf_counter() - started)
-        _log.debug("call", method=method, code=code, peer=peer,
-                   ms=round(1e3 * (time.perf_counter() - started), 3))  # fmt: skip
+        seconds = time.perf_counter() - started
+        _calls(method, code).inc()
+        _seconds(method).observe(seconds)
+        _log.debug("call", method=method, code=code, peer=peer, ms=round(1e3 * seconds, 3))
+
+
+@cache
+def _calls(method: str, code: str) -> Counter:
+    return metrics.CALLS.labels(method, code)
+
+
+@cache
+def _seconds(method: str) -> Histogram:
+    return metrics.SECONDS.labels(method)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
 from costmodel.errors import StoreLockedError
+from costmodel.oracle.convert import measurement_to
+from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.records import Measurement, Target, Workload
 from costmodel.store import open_store
 from costmodel.store.sqlite import SQLiteStore
@@ -36,6 +39,17 @@ class Known:
     latency_us: float
     best: Measurement
     outcomes: dict[str, int]
+
+    @cached_property
+    def response(self) -> pb.LookupResponse:
+        """As it is answered; nobody may change it."""
+        return pb.LookupResponse(
+            workload=self.best.workload,
+            target_hash=self.best.target,
+            best=measurement_to(self.best),
+            latency_us=self.latency_us,
+            outcomes=self.outcomes,
+        )
 
 
 class StoreReader:
@@ -71,7 +85,7 @@ class StoreReader:
             return None if best is None else Known(*best, store.outcomes(workload, target))
 
         key = ("known", workload, target, tuple(made))
-        return await self._read(key, find, long=await self._is_long(workload, target))
+        return await self._read(key, find, of=(workload, target))
 
     async def best_us(
         self, workload: str, target: str, toolchains: dict[str, str], policy: str
@@ -89,13 +103,7 @@ class StoreReader:
             return min((one[0] for one in found if one is not None), default=None)
 
         key = ("best", workload, target, tuple(toolchains.items()), policy)
-        return await self._read(key, find, long=await self._is_long(workload, target))
-
-    async def _is_long(self, workload: str, target: str) -> bool:
-        count = await self._read(
-            ("count", workload, target), lambda store: store.count(workload, target)
-        )
-        return count > _SHORT
+        return await self._read(key, find, of=(workload, target))
 
     async def workload(self, hash: str) -> Workload | None:
         """The workload of a hash, if the store has it."""
@@ -116,21 +124,27 @@ class StoreReader:
         return self._patient.measurements(workload=workload, target=target, backend=backend)
 
     async def _read(
-        self, key: Hashable, find: Callable[[SQLiteStore], _T], *, long: bool = False
+        self,
+        key: Hashable,
+        find: Callable[[SQLiteStore], _T],
+        *,
+        of: tuple[str, str] | None = None,
     ) -> _T:
+        """What ``find`` says; ``of`` are the workload and target whose measurements it reads."""
         try:
             version = self._quick.version()
             if version != self._version:
                 self._kept.clear()
                 self._version = version
-            if key not in self._kept:
-                if long:
-                    found = await asyncio.to_thread(find, self._patient)
-                    if self._version == version:
-                        self._kept[key] = found
-                    return found
-                self._kept[key] = find(self._quick)
-            kept: _T = self._kept[key]
-            return kept
+            if key in self._kept:
+                kept: _T = self._kept[key]
+                return kept
+            if of is None or self._quick.count(*of) <= _SHORT:
+                found = self._kept[key] = find(self._quick)
+                return found
         except StoreLockedError:
-            return await asyncio.to_thread(find, self._patient)
+            version = None
+        found = await asyncio.to_thread(find, self._patient)
+        if self._version == version:
+            self._kept[key] = found
+        return found

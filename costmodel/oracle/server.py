@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -163,6 +164,8 @@ async def serve(options: ServeOptions, ready: Callable[[str], None]) -> None:
     for number in _ENDINGS:
         loop.add_signal_handler(number, ending.set)
     async with running(options) as address:
+        gc.collect()
+        gc.freeze()  # what is here stays: to look through it would hold up calls
         ready(address)
         await ending.wait()
         _log.info("ending", grace_s=options.grace_s)

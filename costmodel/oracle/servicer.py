@@ -43,6 +43,8 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 #: Schedules of one request.
 MOST_SCHEDULES = 20_000
 _DRAWN, _TRIALS = 256, 64
+#: Of measurements that a prediction is told with.
+_POLICY = TimingPolicy().hash
 #: Targets of one page.
 _PAGE = 100
 #: Measurements of one request that take no longer than a call may hold up others.
@@ -102,17 +104,12 @@ class Servicer(OracleServicer):
             response.backend = backend
             self._texts.learn(key, answer["workload"])
             self._texts.keep_prediction(key, asked.rated, backend, response)
-        return await self._with_measured(response, backend)
-
-    async def _with_measured(self, kept: pb.PredictResponse, backend: str) -> pb.PredictResponse:
-        response = pb.PredictResponse()
-        response.CopyFrom(kept)
-        best = await self._parts.reader.best_us(
-            kept.workload, kept.target_hash, self._installed(backend), TimingPolicy().hash
+        measured = await self._parts.reader.best_us(
+            response.workload, response.target_hash, self._installed(backend), _POLICY
         )
-        response.ClearField("measured_us")
-        if best is not None:
-            response.measured_us = best
+        if measured != (response.measured_us if response.HasField("measured_us") else None):
+            response = _with_measured(response, measured)
+            self._texts.keep_prediction(key, asked.rated, backend, response)
         return response
 
     async def Rank(self, request: pb.RankRequest, context: _Context) -> pb.RankResponse:
@@ -172,13 +169,7 @@ class Servicer(OracleServicer):
             raise NotFoundError(
                 "nothing correct has been measured of this kernel on this target", hint=hint
             )
-        return pb.LookupResponse(
-            workload=workload,
-            target_hash=asked.target.hash,
-            best=measurement_to(found.best),
-            latency_us=found.latency_us,
-            outcomes=found.outcomes,
-        )
+        return found.response
 
     def _made(self, request: pb.LookupRequest, backend: str) -> list[tuple[str | None, str | None]]:
         """Backends with the versions that a look-up asks for."""
@@ -366,6 +357,16 @@ class Servicer(OracleServicer):
         answer = await self._ask("read", source, self._own, "auto", context)
         self._texts.learn(_key(workload), answer["workload"])
         return workload_from_json(answer["workload"]["hash"], answer["workload"])
+
+
+def _with_measured(kept: pb.PredictResponse, measured: float | None) -> pb.PredictResponse:
+    """Another one: that which is kept may be on its way to somebody."""
+    response = pb.PredictResponse()
+    response.CopyFrom(kept)
+    response.ClearField("measured_us")
+    if measured is not None:
+        response.measured_us = measured
+    return response
 
 
 def _key(workload: pb.Workload) -> str:

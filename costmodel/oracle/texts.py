@@ -43,18 +43,15 @@ class Texts:
         return self._hashes.get(key)
 
     def prediction(self, key: str, target: str, backend: str) -> pb.PredictResponse | None:
-        """What was predicted, without what has been measured."""
+        """What was answered last; nobody may change it, and what was measured may be old."""
         return self._predicted.get((key, target, backend))
 
     def keep_prediction(
         self, key: str, target: str, backend: str, response: pb.PredictResponse
     ) -> None:
-        """Remember a prediction; what was measured is asked of the store each time."""
-        kept = pb.PredictResponse()
-        kept.CopyFrom(response)
-        kept.ClearField("measured_us")
-        if _size(kept) <= self._predicted.maxsize:
-            self._predicted[key, target, backend] = kept
+        """Remember an answer."""
+        if _size(response) <= self._predicted.maxsize:
+            self._predicted[key, target, backend] = response
 
 
 def _size(response: pb.PredictResponse) -> int:

@@ -224,7 +224,7 @@ class Transformer:
     def _skim(self, one: _Read, inputs: Sequence[_Input]) -> Array:
         network, most = self._weights.network, one.memory.sites.shape[1] - 1
         told = np.zeros(len(inputs))
-        for places in by_length([len(read.words) for _, read in inputs], _SKIMMED):
+        for places in by_length([len(each.words) for _, each in inputs], _SKIMMED):
             those = [inputs[place] for place in places]
             batch = schedule_batch([those], network.choice_index, network.config.backends, most)
             with torch.inference_mode():
