@@ -96,6 +96,7 @@ def _has_lanes(block: Block, width: int) -> bool:
     return combiner(block) is not None and lane_extent(block) >= width
 
 
+@lru_cache(maxsize=1024)
 def lane_extent(block: Block) -> int:
     """Points of the reduction that memory holds contiguously; 1 where it holds none."""
     count = lane_axes(block)
