@@ -40,15 +40,15 @@ DTYPE_BYTES: Mapping[str, int] = {
 }  # fmt: skip
 
 
+#: Made once: every schedule has a hash.
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
+
+
 def digest(value: object) -> str:
     """SHA-256 of a string, or of the canonical JSON (sorted keys, no spaces) of anything else."""
-    text = (
-        value
-        if isinstance(value, str)
-        else json.dumps(
-            value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-        )
-    )
+    text = value if isinstance(value, str) else _CANONICAL.encode(value)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

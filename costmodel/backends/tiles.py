@@ -13,11 +13,38 @@ from math import log2, prod
 
 from costmodel.backends.choices import Choice, Site
 
-__all__ = ["TILE_WIDTH", "tile_choice"]
+__all__ = ["TILE_WIDTH", "Tiles", "tile_choice"]
 
 #: Numbers of ``Choice.about``.
 TILE_WIDTH = 11
 _LINE_BYTES = 64
+_KEPT = 4096
+
+
+class Tiles:
+    """Tiles of the sites of one workload on one target; a search's schedules have many in common.
+
+    ``vector_bytes`` and ``threads`` are the target's.
+    """
+
+    def __init__(self, sites: Sequence[Site], *, vector_bytes: int, threads: int) -> None:
+        self._sites, self._vector_bytes, self._threads = sites, vector_bytes, threads
+        self._known: dict[tuple[str, int, tuple[int, ...], bool | None], Choice] = {}
+
+    def choice(
+        self, word: str, place: int, sizes: Sequence[int], *, parallel: bool | None = None
+    ) -> Choice:
+        """As ``tile_choice``."""
+        key = (word, place, tuple(sizes), parallel)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            found = self._known[key] = tile_choice(
+                word, place, self._sites[place], sizes,
+                vector_bytes=self._vector_bytes, threads=self._threads, parallel=parallel,
+            )  # fmt: skip
+        return found
 
 
 def tile_choice(

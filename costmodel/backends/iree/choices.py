@@ -10,7 +10,7 @@ from iree.compiler import ir
 from costmodel.backends.choices import Axis, Choice, Operand, Site
 from costmodel.backends.iree.pointwise import is_pointwise, matmul_loops
 from costmodel.backends.iree.schedules import Settings, Tiling, parse_schedule
-from costmodel.backends.tiles import tile_choice
+from costmodel.backends.tiles import Tiles
 from costmodel.errors import UnsupportedError
 from costmodel.ir import parse, walk
 from costmodel.ir.structured import is_structured, iteration_space, structured_flops
@@ -34,11 +34,13 @@ class IREEChoices:
     """
 
     def __init__(self, workload: Workload, target: Target) -> None:
-        self._target = target
         try:
             self.sites = _sites(workload)
         except UnsupportedError:
             self.sites = ()
+        self._tiles_of = Tiles(
+            self.sites, vector_bytes=target.vector_bytes or 16, threads=target.threads
+        )
         self._places = {site.place: number for number, site in enumerate(self.sites)}
 
     def choices(self, schedule: Schedule) -> list[Choice]:
@@ -56,8 +58,7 @@ class IREEChoices:
 
     def _tiles(self, tiling: Tiling, place: int) -> list[Choice]:
         """The tiles of each level that is given; a size of 0 leaves the loop as it is."""
-        site, found = self.sites[place], []
-        sizes = list(site.extents)
+        found, sizes = [], list(self.sites[place].extents)
         for word, levels in _TILES:
             given = [tiling.levels[level] for level in levels if level in tiling.levels]
             if any(len(one) != len(sizes) for one in given):
@@ -66,12 +67,8 @@ class IREEChoices:
                 pairs = zip(one, sizes, strict=True)
                 sizes = [min(size, outer) if size else outer for size, outer in pairs]
             if given:
-                found.append(
-                    tile_choice(
-                        word, place, site, sizes, vector_bytes=self._target.vector_bytes or 16,
-                        threads=self._target.threads, parallel=True if word == "task" else None,
-                    )
-                )  # fmt: skip
+                parallel = True if word == "task" else None
+                found.append(self._tiles_of.choice(word, place, sizes, parallel=parallel))
         return found
 
 

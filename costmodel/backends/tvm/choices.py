@@ -13,7 +13,7 @@ from typing import Any
 import tvm
 
 from costmodel.backends.choices import Axis, Choice, Operand, Site
-from costmodel.backends.tiles import tile_choice
+from costmodel.backends.tiles import Tiles
 from costmodel.backends.tvm.access import Access, access_of, accesses
 from costmodel.backends.tvm.axes import bits_of
 from costmodel.backends.tvm.dots import Dot
@@ -41,6 +41,7 @@ __all__ = ["TVMChoices"]
 _MOST_WORK = 1000
 #: Numbers of schedules are read up to this.
 _MOST = 2**53
+_NUMBERS = (int, float)
 #: ``rows0_s1`` is a knob ``rows0`` about tiles whose vectors run along the block's axis 1.
 _ABOUT = re.compile(r"(?P<what>\w+?)_s(?P<axis>\d+)")
 _AXIS = re.compile(r"s(?P<axis>\d+)")
@@ -51,7 +52,6 @@ _OF_TILES = re.compile(
 )
 #: Factors of a tile along spatial and along reduction loops: S0 S1 R0 S2 R1 S3.
 _SPATIAL, _REDUCED = 4, 2
-_KEPT_TILES = 4096
 #: Accumulators in a vector of a dot product.
 _DOT_LANES = 16
 
@@ -70,8 +70,9 @@ class TVMChoices:
         blocks = () if self._program is None else self._program.blocks
         self.sites: tuple[Site, ...] = tuple(map(_site, blocks))
         self._places = {site.name: place for place, site in enumerate(self.sites)}
-        #: Schedules of a search have many a tile in common.
-        self._known_tiles: dict[tuple[str, int, tuple[int, ...], bool | None], Choice] = {}
+        self._tiles_of = Tiles(
+            self.sites, vector_bytes=self._machine.vector_bytes, threads=self._machine.threads
+        )
 
     def choices(self, schedule: Schedule) -> list[Choice]:
         """The choices of a schedule. Raises UsageError for a text that is none."""
@@ -165,9 +166,9 @@ class TVMChoices:
             found.append(Choice("unroll", float(unroll), place, last))
         return [
             *found,
-            self._tile("register", place, register),
-            self._tile("inner", place, inner),
-            self._tile("task", place, outer, parallel=is_parallel(block.name, knobs)),
+            self._tiles_of.choice("register", place, register),
+            self._tiles_of.choice("inner", place, inner),
+            self._tiles_of.choice("task", place, outer, parallel=is_parallel(block.name, knobs)),
         ]
 
     def _levels(self, place: int, factors: Mapping[int, Sequence[int]]) -> list[Choice]:
@@ -188,24 +189,11 @@ class TVMChoices:
             ]
 
         return [
-            self._tile("register", place, tile(1, 0)),
-            self._tile("inner", place, tile(1, 1)),
-            self._tile("block", place, tile(2, 1)),
-            self._tile("task", place, tile(3, _REDUCED), parallel=True),
+            self._tiles_of.choice("register", place, tile(1, 0)),
+            self._tiles_of.choice("inner", place, tile(1, 1)),
+            self._tiles_of.choice("block", place, tile(2, 1)),
+            self._tiles_of.choice("task", place, tile(3, _REDUCED), parallel=True),
         ]
-
-    def _tile(
-        self, word: str, place: int, sizes: Sequence[int], *, parallel: bool | None = None
-    ) -> Choice:
-        key = (word, place, tuple(sizes), parallel)
-        if key not in self._known_tiles:
-            if len(self._known_tiles) >= _KEPT_TILES:
-                self._known_tiles.clear()
-            self._known_tiles[key] = tile_choice(
-                word, place, self.sites[place], sizes, vector_bytes=self._machine.vector_bytes,
-                threads=self._machine.threads, parallel=parallel,
-            )  # fmt: skip
-        return self._known_tiles[key]
 
 
 def _dot_sizes(block: Block, dot: Dot, knobs: Knobs) -> dict[int, int]:
@@ -297,7 +285,7 @@ def _knob(name: str, value: Any, places: Mapping[str, int]) -> Choice:
 
 def _number(value: Any) -> float:
     """Bounded, since texts may hold integers that no float can."""
-    return float(max(-_MOST, min(value, _MOST))) if isinstance(value, int | float) else nan
+    return float(max(-_MOST, min(value, _MOST))) if isinstance(value, _NUMBERS) else nan
 
 
 class _Trace:
@@ -319,11 +307,11 @@ class _Trace:
             if name in ("GetSBlock", "GetLoops", "EnterPostproc"):
                 continue
             word = f"{name} {attributes[0]}" if name == "Annotate" else name
-            numbers = [value for value in inputs if isinstance(value, int | float)]
+            numbers = [value for value in inputs if isinstance(value, _NUMBERS)]
             given = decided.get(place)
             if isinstance(given, list):
-                numbers += [value for value in given if isinstance(value, int | float)]
-            elif isinstance(given, int | float):
+                numbers += [value for value in given if isinstance(value, _NUMBERS)]
+            elif isinstance(given, _NUMBERS):
                 numbers.append(given)
             word = word.replace(" ", "_")
             if len(numbers) < 2:
