@@ -16,10 +16,11 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 import costmodel
+from costmodel.backends.registry import load
 from costmodel.oracle import servicer
 from costmodel.oracle.convert import measurement_from, measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
-from costmodel.records import Outcome, Schedule
+from costmodel.records import Environment, Outcome, Schedule, TimingPolicy
 from costmodel.store import open_store
 from tests.oracle.conftest import COMMAND
 from tests.oracle.texts import KERNEL
@@ -59,6 +60,29 @@ def test_a_prediction_is_the_one_that_the_library_gives(shared, monkeypatch):
         assert getattr(answer, name) == pytest.approx(getattr(local, name), rel=1e-4)
     assert answer.untuned.vector_registers == local.untuned.vector_registers
     assert list(answer.notes) == list(local.notes)
+
+
+def test_a_prediction_tells_the_best_that_these_compilers_made_until_now(shared):
+    stub, target = shared.stub(), builders.target(cpu="of a test of its own")
+    stub.Record(pb.RecordRequest(workloads=[WORKLOAD], targets=[target_to(target)]))
+    where = pb.TargetRef(hash=target.hash)
+    asked = pb.PredictRequest(workload=WORKLOAD, target=where, backend="tvm")
+    first = stub.Predict(asked)
+    other = builders.measurement(1.0, workload=first.workload, target=target.hash,
+                                 policy=TimingPolicy())  # fmt: skip
+    stub.Record(pb.RecordRequest(measurements=[measurement_to(other)]))
+    assert stub.Predict(asked) == first  # that was made by other versions
+    (compiler,) = load("tvm").parts
+    for latency_us, best in ((9.0, 9.0), (7.0, 7.0), (8.0, 7.0)):
+        found = builders.measurement(
+            latency_us, schedule=Schedule("tvm", f'{{"n":{latency_us:.0f}}}'),
+            workload=first.workload, target=first.target_hash, policy=TimingPolicy(),
+            environment=Environment(dict(compiler.versions()), {}),
+        )  # fmt: skip
+        stub.Record(pb.RecordRequest(measurements=[measurement_to(found)]))
+        assert stub.Predict(asked).measured_us == stub.Predict(asked).measured_us == best
+    first.measured_us = best
+    assert stub.Predict(asked) == first
 
 
 def test_schedules_that_the_server_draws_and_those_that_it_is_given_rank_alike(shared):
