@@ -31,6 +31,8 @@ __all__ = ["Subject", "Subjects"]
 _KEPT, _TEXTS = 64, 256 << 20
 #: Drawn schedules of a kernel that are kept: to draw them takes longer than to score them.
 _DRAWN = 8192
+#: Scores of a kernel that are kept: the same ranking may be asked for again.
+_SCORES = 2048
 #: Up to so many schedules of one question the network reads all; those of several go together.
 TOGETHER = 256
 #: Seconds to wait for whoever holds the store.
@@ -132,12 +134,13 @@ class Subject:
 
     def _score(self, schedules: Sequence[Schedule]) -> list[Prediction]:
         chosen = self.session.trained
-        if isinstance(chosen, Trained) and chosen.model and len(schedules) > TOGETHER:
-            chosen.model.forget()  # the same question has the same answer
-        if chosen.model is not None:
-            return chosen.model.predict(
-                [self.session.query(one, _NO_FEATURES) for one in schedules]
-            )
+        model = chosen.model if isinstance(chosen, Trained) else None
+        if model is not None:
+            if len(schedules) > TOGETHER:
+                model.forget()  # the same question has the same answer
+            found = model.predict([self.session.query(one, _NO_FEATURES) for one in schedules])
+            model.forget(but=_SCORES)
+            return found
         features = self.session.space.features(schedules)
         pairs = zip(schedules, features, strict=True)
         return self._model.predict([self.session.query(*pair) for pair in pairs])

@@ -134,11 +134,15 @@ class Transformer:
         good = [e for e in examples if np.isfinite(e.latency_us) and self.knows([e.query])]
         self._levels.learn(good, self.expected_us([example.query for example in good]))
 
-    def forget(self) -> None:
-        """Answer as if nothing had been asked: of many, those that were read before are known, so
-        that others are read, and what is said of the same schedules changes from call to call.
+    def forget(self, *, but: int = 0) -> None:
+        """Forget predictions but for so many of the last, and with them what they take.
+
+        With none it answers as if nothing had been asked: of many, those that were read before are
+        known, so that others are read, and what is said of the same schedules changes from call to
+        call.
         """
-        self._known.clear()
+        while len(self._known) > but:
+            self._known.popitem(last=False)
 
     def estimates(
         self, workload: Workload, target: Target, schedules: Sequence[Schedule]
@@ -206,8 +210,7 @@ class Transformer:
         pairs = zip(read.tolist(), deviations.tolist(), strict=True)
         answers = dict(zip((keys[place] for place in best), pairs, strict=True))
         self._known |= answers
-        while len(self._known) > _KNOWN:
-            self._known.popitem(last=False)
+        self.forget(but=_KNOWN)
         # The others keep the first stage's order, at the level of those that were read, and none
         # of them comes before the best of these.
         level = float(np.median(read - told[best]))
