@@ -71,6 +71,15 @@ _LISTENING = (
         help="Calls a second that a client may make, where the file says no other; no limit by "
         "default.",
     ),
+    click.option(
+        "--max-calls",
+        "calls",
+        type=click.IntRange(min=1),
+        default=256,
+        show_default=True,
+        metavar="N",
+        help="Calls that a client may have under way at once, where clients prove who they are.",
+    ),
 )
 
 
@@ -79,7 +88,7 @@ def listens(command: Command) -> Command:
 
     The command gets them as ``security``, a SecurityOptions.
     """
-    names = ("listen", "tls_cert", "tls_key", "client_ca", "clients", "rate")
+    names = ("listen", "tls_cert", "tls_key", "client_ca", "clients", "rate", "calls")
 
     @functools.wraps(command)
     def with_security(**values: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -21,28 +21,30 @@ _log = structlog.get_logger("costmodel.oracle")
 
 #: Of gRPC's; its types lack `abort_with_status`.
 _Context = Any
+#: Calls under way of one machine to what is open to all: a stream of a server's health is one.
+_STRANGERS = 64
 
 
 class Guard(Wrapping):
     """Lets a call through to its handler, which finds the caller by current_principal.
 
     UNAUTHENTICATED for a caller who is not known, RESOURCE_EXHAUSTED over the rate, then
-    PERMISSION_DENIED where a scope is missing. Each message of a stream after its first counts as
-    a call, and waits where a call would be refused: no stream is a way round the limit.
+    PERMISSION_DENIED where a scope is missing, RESOURCE_EXHAUSTED with ``calls`` under way. Each
+    message of a stream after its first counts as a call, and waits where a call would be refused:
+    no stream is a way round the limit.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, calls: int | None = None) -> None:
         super().__init__()
         self._access = access
+        self._calls = calls
         self._limiter = Limiter()
 
     async def intercept_service(
         self, continuation: Callable[..., Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
         """The method's handler, behind the checks."""
-        if SCOPES.get(details.method, ...) is None:
-            return await continuation(details)
-        if not self._access.certificates:
+        if not self._access.certificates and not _open_to_all(details.method):
             try:
                 self._access.identify(details.invocation_metadata, dict)
             except CostModelError as error:
@@ -54,20 +56,26 @@ class Guard(Wrapping):
 
         @asynccontextmanager
         async def admitted(request: Any, context: _Context) -> AsyncIterator[Any]:
-            principal = await self._admit(method, context)
-            yield self._paced(request, principal) if many else request
+            peer = context.peer()  # now: once a client has gone, to ask would end the process
+            with ExitStack() as held:
+                try:
+                    if _open_to_all(method):
+                        held.enter_context(self._limiter.holding(_host(peer), _STRANGERS))
+                        principal = None
+                    else:
+                        principal = await self._admit(method, context)
+                        held.enter_context(self._limiter.holding(principal.name, self._calls))
+                except CostModelError as error:
+                    await _refuse(method, error, context, peer)
+                    raise  # never reached: that raised
+                yield self._paced(request, principal) if many and principal else request
 
         return handler, admitted
 
     async def _admit(self, method: str, context: _Context) -> Principal:
-        peer = context.peer()  # now: once a client has gone, to ask would end the process
-        try:
-            principal = self._access.identify(context.invocation_metadata(), context.auth_context)
-            await self._limiter.admit(principal)
-            check_scope(principal, method)
-        except CostModelError as error:
-            await _refuse(method, error, context, peer)
-            raise  # never reached: that raised
+        principal = self._access.identify(context.invocation_metadata(), context.auth_context)
+        await self._limiter.admit(principal)
+        check_scope(principal, method)
         enter(principal)
         return principal
 
@@ -80,6 +88,15 @@ class Guard(Wrapping):
                 await self._limiter.pace(principal)
             first = False
             yield message
+
+
+def _open_to_all(method: str) -> bool:
+    return SCOPES.get(method, ...) is None
+
+
+def _host(peer: str) -> str:
+    """``ipv4:127.0.0.1:50010`` without its port: one machine has many connections."""
+    return f"whoever calls from {peer.rpartition(':')[0] or peer}"
 
 
 def _refusing(method: str, error: CostModelError) -> Any:

@@ -1,10 +1,13 @@
-"""How often a client may call."""
+"""How often a client may call, and how many calls of it may be under way."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 
@@ -45,6 +48,23 @@ class Limiter:
 
     def __init__(self) -> None:
         self._calls = MovingWindowRateLimiter(MemoryStorage())
+        self._under_way: Counter[str] = Counter()
+
+    @contextmanager
+    def holding(self, name: str, most: int | None) -> Iterator[None]:
+        """One more call of a client is under way. Raises OverloadedError where ``most`` are."""
+        if most is not None and self._under_way[name] >= most:
+            raise OverloadedError(
+                f"{name} has {most} calls under way, and no more are taken",
+                hint="wait for one to end; the operator of the server sets how many: --max-calls",
+            )
+        self._under_way[name] += 1
+        try:
+            yield
+        finally:
+            self._under_way[name] -= 1
+            if not self._under_way[name]:  # names are the clients', and may be many
+                del self._under_way[name]
 
     async def admit(self, principal: Principal) -> None:
         """Count a call. Raises OverloadedError, which says when to come again, over the limit."""

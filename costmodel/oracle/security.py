@@ -28,7 +28,7 @@ class SecurityOptions:
 
     ``listen`` is HOST:PORT or unix:PATH. With ``client_ca`` every client needs a certificate of
     that authority. ``rate`` is of clients that have none of their own in the file, in calls a
-    second; no limit for None.
+    second; no limit for None. Where clients are told apart each may have ``calls`` under way.
     """
 
     listen: str = "127.0.0.1:50151"
@@ -37,6 +37,7 @@ class SecurityOptions:
     client_ca: Path | None = None
     clients: Path | None = None
     rate: float | None = None
+    calls: int = 256
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def secure(options: SecurityOptions) -> Security:
     authenticated = options.clients is not None or options.client_ca is not None
     check_exposure(listening, tls=options.tls_cert is not None, authenticated=authenticated)
     access = _access(options)
-    return Security(listening, _credentials(options), access, Guard(access))
+    guard = Guard(access, calls=options.calls if authenticated else None)
+    return Security(listening, _credentials(options), access, guard)
 
 
 def _check_options(options: SecurityOptions) -> None:

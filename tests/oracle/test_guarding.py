@@ -16,7 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from costmodel.oracle import metrics
+from costmodel.oracle import guarding, metrics
 from costmodel.oracle.access import SCOPES, Access, Client, Scope, current_principal, token_digest
 from costmodel.oracle.guarding import Guard
 from costmodel.oracle.observing import Observer
@@ -81,9 +81,9 @@ class Uploads(grpc.GenericRpcHandler):
 
 @asynccontextmanager
 async def serving(
-    access: Access, *outer: grpc.aio.ServerInterceptor
+    access: Access, *outer: grpc.aio.ServerInterceptor, calls: int | None = None
 ) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[*outer, Guard(access)])
+    server = grpc.aio.server(interceptors=[*outer, Guard(access, calls=calls)])
     add_OracleServicer_to_server(Everything(), server)
     checks = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
@@ -178,6 +178,52 @@ def test_strangers_are_refused_before_they_send_a_message(closed: Access) -> Non
                         nothing(), metadata=token("eve"), timeout=PATIENCE
                     )
                 assert caught.value.code() is CODE.UNAUTHENTICATED
+
+    run(check())
+
+
+async def held(channel: grpc.aio.Channel, name: str) -> Any:
+    """A stream that a client holds open; whoever reads of it knows that it was let through."""
+    stream = channel.stream_stream("/costmodel.v1.Oracle/RankStream")(
+        metadata=token(name), timeout=PATIENCE
+    )
+    await stream.write(b"")
+    await stream.read()
+    return stream
+
+
+def test_a_client_with_too_many_calls_under_way_is_refused_and_no_other(closed: Access) -> None:
+    async def check() -> None:
+        async with serving(closed, calls=3) as channel:
+            streams = [await held(channel, "read") for _ in range(3)]
+            refused = await call(channel, "/costmodel.v1.Oracle/Predict", token("read"))
+            assert isinstance(refused, grpc.aio.AioRpcError)
+            assert refused.code() is CODE.RESOURCE_EXHAUSTED
+            assert "read has 3 calls under way" in (refused.details() or "")
+            assert "--max-calls" in details(refused)["ErrorInfo"].metadata["hint"]
+            assert await call(channel, "/costmodel.v1.Oracle/Predict", token("admin")) == "admin"
+            streams[0].cancel()
+            await streams[1].done_writing()
+            assert await streams[1].read() is grpc.aio.EOF
+            await held(channel, "read")  # a call that has ended counts no more, however it did
+            while isinstance(await call(channel, "/costmodel.v1.Oracle/Predict", token("read")),
+                             grpc.aio.AioRpcError):  # fmt: skip
+                await asyncio.sleep(0.05)  # the server hears a moment later of what was cancelled
+
+    run(check())
+
+
+def test_strangers_hold_a_few_streams_of_health_and_no_more(closed: Access) -> None:
+    async def check() -> None:
+        async with serving(closed) as channel:
+            watched = channel.unary_stream("/grpc.health.v1.Health/Watch")
+            streams = [watched(b"", timeout=PATIENCE) for _ in range(guarding._STRANGERS)]
+            for stream in streams:
+                await stream.read()
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await watched(b"", timeout=PATIENCE).read()
+            assert caught.value.code() is CODE.RESOURCE_EXHAUSTED
+            assert await call(channel, "/costmodel.v1.Oracle/Predict", token("read")) == "read"
 
     run(check())
 
