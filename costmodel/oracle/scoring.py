@@ -20,7 +20,7 @@ from costmodel.errors import CostModelError, InputError, UnsupportedError
 from costmodel.lines import ChildDiedError, LineProcess
 from costmodel.oracle import metrics
 from costmodel.oracle.convert import FieldError
-from costmodel.oracle.status import OverloadedError, UnreachableError
+from costmodel.oracle.status import OverloadedError, TooSlowError, UnreachableError
 from costmodel.records import SourceLocation, Target
 from costmodel.store.codec import target_to_json
 
@@ -282,13 +282,16 @@ def _death(error: Exception, timeout_s: float) -> Answer:
     """What the end of a process means to who asked."""
     hint = "give it a smaller kernel, or fewer schedules"
     if isinstance(error, ChildDiedError):
+        kind = UnsupportedError.__name__
         named = -error.status in list(signal.Signals)
         how = signal.Signals(-error.status).name if named else f"status {error.status}"
         message = f"the compilers ended on this ({how})"
         _log.warning("it said: %s", error.said[-2000:])
     else:
+        kind = TooSlowError.__name__
         message = f"this took more than {timeout_s:g} s"
-    return {"error": {"class": UnsupportedError.__name__, "message": message, "hint": hint,
+        hint += "; the operator of the server sets the time: --timeout"
+    return {"error": {"class": kind, "message": message, "hint": hint,
                       "field": "", "place": None}}  # fmt: skip
 
 
@@ -300,6 +303,8 @@ def _error(fields: Mapping[str, Any]) -> CostModelError:
     message, hint = fields["message"], fields["hint"]
     if fields["field"]:
         return FieldError(fields["field"], message, hint=hint)
+    if fields["class"] == TooSlowError.__name__:
+        return TooSlowError(message, hint=hint)
     kind: type[CostModelError] = getattr(errors, fields["class"], CostModelError)
     found = kind(message, hint=hint)
     if isinstance(found, InputError) and fields["place"] is not None:

@@ -41,6 +41,7 @@ __all__ = [
     "OracleError",
     "OverloadedError",
     "RefusedError",
+    "TooSlowError",
     "UnreachableError",
     "error_from",
     "status_of",
@@ -76,6 +77,12 @@ class OverloadedError(OracleError):
     def __init__(self, message: str, *, hint: str | None = None, retry_s: float = 1.0) -> None:
         super().__init__(message, hint=hint)
         self.retry_s = retry_s
+
+
+class TooSlowError(OracleError):
+    """The server gave a question up after as long as its operator allows."""
+
+    code = Code.DEADLINE_EXCEEDED
 
 
 class NotFoundError(OracleError, InputError):
@@ -181,7 +188,9 @@ def _details(error: CostModelError) -> Iterator[Message]:
 
 _OURS: dict[str, type[CostModelError]] = {
     name: getattr(errors, name) for name in errors.__all__
-} | {kind.__name__: kind for kind in (NotFoundError, OverloadedError, UnreachableError)}
+} | {
+    kind.__name__: kind for kind in (NotFoundError, OverloadedError, TooSlowError, UnreachableError)
+}
 
 _HINTS = {
     Code.UNAVAILABLE: "is `costmodel serve` running there, and is this its address?",

@@ -16,10 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from costmodel.oracle.client import Client
 from costmodel.oracle.convert import measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.proto.oracle_pb2_grpc import OracleStub
-from costmodel.oracle.status import error_from
+from costmodel.oracle.status import TooSlowError, error_from
 from costmodel.store import open_store
 from tests.oracle.texts import DEADLY, DEEP, KERNEL
 from tests.store import builders
@@ -206,9 +207,11 @@ def test_a_scoring_process_that_dies_is_replaced(serve):
 
 def test_a_question_that_takes_too_long_is_given_up(serve):
     server = serve("--timeout", "0.0001")
-    with refused(Code.INVALID_ARGUMENT) as caught:
+    with refused(Code.DEADLINE_EXCEEDED) as caught:
         server.stub().Rank(pb.RankRequest(workload=WORKLOAD, count=4))
     assert "took more than" in caught.value.details()
+    with Client(server.address) as client, pytest.raises(TooSlowError, match="took more than"):
+        client.rank(KERNEL, n=4)
     assert server.running
 
 
