@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
 from costmodel.oracle.proto import oracle_pb2 as pb
+from tests.oracle.papers import issue, write_authority
 from tests.oracle.texts import KERNEL
 
 SOURCE = Path(__file__).parents[2] / "service" / "clients" / "cpp"
@@ -110,7 +112,7 @@ def test_nobody_answers(ask):
     assert "costmodel serve" in done.stderr
 
 
-def test_tokens(ask, serve, tmp_path):
+def test_tokens_and_certificates(ask, serve, tmp_path):
     clients, good, bad = (tmp_path / name for name in ("clients.toml", "good", "bad"))
     made = subprocess.run(
         [*_COSTMODEL, "token", "compiler", "--scope", "read", "--clients", clients],
@@ -118,11 +120,19 @@ def test_tokens(ask, serve, tmp_path):
     )  # fmt: skip
     good.write_text(made.stdout)
     bad.write_text("guessed\n")
-    server = serve("--clients", clients)
-    asked = ["--oracle", server.address, "--n", "4"]
+    authority = trustme.CA()
+    ca, ours = write_authority(tmp_path, authority), issue(tmp_path, authority, "127.0.0.1")
+    mine = issue(tmp_path, authority, "compiler.example", file="client")
+    server = serve("--clients", clients, "--tls-cert", ours.cert, "--tls-key", ours.key,
+                   "--client-ca", ca)  # fmt: skip
+    asked = ["--oracle", server.address, "--n", "4", "--ca", ca, "--cert", mine.cert,
+             "--key", mine.key]  # fmt: skip
     for token, status in ((good, 0), (bad, 2)):
-        assert ask(*asked, "--token-file", token).returncode == status
-    assert "token" in ask(*asked).stderr
+        done = ask(*asked, "--token-file", token)
+        assert done.returncode == status, done.stderr
+    strangers = ["--oracle", server.address, "--tls", "--token-file", good, "--timeout", 5]
+    assert ask(*strangers).returncode == 1  # nobody vouches for the server
+    assert ask(*strangers, "--ca", ca).returncode == 1  # nor for the client
 
 
 @pytest.mark.parametrize("host", ["oracle.example", "127.evil.example", "10.0.0.1"])
