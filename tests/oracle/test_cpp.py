@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 import trustme
 
+from costmodel.backends.registry import load
+from costmodel.oracle.convert import measurement_to
 from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.records import Environment, Schedule, TimingPolicy
 from tests.oracle.papers import issue, write_authority
 from tests.oracle.texts import KERNEL
+from tests.store import builders
 
 SOURCE = Path(__file__).parents[2] / "service" / "clients" / "cpp"
 _COSTMODEL = (sys.executable, "-m", "costmodel.cli")
@@ -20,7 +24,7 @@ NEEDED = ("cmake", "g++", "pkg-config", "protoc", "grpc_cpp_plugin")
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory):
+def programs(tmp_path_factory):
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing:
         why = f"{', '.join(missing)} missing: .ci/packages says what to install"
@@ -31,11 +35,11 @@ def program(tmp_path_factory):
                     ["cmake", "--build", build, "-j2"]):  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    return build / "costmodel_rank"
+    return build
 
 
 @pytest.fixture
-def ask(program, tmp_path, monkeypatch):
+def ask(programs, tmp_path, monkeypatch):
     for name in ("COSTMODEL_ORACLE", "COSTMODEL_ORACLE_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     kernel = tmp_path / "kernel.mlir"
@@ -43,8 +47,8 @@ def ask(program, tmp_path, monkeypatch):
 
     def call(*arguments, file=kernel):
         return subprocess.run(
-            [program, file, *map(str, arguments)], capture_output=True, text=True, check=False,
-            timeout=120,
+            [programs / "costmodel_rank", file, *map(str, arguments)],
+            capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
 
     return call
@@ -65,6 +69,35 @@ def test_its_ranking_is_the_servers(ask, shared):
     for one, there in zip(found["schedules"], answer.schedules, strict=True):
         assert one["predicted_us"] == pytest.approx(there.predicted_us, rel=1e-4)
         assert one["schedule"] == json.loads(there.schedule.text)
+
+
+def test_what_a_kernel_takes(programs, shared, tmp_path):
+    kernel = tmp_path / "kernel.mlir"
+    kernel.write_text(KERNEL.replace("@product", "@of_test_cpp"))
+
+    def cost():
+        return subprocess.run(
+            [programs / "costmodel_cost", shared.address, kernel],
+            capture_output=True, text=True, check=True,
+        ).stdout.splitlines()  # fmt: skip
+
+    there = shared.stub().Predict(pb.PredictRequest(workload=pb.Workload(mlir=kernel.read_text())))
+    first, predicted, _, roofline, measured = cost()
+    assert first == f"of_test_cpp on {there.target}"
+    assert float(predicted.split()[1]) == pytest.approx(there.latency_us, rel=1e-4)
+    assert float(roofline.split()[1]) == pytest.approx(there.roofline_us, rel=1e-4)
+    assert measured == "measured   nothing yet"
+    (compiler,) = load("tvm").parts
+    found = builders.measurement(
+        12.5, workload=there.workload, target=there.target_hash, policy=TimingPolicy(),
+        schedule=Schedule("tvm", '{"kind":"default"}'),
+        environment=Environment(dict(compiler.versions()), {}),
+    )  # fmt: skip
+    workload = pb.Workload(mlir=kernel.read_text())
+    shared.stub().Record(
+        pb.RecordRequest(workloads=[workload], measurements=[measurement_to(found)])
+    )
+    assert cost()[-1] == 'measured   12.5 us, by tvm: {"kind":"default"}'
 
 
 def test_a_table_for_people(ask, shared):
