@@ -74,18 +74,23 @@ class Subject:
             self._stand_in = self.session.model(self._store, 0, own=True)
         return self._stand_in
 
-    def refresh(self) -> None:
-        """Learn what has been measured since."""
+    def refresh(self) -> bool:
+        """Learn what has been measured since; False where something learned turned out wrong.
+
+        That cannot be taken back: another subject has to be made.
+        """
         version = self._store.version()
         if version == self._version:
-            return
+            return True
         self._number, added = self._store.added_after(
             self._number, workload=self.workload.hash, target=self.target.hash
         )
         self._version = version
         fresh = [one for one in added if self.session.counts(one)]
+        if any(not one.ok and np.isfinite(self.tally.latency_us(one.schedule)) for one in fresh):
+            return False
         if not fresh:
-            return
+            return True
         for measurement in fresh:
             self.tally.add(measurement)
         self._stand_in = None
@@ -94,7 +99,9 @@ class Subject:
             trained.update([
                 Example(self.session.query(one.schedule, _NO_FEATURES), one.latency_us)
                 for one in fresh
+                if np.isfinite(self.tally.latency_us(one.schedule))
             ])  # fmt: skip
+        return True
 
     def predict(self) -> PredictResult:
         """As ``costmodel.predict`` says it."""
@@ -177,9 +184,9 @@ class Subjects:
         """
         key = self.key(question)
         subject = self._kept.get(key)
-        if subject is None:
+        if subject is None or not subject.refresh():
             subject = self._kept[key] = self._make(question)
-        subject.refresh()
+            subject.refresh()
         return subject
 
     def _make(self, question: Mapping[str, Any]) -> Subject:

@@ -85,6 +85,29 @@ def test_a_prediction_tells_the_best_that_these_compilers_made_until_now(shared)
     assert stub.Predict(asked) == first
 
 
+def test_what_was_learned_of_a_schedule_that_proves_wrong_is_taken_back(shared):
+    stub = shared.stub()
+    workload = pb.Workload(mlir=KERNEL.replace("@product", "@proven_wrong"))
+    asked = pb.RankRequest(workload=workload, count=8, backend="tvm")
+
+    def ranked():
+        return {one.schedule_hash: one.predicted_us for one in stub.Rank(asked).schedules}
+
+    first = stub.Rank(asked)
+    (compiler,) = load("tvm").parts
+    good = builders.measurement(
+        1e6, workload=first.workload, target=first.target_hash, policy=TimingPolicy(),
+        schedule=Schedule("tvm", first.schedules[0].schedule.text),
+        environment=Environment(dict(compiler.versions()), {}),
+    )  # fmt: skip
+    before = ranked()
+    stub.Record(pb.RecordRequest(workloads=[workload], measurements=[measurement_to(good)]))
+    assert all(told > before[one] for one, told in ranked().items())
+    wrong = dataclasses.replace(good, id="wrong", outcome=Outcome.WRONG_RESULT)
+    stub.Record(pb.RecordRequest(measurements=[measurement_to(wrong)]))
+    assert ranked() == pytest.approx(before)
+
+
 def test_schedules_that_the_server_draws_and_those_that_it_is_given_rank_alike(shared):
     stub = shared.stub()
     drawn = stub.Rank(pb.RankRequest(workload=WORKLOAD, count=24, seed=3))
