@@ -26,8 +26,10 @@ __all__ = ["Known", "StoreReader"]
 
 _T = TypeVar("_T")
 
-#: Answers that are kept, and seconds that the second connection waits.
-_KEPT, _WAIT_S = 10_000, 5.0
+#: Characters of answers that are kept, about, and of what is beside the texts of each.
+_KEPT, _BESIDE = 64 << 20, 2000
+#: Seconds that the second connection waits.
+_WAIT_S = 5.0
 #: Measurements of a workload that are looked through in the server's own thread.
 _SHORT = 1000
 
@@ -58,7 +60,7 @@ class StoreReader:
     def __init__(self, path: Path) -> None:
         self._quick = open_store(path, read_only=True, wait_s=0.0)
         self._patient = open_store(path, read_only=True, wait_s=_WAIT_S)
-        self._kept: LRUCache[Hashable, Any] = LRUCache(_KEPT)
+        self._kept: LRUCache[Hashable, Any] = LRUCache(_KEPT, getsizeof=_size)
         self._version = -1
 
     def close(self) -> None:
@@ -140,11 +142,22 @@ class StoreReader:
                 kept: _T = self._kept[key]
                 return kept
             if of is None or self._quick.count(*of) <= _SHORT:
-                found = self._kept[key] = find(self._quick)
-                return found
+                return self._keep(key, find(self._quick))
         except StoreLockedError:
             version = None
         found = await asyncio.to_thread(find, self._patient)
-        if self._version == version:
+        return self._keep(key, found) if self._version == version else found
+
+    def _keep(self, key: Hashable, found: _T) -> _T:
+        if _size(found) <= self._kept.maxsize:
             self._kept[key] = found
         return found
+
+
+def _size(found: object) -> int:
+    """Of what is kept: texts are the clients', and may be long."""
+    if isinstance(found, Workload):
+        return _BESIDE + len(found.text)
+    if isinstance(found, Known):
+        return _BESIDE + len(found.best.schedule.text) + 8 * len(found.best.samples_us)
+    return _BESIDE
