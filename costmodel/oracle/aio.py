@@ -27,10 +27,11 @@ from costmodel.oracle.replies import (
     TuneRun,
     listed_from,
 )
+from costmodel.oracle.requests import Scheduled
 from costmodel.oracle.status import error_from
 from costmodel.oracle.steps import Local, Plan, Step, Stream, run_async
 from costmodel.oracle.watching import Following, Watching
-from costmodel.records import Measurement, Schedule, Target
+from costmodel.records import Measurement, Target
 from costmodel.results import PredictResult, ProgressListener, RankResult, Silent, TuneResult
 
 __all__ = ["AsyncClient"]
@@ -104,7 +105,7 @@ class AsyncClient:
     async def rank_schedules(
         self,
         workload: Source,
-        schedules: Sequence[Schedule],
+        schedules: Iterable[Scheduled],
         target: Where = "cpu",
         *,
         backend: str = "auto",

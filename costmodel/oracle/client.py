@@ -26,10 +26,11 @@ from costmodel.oracle.replies import (
     TuneRun,
     listed_from,
 )
+from costmodel.oracle.requests import Scheduled
 from costmodel.oracle.status import error_from
 from costmodel.oracle.steps import Local, Plan, Step, Stream, run
 from costmodel.oracle.watching import Following, Watching
-from costmodel.records import Measurement, Schedule, Target
+from costmodel.records import Measurement, Target
 from costmodel.report.files import output_directory
 from costmodel.results import PredictResult, ProgressListener, RankResult, Silent, TuneResult
 
@@ -124,12 +125,16 @@ class Client:
     def rank_schedules(
         self,
         workload: Source,
-        schedules: Sequence[Schedule],
+        schedules: Iterable[Scheduled],
         target: Where = "cpu",
         *,
         backend: str = "auto",
     ) -> Scores:
-        """What the oracle's model says of schedules, in their order; any number of them."""
+        """What the oracle's model says of schedules, in their order; any number of them.
+
+        Each is a ``Schedule``, one as ``rank`` returned it, or a mapping with ``backend`` and
+        ``schedule`` as its JSON has them. Raises UsageError for anything else.
+        """
         return self._run(self._calls.rank_schedules(workload, schedules, target, backend))
 
     def lookup(

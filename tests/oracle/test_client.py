@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import itertools
+import json
 import signal
 import uuid
 from dataclasses import replace
@@ -20,7 +21,7 @@ from costmodel.oracle import AsyncClient, Client, Sharing, channel
 from costmodel.oracle.access import Scope
 from costmodel.oracle.clients import add_client, client_text
 from costmodel.oracle.proto import oracle_pb2 as pb
-from costmodel.oracle.requests import record_requests
+from costmodel.oracle.requests import record_requests, schedules_of
 from costmodel.oracle.status import NotFoundError, RefusedError, UnreachableError
 from costmodel.records import Outcome, Schedule
 from costmodel.store import open_store
@@ -126,6 +127,32 @@ def test_schedules_are_scored_in_their_order_in_any_number(client):
         [one.latency_us for one in scores.predictions[5::-1]], rel=1e-4
     )
     assert client.rank_schedules(KERNEL, []).predictions == ()
+
+
+@pytest.mark.parametrize("backend", ["iree", "tvm"])
+def test_schedules_are_scored_as_they_were_ranked(client, backend):
+    ranked = client.rank(KERNEL, n=6, backend=backend).schedules
+    listed = json.loads(json.dumps([one.to_json() for one in ranked]))
+    for given in (ranked, listed):
+        scores = client.rank_schedules(KERNEL, given, backend=backend)
+        assert [one.latency_us for one in scores.predictions] == pytest.approx(
+            [one.predicted_us for one in ranked], rel=1e-4
+        )
+    hashes = [one.schedule_hash for one in ranked]
+    assert [one.hash for one in schedules_of(ranked)] == hashes
+    alone = [{key: one[key] for key in ("backend", "schedule")} for one in listed]
+    assert [one.hash for one in schedules_of(alone)] == hashes
+
+
+def test_what_is_no_schedule_is_said(client):
+    found = client.rank(KERNEL, n=2)
+    for wrong in (found, found.to_json(), ["{}"], [{"backend": "tvm"}],
+                  [{"backend": "tvm", "schedule": "{}"}]):  # fmt: skip
+        with pytest.raises(UsageError, match="is no schedule") as caught:
+            client.rank_schedules(KERNEL, wrong)
+        assert "RankedSchedule" in caught.value.hint
+    with pytest.raises(UsageError, match="no JSON"):
+        client.rank_schedules(KERNEL, [{"backend": "tvm", "schedule": {"kind": {1, 2}}}])
 
 
 def test_errors_are_placed_in_the_users_file(client, tmp_path):
