@@ -12,7 +12,14 @@ from typing import Any, TypeVar
 import grpc
 
 from costmodel.errors import CostModelError
-from costmodel.oracle.calls import Calls, Source, Where, folder_for, own_connection
+from costmodel.oracle.calls import (
+    Calls,
+    Source,
+    Where,
+    check_open,
+    folder_for,
+    own_connection,
+)
 from costmodel.oracle.channel import DEADLINES, aio_channel, deadline
 from costmodel.oracle.connection import Connection
 from costmodel.oracle.downloads import Download
@@ -66,6 +73,7 @@ class AsyncClient:
         self._timeout = timeout
         self._channel = aio_channel(self.connection)
         self._stub = OracleStub(self._channel)
+        self._closed = False
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -74,6 +82,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
+        self._closed = True
         await self._channel.close()
 
     async def predict(
@@ -289,6 +298,7 @@ class AsyncClient:
             return await asyncio.to_thread(step.do)
         if isinstance(step, Stream):
             return [message async for message in self._stream(step.method, step.requests)]
+        check_open(closed=self._closed)
         try:
             return await getattr(self._stub, step.method)(
                 step.request,
@@ -299,6 +309,7 @@ class AsyncClient:
             raise error_from(error, self.connection.address) from None
 
     async def _stream(self, method: str, requests: Any) -> AsyncGenerator[Any, None]:
+        check_open(closed=self._closed)
         given = iter(requests) if isinstance(requests, Sequence) else requests
         call = getattr(self._stub, method)(
             given, timeout=DEADLINES[method], metadata=self.connection.metadata

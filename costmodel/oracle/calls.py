@@ -41,7 +41,7 @@ from costmodel.records import Measurement, Target, Workload
 from costmodel.report.files import output_directory
 from costmodel.results import PredictResult, RankResult
 
-__all__ = ["ANY", "Calls", "Source", "Where", "folder_for", "own_connection"]
+__all__ = ["ANY", "Calls", "Source", "Where", "check_open", "folder_for", "own_connection"]
 
 #: A path, MLIR text, the hash of a workload that the oracle knows, or a workload.
 Source = str | os.PathLike[str] | Workload
@@ -75,6 +75,12 @@ def own_connection(
             "no oracle is named", hint="give its address, HOST:PORT, or set $COSTMODEL_ORACLE"
         )
     return found
+
+
+def check_open(*, closed: bool) -> None:
+    """Raises UsageError where the client that is to call was closed."""
+    if closed:
+        raise UsageError("this client is closed", hint="make another, or call before it is closed")
 
 
 def folder_for(out: str | os.PathLike[str] | None) -> AbstractContextManager[Path | None]:

@@ -311,6 +311,21 @@ def test_a_server_that_was_killed_is_found_again(serve, elsewhere, tmp_path):
         assert listed == found
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_client_that_was_closed_says_so(kind):
+    with opened(kind, NOWHERE) as client:
+        client.close()
+        for ask in (
+            client.list_targets,
+            partial(client.predict, KERNEL),
+            partial(client.rank_schedules, KERNEL, [builders.schedule()] * 300),  # a stream
+            partial(next, client.watch_tune("tunes/1")),
+            partial(next, client.measurements(KERNEL)),
+        ):
+            with pytest.raises(UsageError, match="this client is closed"):
+                ask()
+
+
 @pytest.fixture
 def nowhere(connect, tmp_path, monkeypatch):
     """A client that reaches nobody, which it finds out at once, and answers by itself."""
