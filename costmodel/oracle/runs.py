@@ -91,7 +91,8 @@ class Runs:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(
-                f"another server keeps its runs in {self._state}", hint="give each a folder"
+                f"another server keeps its runs in {self._state}",
+                hint="give this one a folder of its own: --state DIR",
             ) from error
         except OSError as error:
             raise UsageError(f"runs cannot be kept in {self._state}: {error.strerror}") from error

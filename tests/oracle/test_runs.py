@@ -526,8 +526,9 @@ def test_old_runs_are_removed(tmp_path: Path) -> None:
 
 def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
     async def scene(it: Served) -> None:
-        with pytest.raises(UsageError, match="another server"):
+        with pytest.raises(UsageError, match="another server") as caught:
             async with serving(tmp_path):
                 pass
+        assert "--state DIR" in str(caught.value.hint)
 
     play(tmp_path, scene, limits=NOTHING)
