@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from costmodel.cli.failures import Interrupted
 from costmodel.cli.options import check_seconds, json_option, quiet_option, seed_option
 from costmodel.cli.oracle_options import asks_oracle
 from costmodel.cli.output import print_json
@@ -122,8 +123,15 @@ def watch(
     from costmodel.cli.progress import make_listener
     from costmodel.cli.tune import show_result
 
-    with _client(oracle) as client, make_listener(silent=quiet) as listener:
-        result = client.wait_tune(name, out=out, progress=listener)
+    try:
+        with _client(oracle) as client, make_listener(silent=quiet) as listener:
+            result = client.wait_tune(name, out=out, progress=listener)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted: if {name} is not over, it goes on at the server",
+            hint=f"`costmodel runs cancel {name}` ends it, `costmodel runs watch {name}` goes on "
+            "showing it",
+        ) from None
     return show_result(result, as_json=as_json)
 
 
