@@ -163,10 +163,15 @@ def list_(most: int, oracle: Connection | None, as_json: bool) -> None:
 @asks_oracle
 @json_option
 def cancel(name: str, oracle: Connection | None, as_json: bool) -> None:
-    """End RUN. What it measured is kept, and what it found so far can be fetched with `watch`."""
+    """End RUN. What it measured is kept, and what it found so far can be fetched with `watch`.
+
+    One that is under way concludes with what it has, which takes a moment.
+    """
     with _client(oracle) as client:
         found = client.cancel_tune(name)
     if as_json:
         print_json(found.to_json())
-    else:
+    elif found.state.over:
         click.echo(f"{found.name}: {found.state}")
+    else:
+        click.echo(f"{name} is being cancelled; `costmodel runs watch {name}` shows its end")

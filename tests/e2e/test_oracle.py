@@ -113,7 +113,8 @@ def test_who_stops_watching_is_told_that_the_run_goes_on(place, server, monkeypa
     assert error["hint"] in err
     (run,) = (one for one in place.json("runs", "list")["runs"] if one["name"] == name)
     assert run["state"] in ("queued", "running")
-    place.call("runs", "cancel", name)
+    cancelled = place.call("runs", "cancel", name).stdout
+    assert cancelled == f"{name} is being cancelled; `costmodel runs watch {name}` shows its end\n"
 
 
 def test_runs_are_an_oracles(place) -> None:
