@@ -115,6 +115,7 @@ def test_a_run_has_a_result(tuned: Tuned) -> None:
     assert operation.client == "tester"
     result = operation.result
     assert result.best_us > 0
+    assert operation.best_us == result.best_us  # of the comparison, and not of its trial
     assert result.schedule.backend == "iree"
     assert result.measured == 2
     assert result.cached == 1  # it began with what the server knew
