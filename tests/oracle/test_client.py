@@ -383,6 +383,17 @@ def test_a_refusal_is_not_answered_by_this_machine(connect):
                 ask(KERNEL)
 
 
+def test_a_limit_that_was_passed_names_the_servers_option(serve):
+    server = serve("--max-message", "1", "--timeout", "1e-3")
+    with Client(server.address) as client:
+        with pytest.raises(UsageError, match="larger than max") as large:
+            client.rank(KERNEL + "// " + "x" * (1 << 20))
+        with pytest.raises(UnsupportedError, match=r"more than 0\.001 s") as slow:
+            client.predict(KERNEL)
+    assert "costmodel serve --max-message MIB" in large.value.hint
+    assert "costmodel serve --timeout S" in slow.value.hint
+
+
 def test_an_address_is_needed(monkeypatch):
     monkeypatch.delenv("COSTMODEL_ORACLE", raising=False)
     with pytest.raises(UsageError, match="no oracle is named"):

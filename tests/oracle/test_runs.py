@@ -452,6 +452,8 @@ def test_requests_without_a_run(tmp_path: Path) -> None:
             with pytest.raises(FieldError) as caught:
                 await it.started(**changes)
             assert caught.value.field == field
+            option = "costmodel serve --max-trials N"
+            assert (option in str(caught.value.hint)) == (field == "trials")
         assert (await it.started(trials=0)).trials == 64
         with pytest.raises(OverloadedError, match="3 runs are waiting"):
             await it.started()
