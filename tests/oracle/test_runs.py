@@ -155,6 +155,9 @@ def test_the_files_are_those_of_the_result(tuned: Tuned) -> None:
     assert schedule["workload"] == tuned.final.workload
     assert schedule["schedule"] == json.loads(tuned.final.result.schedule.text)
     assert tuned.files[names["library"]]
+    report = tuned.files[names["report"]]
+    assert json.loads(report)["files"] == names
+    assert str(tuned.folder).encode() not in report  # the server's folders are nobody's business
 
 
 def test_the_runs_own_store_and_scratch_files_are_gone(tuned: Tuned) -> None:
