@@ -78,7 +78,8 @@ def _remove_stale(out: Path, artifacts: Mapping[str, str | None]) -> None:
         return
     kept = {Path(path).name for path in artifacts.values() if path} | {REPORT, PLOT}
     for path in earlier:
-        if path.name not in kept and path.parent.name == out.name:
+        # An oracle's run names its files without a directory.
+        if path.name not in kept and path.parent.name in ("", out.name):
             with contextlib.suppress(OSError):
                 (out / path.name).unlink()
 

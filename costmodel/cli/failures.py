@@ -21,7 +21,7 @@ import click
 
 from costmodel.errors import CostModelError, InputError
 
-__all__ = ["COULD_NOT", "INTERRUPTED", "Failure", "guard", "wants_json"]
+__all__ = ["COULD_NOT", "INTERRUPTED", "Failure", "Interrupted", "guard", "wants_json"]
 
 COULD_NOT = 1
 BAD_INPUT = 2
@@ -51,6 +51,15 @@ class Failure:
     def to_json(self) -> dict[str, Any]:
         fields = ("kind", "message", "hint", "file", "line", "column", "exit_status")
         return {"error": {name: getattr(self, name) for name in fields}}
+
+
+class Interrupted(click.Abort):
+    """An interrupt that leaves something going on; ``hint`` says how to end that, or follow it."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -115,6 +124,8 @@ def _classify(error: BaseException, arguments: Sequence[str]) -> Failure:
         return Failure("UsageError", error.format_message(), BAD_INPUT, hint)
     if isinstance(error, click.ClickException):
         return Failure(kind, error.format_message(), error.exit_code)
+    if isinstance(error, Interrupted):
+        return Failure("Interrupted", error.message, INTERRUPTED, error.hint)
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         return Failure("Interrupted", "interrupted", INTERRUPTED)
     if isinstance(error, OSError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from costmodel.cli.failures import Interrupted
 from costmodel.cli.options import check_seconds, json_option, quiet_option, seed_option
 from costmodel.cli.oracle_options import asks_oracle
 from costmodel.cli.output import print_json
@@ -122,8 +123,15 @@ def watch(
     from costmodel.cli.progress import make_listener
     from costmodel.cli.tune import show_result
 
-    with _client(oracle) as client, make_listener(silent=quiet) as listener:
-        result = client.wait_tune(name, out=out, progress=listener)
+    try:
+        with _client(oracle) as client, make_listener(silent=quiet) as listener:
+            result = client.wait_tune(name, out=out, progress=listener)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted: if {name} is not over, it goes on at the server",
+            hint=f"`costmodel runs cancel {name}` ends it, `costmodel runs watch {name}` goes on "
+            "showing it",
+        ) from None
     return show_result(result, as_json=as_json)
 
 
@@ -155,10 +163,15 @@ def list_(most: int, oracle: Connection | None, as_json: bool) -> None:
 @asks_oracle
 @json_option
 def cancel(name: str, oracle: Connection | None, as_json: bool) -> None:
-    """End RUN. What it measured is kept, and what it found so far can be fetched with `watch`."""
+    """End RUN. What it measured is kept, and what it found so far can be fetched with `watch`.
+
+    One that is under way concludes with what it has, which takes a moment.
+    """
     with _client(oracle) as client:
         found = client.cancel_tune(name)
     if as_json:
         print_json(found.to_json())
-    else:
+    elif found.state.over:
         click.echo(f"{found.name}: {found.state}")
+    else:
+        click.echo(f"{name} is being cancelled; `costmodel runs watch {name}` shows its end")

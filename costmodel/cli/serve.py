@@ -93,7 +93,11 @@ _MIB = 1 << 20
 )
 @click.option("--log-json", is_flag=True, help="Log a line of JSON an event.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object with the address on stdout."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object on stdout: the address, the store, whether it was created, and "
+    "whether tuning is allowed.",
 )
 def serve(
     security: SecurityOptions,
@@ -134,19 +138,24 @@ def serve(
     from costmodel.store import default_path
     from costmodel.target import parse_target
 
+    place, tuning = store or default_path(), allow_tuning or unconfined_tuning
+    created = not place.exists()
+
     def ready(address: str) -> None:
         if as_json:
-            print_json({"address": address})
+            print_json({
+                "address": address, "store": str(place), "created": created, "tuning": tuning,
+            })  # fmt: skip
         else:
-            click.echo(f"the oracle listens on {address}")
+            click.echo(_start_line(address, place, created=created, tuning=tuning))
 
     logs.configure(log_level, as_json=log_json)
     options = ServeOptions(
-        store=store or default_path(),
+        store=place,
         own=parse_target("cpu", threads=threads),
         security=security,
         weights=weights,
-        runs=RunLimits(trials=max_trials) if allow_tuning or unconfined_tuning else None,
+        runs=RunLimits(trials=max_trials) if tuning else None,
         state=state,
         confined=not unconfined_tuning,
         scoring=ScoringOptions(processes or min(8, len(usable_cores())), timeout_s=timeout),
@@ -155,3 +164,9 @@ def serve(
         metrics=metrics,
     )
     asyncio.run(run(options, ready))
+
+
+def _start_line(address: str, store: Path, *, created: bool, tuning: bool) -> str:
+    """A store that is new may be a path that was mistyped: it is said at once."""
+    new, may = "a new store" if created else "the store", "allowed" if tuning else "not allowed"
+    return f"the oracle listens on {address}, with {new} {store}; tuning is {may}"

@@ -12,7 +12,14 @@ from typing import Any, TypeVar
 import grpc
 
 from costmodel.errors import CostModelError
-from costmodel.oracle.calls import Calls, Source, Where, folder_for, own_connection
+from costmodel.oracle.calls import (
+    Calls,
+    Source,
+    Where,
+    check_open,
+    folder_for,
+    own_connection,
+)
 from costmodel.oracle.channel import DEADLINES, aio_channel, deadline
 from costmodel.oracle.connection import Connection
 from costmodel.oracle.downloads import Download
@@ -27,10 +34,11 @@ from costmodel.oracle.replies import (
     TuneRun,
     listed_from,
 )
+from costmodel.oracle.requests import Scheduled
 from costmodel.oracle.status import error_from
 from costmodel.oracle.steps import Local, Plan, Step, Stream, run_async
 from costmodel.oracle.watching import Following, Watching
-from costmodel.records import Measurement, Schedule, Target
+from costmodel.records import Measurement, Target
 from costmodel.results import PredictResult, ProgressListener, RankResult, Silent, TuneResult
 
 __all__ = ["AsyncClient"]
@@ -65,6 +73,7 @@ class AsyncClient:
         self._timeout = timeout
         self._channel = aio_channel(self.connection)
         self._stub = OracleStub(self._channel)
+        self._closed = False
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -73,6 +82,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
+        self._closed = True
         await self._channel.close()
 
     async def predict(
@@ -104,7 +114,7 @@ class AsyncClient:
     async def rank_schedules(
         self,
         workload: Source,
-        schedules: Sequence[Schedule],
+        schedules: Iterable[Scheduled],
         target: Where = "cpu",
         *,
         backend: str = "auto",
@@ -288,6 +298,7 @@ class AsyncClient:
             return await asyncio.to_thread(step.do)
         if isinstance(step, Stream):
             return [message async for message in self._stream(step.method, step.requests)]
+        check_open(closed=self._closed)
         try:
             return await getattr(self._stub, step.method)(
                 step.request,
@@ -298,6 +309,7 @@ class AsyncClient:
             raise error_from(error, self.connection.address) from None
 
     async def _stream(self, method: str, requests: Any) -> AsyncGenerator[Any, None]:
+        check_open(closed=self._closed)
         given = iter(requests) if isinstance(requests, Sequence) else requests
         call = getattr(self._stub, method)(
             given, timeout=DEADLINES[method], metadata=self.connection.metadata

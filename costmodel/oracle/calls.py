@@ -34,14 +34,14 @@ from costmodel.oracle.replies import (
     run_from,
     scores_from,
 )
-from costmodel.oracle.requests import Kernel
+from costmodel.oracle.requests import Kernel, Scheduled
 from costmodel.oracle.status import NotFoundError, UnreachableError
 from costmodel.oracle.steps import Call, Local, Plan, Stream, answers
-from costmodel.records import Measurement, Schedule, Target, Workload
+from costmodel.records import Measurement, Target, Workload
 from costmodel.report.files import output_directory
 from costmodel.results import PredictResult, RankResult
 
-__all__ = ["ANY", "Calls", "Source", "Where", "folder_for", "own_connection"]
+__all__ = ["ANY", "Calls", "Source", "Where", "check_open", "folder_for", "own_connection"]
 
 #: A path, MLIR text, the hash of a workload that the oracle knows, or a workload.
 Source = str | os.PathLike[str] | Workload
@@ -75,6 +75,12 @@ def own_connection(
             "no oracle is named", hint="give its address, HOST:PORT, or set $COSTMODEL_ORACLE"
         )
     return found
+
+
+def check_open(*, closed: bool) -> None:
+    """Raises UsageError where the client that is to call was closed."""
+    if closed:
+        raise UsageError("this client is closed", hint="make another, or call before it is closed")
 
 
 def folder_for(out: str | os.PathLike[str] | None) -> AbstractContextManager[Path | None]:
@@ -163,14 +169,14 @@ class Calls:
         return replace(found, notes=(note, *found.notes))
 
     def rank_schedules(
-        self, workload: Source, schedules: Sequence[Schedule], target: Where, backend: str
+        self, workload: Source, schedules: Iterable[Scheduled], target: Where, backend: str
     ) -> Plan[Scores]:
         """See Client.rank_schedules."""
-        asked = requests.kernel(workload)
+        asked, given = requests.kernel(workload), requests.schedules_of(schedules)
         first = pb.RankRequest(
             workload=asked.message, target=requests.target_ref(target), backend=backend
         )
-        pieces = [schedules[i : i + _PIECE] for i in range(0, len(schedules), _PIECE)]
+        pieces = [given[i : i + _PIECE] for i in range(0, len(given), _PIECE)]
         if not pieces:
             return Scores("", "", "", (), (), ())
         asks = [

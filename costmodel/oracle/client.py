@@ -11,7 +11,14 @@ from typing import Any, TypeVar
 import grpc
 
 from costmodel.errors import CostModelError
-from costmodel.oracle.calls import Calls, Source, Where, folder_for, own_connection
+from costmodel.oracle.calls import (
+    Calls,
+    Source,
+    Where,
+    check_open,
+    folder_for,
+    own_connection,
+)
 from costmodel.oracle.channel import DEADLINES, channel, deadline
 from costmodel.oracle.connection import Connection
 from costmodel.oracle.downloads import Download
@@ -26,10 +33,11 @@ from costmodel.oracle.replies import (
     TuneRun,
     listed_from,
 )
+from costmodel.oracle.requests import Scheduled
 from costmodel.oracle.status import error_from
 from costmodel.oracle.steps import Local, Plan, Step, Stream, run
 from costmodel.oracle.watching import Following, Watching
-from costmodel.records import Measurement, Schedule, Target
+from costmodel.records import Measurement, Target
 from costmodel.report.files import output_directory
 from costmodel.results import PredictResult, ProgressListener, RankResult, Silent, TuneResult
 
@@ -49,7 +57,7 @@ class Client:
     Calls are repeated, with growing pauses, where the oracle is away for a moment or busy. What
     is raised is a CostModelError, as the local functions raise it: InputError and its kinds with
     the place in the user's file; and an OracleError: UnreachableError where nobody answers,
-    OverloadedError, NotFoundError, RefusedError.
+    OverloadedError, NotFoundError, RefusedError. After ``close`` each call is a UsageError.
     """
 
     def __init__(
@@ -81,6 +89,7 @@ class Client:
         self._timeout = timeout
         self._channel = channel(self.connection)
         self._stub = OracleStub(self._channel)
+        self._closed = False
 
     def __enter__(self) -> Client:
         return self
@@ -90,6 +99,7 @@ class Client:
 
     def close(self) -> None:
         """Give the connection up; calls under way end."""
+        self._closed = True
         self._channel.close()
 
     def predict(
@@ -124,12 +134,16 @@ class Client:
     def rank_schedules(
         self,
         workload: Source,
-        schedules: Sequence[Schedule],
+        schedules: Iterable[Scheduled],
         target: Where = "cpu",
         *,
         backend: str = "auto",
     ) -> Scores:
-        """What the oracle's model says of schedules, in their order; any number of them."""
+        """What the oracle's model says of schedules, in their order; any number of them.
+
+        Each is a ``Schedule``, one as ``rank`` returned it, or a mapping with ``backend`` and
+        ``schedule`` as its JSON has them. Raises UsageError for anything else.
+        """
         return self._run(self._calls.rank_schedules(workload, schedules, target, backend))
 
     def lookup(
@@ -351,6 +365,7 @@ class Client:
             return step.do()
         if isinstance(step, Stream):
             return list(self._stream(step.method, step.requests))
+        check_open(closed=self._closed)
         try:
             return getattr(self._stub, step.method)(
                 step.request,
@@ -362,6 +377,7 @@ class Client:
 
     def _stream(self, method: str, requests: Any) -> Iterator[Any]:
         """Answers one by one; the call is ended where the caller wants no more."""
+        check_open(closed=self._closed)
         given = iter(requests) if isinstance(requests, Sequence) else requests
         call = getattr(self._stub, method)(
             given,

@@ -72,7 +72,8 @@ class Limiter:
         if wait is not None:
             raise OverloadedError(
                 f"{principal.name} called more than {principal.rate:g} times a second",
-                hint="wait, or ask the operator of the server for a higher rate",
+                hint="wait, or ask the operator of the server for a higher rate: `rate` in the "
+                "file of clients, or else `costmodel serve --rate N`",
                 retry_s=wait,
             )
 

@@ -89,10 +89,10 @@ class TuneState(enum.StrEnum):
 class TuneRun:
     """A run on the server as it stood when it was asked about.
 
-    ``measured`` of ``trials`` have ended, ``best_us`` is the fastest correct one of them.
-    ``result`` is there once it is done, or was cancelled with one; its ``artifacts`` are names of
-    files, by kind, that ``download_tune`` gives. ``error`` says why it failed. Where it is
-    ``leased``, clients measure. ``client`` asked for it.
+    ``measured`` of ``trials`` have ended. ``best_us`` is the fastest correct one of them, and what
+    the ``result`` says once that is there: when the run is done, or was cancelled with one. The
+    result's ``artifacts`` are names of files, by kind, that ``download_tune`` gives. ``error`` says
+    why it failed. Where it is ``leased``, clients measure. ``client`` asked for it.
     """
 
     name: str

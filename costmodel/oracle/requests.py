@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -15,9 +17,21 @@ from costmodel.errors import InputError, UsageError
 from costmodel.ir import source as sources
 from costmodel.oracle.convert import measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
-from costmodel.records import Measurement, SourceLocation, Target, Workload
+from costmodel.records import Measurement, Schedule, SourceLocation, Target, Workload
+from costmodel.results import RankedSchedule
 
-__all__ = ["Kernel", "duration", "kernel", "record_requests", "target_ref"]
+__all__ = [
+    "Kernel",
+    "Scheduled",
+    "duration",
+    "kernel",
+    "record_requests",
+    "schedules_of",
+    "target_ref",
+]
+
+#: A schedule; one of a ranking; or the JSON object of one, with ``backend`` and ``schedule``.
+Scheduled = Schedule | RankedSchedule | Mapping[str, Any]
 
 #: Names that MLIR reads without quotes.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$.]*")
@@ -69,6 +83,43 @@ def _text_of(workload: Workload) -> str:
     if not _NAME.fullmatch(workload.function):
         return workload.text
     return workload.text.replace("@main(", f"@{workload.function}(", 1)
+
+
+def schedules_of(given: Iterable[Scheduled]) -> list[Schedule]:
+    """Schedules in their order. Raises UsageError for what is none."""
+    if not isinstance(given, Iterable):
+        raise _no_schedule(given)
+    return [_schedule(one) for one in given]
+
+
+def _schedule(given: Scheduled) -> Schedule:
+    if isinstance(given, Schedule):
+        return given
+    fields = given.to_json() if isinstance(given, RankedSchedule) else given
+    if not isinstance(fields, Mapping):
+        raise _no_schedule(given)
+    backend, value = fields.get("backend"), fields.get("schedule")
+    if not isinstance(backend, str) or not isinstance(value, Mapping):
+        raise _no_schedule(given)
+    try:
+        spaced, dense = (
+            Schedule(backend, json.dumps(value, separators=each, allow_nan=False))
+            for each in (None, (",", ":"))
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"the schedule of a mapping is no JSON: {error}") from error
+    # The store finds a schedule by its text, and backends write traces without spaces.
+    forms = (dense, spaced) if value.get("kind") == "trace" else (spaced, dense)
+    known = fields.get("schedule_hash")
+    return next((one for one in forms if one.hash == known), forms[0])
+
+
+def _no_schedule(given: object) -> UsageError:
+    return UsageError(
+        f"a {type(given).__name__} is no schedule",
+        hint="give a sequence of Schedule, of RankedSchedule (`schedules` of what rank returned), "
+        "or of mappings with backend and schedule",
+    )
 
 
 def target_ref(target: str | Target, threads: int | None = None) -> pb.TargetRef:

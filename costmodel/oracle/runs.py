@@ -91,7 +91,8 @@ class Runs:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UsageError(
-                f"another server keeps its runs in {self._state}", hint="give each a folder"
+                f"another server keeps its runs in {self._state}",
+                hint="give this one a folder of its own: --state DIR",
             ) from error
         except OSError as error:
             raise UsageError(f"runs cannot be kept in {self._state}: {error.strerror}") from error
@@ -188,9 +189,15 @@ class Runs:
             raise FieldError("request_id", "a request has an id of 1 to 128 characters")
         trials, seconds = spec.trials or _TRIALS, spec.seconds
         if trials > limits.trials:
-            raise FieldError("trials", f"a run has up to {limits.trials} trials here")
+            raise FieldError(
+                "trials", f"a run has up to {limits.trials} trials here",
+                hint="the server's operator may allow more: `costmodel serve --max-trials N`",
+            )  # fmt: skip
         if seconds is not None and not 0 < seconds <= limits.seconds:
-            raise FieldError("budget", f"a run takes up to {limits.seconds:g} s here")
+            raise FieldError(
+                "budget", f"a run takes up to {limits.seconds:g} s here",
+                hint="start one again when its time is over: it goes on from there",
+            )  # fmt: skip
         leased = spec.leased or spec.target.hash != self._own.hash
         target = self._own if spec.target.hash == self._own.hash else spec.target
         return replace(spec, trials=trials, leased=leased, target=target)

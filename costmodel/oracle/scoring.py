@@ -136,7 +136,8 @@ class Scoring:
         ):
             raise OverloadedError(
                 f"{len(self._waiting)} questions are waiting already",
-                hint="come again in a moment, or have the server score with more processes",
+                hint="come again in a moment; the server's operator may have more processes score: "
+                "`costmodel serve --processes N`",
             )
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         ends = time.monotonic() + (math.inf if seconds is None else seconds)
@@ -290,7 +291,7 @@ def _death(error: Exception, timeout_s: float) -> Answer:
     else:
         kind = TooSlowError.__name__
         message = f"this took more than {timeout_s:g} s"
-        hint += "; the operator of the server sets the time: --timeout"
+        hint += "; the server's operator may give it longer: `costmodel serve --timeout S`"
     return {"error": {"class": kind, "message": message, "hint": hint,
                       "field": "", "place": None}}  # fmt: skip
 

@@ -198,6 +198,10 @@ _HINTS = {
     Code.DEADLINE_EXCEEDED: "give it more time, or a smaller request",
 }
 
+_TOO_LARGE = (
+    "send less at once; the server's operator may allow more: `costmodel serve --max-message MIB`"
+)
+
 #: What gRPC says where TLS fails, and what to do about it; the first that is said counts.
 _TLS_HINTS = (
     ("certificate has expired", "the server's certificate has ended: its operator must renew it"),
@@ -228,7 +232,11 @@ def error_from(error: grpc.RpcError, address: str) -> CostModelError:
     if code in (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.UNIMPLEMENTED):
         return RefusedError(message, hint=hint, code=code)
     if code is Code.RESOURCE_EXHAUSTED and "larger than max" in message:
-        return errors.UsageError(f"a message to or from {address} is too large: {message}")
+        return errors.UsageError(
+            f"a message to or from {address} is too large: {message}",
+            # What the client itself refuses says so.
+            hint=None if "CLIENT: " in message else _TOO_LARGE,
+        )
     if code is Code.RESOURCE_EXHAUSTED:
         return OverloadedError(f"the oracle at {address} is busy: {message}")
     unknown = OracleError(f"the oracle at {address} failed: {code.name}: {message}", hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +18,28 @@ PLOT = "search.png"
 REPORT = "report.json"
 
 
-def write_report(result: TuneResult, out: Path) -> TuneResult:
+def write_report(result: TuneResult, out: Path, *, plain: bool = False) -> TuneResult:
     """Write plot and ``report.json`` into the directory ``out``.
 
-    Returns ``result`` with their paths in ``artifacts``. A file that could not be
-    written (the disk is full) is left out and named in ``problems``: hours of measuring must not
-    be lost over a picture. Files of an earlier run are replaced whole or left as they were.
+    Returns ``result`` with their paths in ``artifacts``. Where ``plain`` all files in ``out`` are
+    told by their names alone, for readers who will have them in another directory. A file that
+    could not be written (the disk is full) is left out and named in ``problems``: hours of
+    measuring must not be lost over a picture. Files of an earlier run are replaced whole or left
+    as they were.
     """
     result = _artifact(result, "plot", out / PLOT, lambda path: _write_plot(path, result))
     # The report names its own path, so that it is the same object as the one that is printed.
     final = _with_artifact(result, "report", str(out / REPORT))
+    final = _plain(final, out) if plain else final
     text = json.dumps(report_json(final), indent=1, allow_nan=False) + "\n"
-    return _artifact(result, "report", out / REPORT, lambda path: write_text(path, text))
+    result = _artifact(result, "report", out / REPORT, lambda path: write_text(path, text))
+    return _plain(result, out) if plain else result
+
+
+def _plain(result: TuneResult, out: Path) -> TuneResult:
+    names = {kind: path and Path(path).name for kind, path in result.artifacts.items()}
+    problems = tuple(one.replace(f"{out}{os.sep}", "") for one in result.problems)
+    return replace(result, artifacts=names, problems=problems)
 
 
 def _artifact(

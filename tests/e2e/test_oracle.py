@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -84,13 +85,36 @@ def test_tuning_on_the_server(place, server, monkeypatch) -> None:
     assert watched.stdout.startswith("dense on ")
     assert "2 measured" in watched.stdout
     assert (place.out / "kernel.so").stat().st_size > 0
-    (listed,) = place.json("runs", "list")["runs"]
+    (listed,) = place.json("runs", "list", "--most", "1")["runs"]
     assert (listed["name"], listed["state"], listed["measured"]) == (begun["name"], "done", 2)
     assert begun["name"] in place.run("runs", "list").stdout
     assert place.run("runs", "cancel", begun["name"]).stdout == f"{begun['name']}: done\n"
     assert place.measurements() == 0
     refused = place.run("runs", "watch", "tunes/none", "--json")
     assert (refused.returncode, "error" in json.loads(refused.stdout)) == (2, True)
+
+
+def test_who_stops_watching_is_told_that_the_run_goes_on(place, server, monkeypatch) -> None:
+    monkeypatch.setenv("COSTMODEL_ORACLE", server.address)
+    # Nobody measures for it, so that it is still there whenever it is looked at.
+    name = place.json("runs", "start", place.kernel, "--leased", "--backend", "tvm")["name"]
+    watching = place.start("runs", "watch", name, "--json")
+    for line in watching.stderr:
+        if line.startswith("costmodel: "):
+            break
+    watching.send_signal(signal.SIGINT)
+    out, err = watching.communicate()
+    assert watching.returncode == 130, err
+    error = json.loads(out)["error"]
+    assert error["kind"] == "Interrupted"
+    assert f"{name} is not over, it goes on at the server" in error["message"]
+    for command in ("cancel", "watch"):
+        assert f"costmodel runs {command} {name}" in error["hint"]
+    assert error["hint"] in err
+    (run,) = (one for one in place.json("runs", "list")["runs"] if one["name"] == name)
+    assert run["state"] in ("queued", "running")
+    cancelled = place.call("runs", "cancel", name).stdout
+    assert cancelled == f"{name} is being cancelled; `costmodel runs watch {name}` shows its end\n"
 
 
 def test_runs_are_an_oracles(place) -> None:

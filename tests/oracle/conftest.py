@@ -29,6 +29,8 @@ class Server:
     address: str
     store: Path
     log: Path
+    #: What it printed when it listened.
+    began: dict[str, Any]
 
     @property
     def running(self) -> bool:
@@ -76,7 +78,8 @@ def start(
     if not line:
         process.wait(60)
         pytest.fail(f"the server did not start: {log.read_text()}")
-    return Server(process, json.loads(line)["address"], store, log)
+    began = json.loads(line)
+    return Server(process, began["address"], store, log, began)
 
 
 @pytest.fixture

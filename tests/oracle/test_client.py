@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import itertools
+import json
 import signal
 import uuid
 from dataclasses import replace
@@ -20,7 +21,7 @@ from costmodel.oracle import AsyncClient, Client, Sharing, channel
 from costmodel.oracle.access import Scope
 from costmodel.oracle.clients import add_client, client_text
 from costmodel.oracle.proto import oracle_pb2 as pb
-from costmodel.oracle.requests import record_requests
+from costmodel.oracle.requests import record_requests, schedules_of
 from costmodel.oracle.status import NotFoundError, RefusedError, UnreachableError
 from costmodel.records import Outcome, Schedule
 from costmodel.store import open_store
@@ -126,6 +127,32 @@ def test_schedules_are_scored_in_their_order_in_any_number(client):
         [one.latency_us for one in scores.predictions[5::-1]], rel=1e-4
     )
     assert client.rank_schedules(KERNEL, []).predictions == ()
+
+
+@pytest.mark.parametrize("backend", ["iree", "tvm"])
+def test_schedules_are_scored_as_they_were_ranked(client, backend):
+    ranked = client.rank(KERNEL, n=6, backend=backend).schedules
+    listed = json.loads(json.dumps([one.to_json() for one in ranked]))
+    for given in (ranked, listed):
+        scores = client.rank_schedules(KERNEL, given, backend=backend)
+        assert [one.latency_us for one in scores.predictions] == pytest.approx(
+            [one.predicted_us for one in ranked], rel=1e-4
+        )
+    hashes = [one.schedule_hash for one in ranked]
+    assert [one.hash for one in schedules_of(ranked)] == hashes
+    alone = [{key: one[key] for key in ("backend", "schedule")} for one in listed]
+    assert [one.hash for one in schedules_of(alone)] == hashes
+
+
+def test_what_is_no_schedule_is_said(client):
+    found = client.rank(KERNEL, n=2)
+    for wrong in (found, found.to_json(), ["{}"], [{"backend": "tvm"}],
+                  [{"backend": "tvm", "schedule": "{}"}]):  # fmt: skip
+        with pytest.raises(UsageError, match="is no schedule") as caught:
+            client.rank_schedules(KERNEL, wrong)
+        assert "RankedSchedule" in caught.value.hint
+    with pytest.raises(UsageError, match="no JSON"):
+        client.rank_schedules(KERNEL, [{"backend": "tvm", "schedule": {"kind": {1, 2}}}])
 
 
 def test_errors_are_placed_in_the_users_file(client, tmp_path):
@@ -284,6 +311,21 @@ def test_a_server_that_was_killed_is_found_again(serve, elsewhere, tmp_path):
         assert listed == found
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_client_that_was_closed_says_so(kind):
+    with opened(kind, NOWHERE) as client:
+        client.close()
+        for ask in (
+            client.list_targets,
+            partial(client.predict, KERNEL),
+            partial(client.rank_schedules, KERNEL, [builders.schedule()] * 300),  # a stream
+            partial(next, client.watch_tune("tunes/1")),
+            partial(next, client.measurements(KERNEL)),
+        ):
+            with pytest.raises(UsageError, match="this client is closed"):
+                ask()
+
+
 @pytest.fixture
 def nowhere(connect, tmp_path, monkeypatch):
     """A client that reaches nobody, which it finds out at once, and answers by itself."""
@@ -339,6 +381,17 @@ def test_a_refusal_is_not_answered_by_this_machine(connect):
         for ask in (client.predict, client.rank):
             with pytest.raises(RefusedError, match="not you"):
                 ask(KERNEL)
+
+
+def test_a_limit_that_was_passed_names_the_servers_option(serve):
+    server = serve("--max-message", "1", "--timeout", "1e-3")
+    with Client(server.address) as client:
+        with pytest.raises(UsageError, match="larger than max") as large:
+            client.rank(KERNEL + "// " + "x" * (1 << 20))
+        with pytest.raises(UnsupportedError, match=r"more than 0\.001 s") as slow:
+            client.predict(KERNEL)
+    assert "costmodel serve --max-message MIB" in large.value.hint
+    assert "costmodel serve --timeout S" in slow.value.hint
 
 
 def test_an_address_is_needed(monkeypatch):

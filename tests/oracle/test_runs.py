@@ -115,6 +115,7 @@ def test_a_run_has_a_result(tuned: Tuned) -> None:
     assert operation.client == "tester"
     result = operation.result
     assert result.best_us > 0
+    assert operation.best_us == result.best_us  # of the comparison, and not of its trial
     assert result.schedule.backend == "iree"
     assert result.measured == 2
     assert result.cached == 1  # it began with what the server knew
@@ -154,6 +155,9 @@ def test_the_files_are_those_of_the_result(tuned: Tuned) -> None:
     assert schedule["workload"] == tuned.final.workload
     assert schedule["schedule"] == json.loads(tuned.final.result.schedule.text)
     assert tuned.files[names["library"]]
+    report = tuned.files[names["report"]]
+    assert json.loads(report)["files"] == names
+    assert str(tuned.folder).encode() not in report  # the server's folders are nobody's business
 
 
 def test_the_runs_own_store_and_scratch_files_are_gone(tuned: Tuned) -> None:
@@ -451,6 +455,8 @@ def test_requests_without_a_run(tmp_path: Path) -> None:
             with pytest.raises(FieldError) as caught:
                 await it.started(**changes)
             assert caught.value.field == field
+            option = "costmodel serve --max-trials N"
+            assert (option in str(caught.value.hint)) == (field == "trials")
         assert (await it.started(trials=0)).trials == 64
         with pytest.raises(OverloadedError, match="3 runs are waiting"):
             await it.started()
@@ -526,8 +532,9 @@ def test_old_runs_are_removed(tmp_path: Path) -> None:
 
 def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
     async def scene(it: Served) -> None:
-        with pytest.raises(UsageError, match="another server"):
+        with pytest.raises(UsageError, match="another server") as caught:
             async with serving(tmp_path):
                 pass
+        assert "--state DIR" in str(caught.value.hint)
 
     play(tmp_path, scene, limits=NOTHING)

@@ -341,3 +341,25 @@ def test_a_signal_ends_it_in_order(serve, number):
     assert not list(server.store.parent.glob("*-wal"))  # all is in the file itself
     with open_store(server.store, read_only=True) as store:
         assert store.verify() == []
+
+
+def test_a_server_says_what_it_answers_from(serve, tmp_path):
+    server = serve()
+    store = tmp_path / "store.sqlite"
+    assert server.began == {
+        "address": server.address, "store": str(store), "created": True, "tuning": False
+    }  # fmt: skip
+    command = [one for one in COMMAND if one != "--json"]
+    process = subprocess.Popen(
+        [*command, "--listen", "127.0.0.1:0", "--store", str(store), "--processes", "1",
+         "--allow-tuning"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("the oracle listens on 127.0.0.1:")
+        assert f"with the store {store};" in line
+        assert line.endswith("tuning is allowed\n")
+    finally:
+        process.terminate()
+        process.wait(60)
+        process.stdout.close()

@@ -42,6 +42,17 @@ def test_a_directory_that_vanished_is_a_problem_of_the_result(make_result, tmp_p
     assert result.best_us == 412.5
 
 
+def test_files_are_told_by_name_to_who_has_them_elsewhere(make_result, tmp_path: Path) -> None:
+    lost = f"{tmp_path}/kernel.mlir could not be written: no room"
+    made = make_result(artifacts={"library": str(tmp_path / "kernel.so")}, problems=(lost,))
+    result = write_report(made, tmp_path, plain=True)
+    assert result.artifacts["library"] == "kernel.so"
+    assert result.problems == ("kernel.mlir could not be written: no room",)
+    text = (tmp_path / "report.json").read_text()
+    assert json.loads(text)["files"] == result.artifacts
+    assert str(tmp_path) not in text
+
+
 def test_no_room_for_the_plot_leaves_no_half_of_it(make_result, tmp_path: Path) -> None:
     """The limit on a file's size ends a write as a full disk does, with an OSError."""
     (tmp_path / "search.png").write_bytes(b"the plot of an earlier run")
