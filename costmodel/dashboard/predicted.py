@@ -32,6 +32,8 @@ _NICE = 10
 #: Seconds after which a process that nobody asks is ended.
 _IDLE_S = 120.0
 _KEPT = 64
+#: Seconds before it is asked again after it has failed: a page that is looked at asks often.
+_PAUSE_S = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,13 +54,14 @@ class Predicted:
     """Points of a workload on a target, of which ``asked`` schedules there should be.
 
     ``note`` is what to know of them; without points, why there are none. ``made`` is when the model
-    was asked, in seconds of the epoch.
+    was asked, in seconds of the epoch. ``failed`` says that it may do better when asked again.
     """
 
     points: tuple[Point, ...]
     asked: int
     note: str
     made: float
+    failed: bool = False
 
     @property
     def spearman(self) -> float | None:
@@ -129,7 +132,7 @@ class Model:
             *sorted(target.peak_flops.items()),
         )
         task = self._kept.get(key)
-        if task is None:
+        if task is None or _to_be_asked_again(task):
             task = asyncio.create_task(self._ask(workload, target, choose_schedules(compared)))
             self._kept[key] = task
         done, _ = await asyncio.wait([task], timeout=patience_s)
@@ -164,9 +167,9 @@ class Model:
             reply = json.loads(await loop.run_in_executor(self._thread, self._exchange, line))
         except TimeoutError:
             note = f"the trained model was asked for {self._timeout_s:g} s and gave no answer"
-            return Predicted((), len(chosen), note, time.time())
+            return Predicted((), len(chosen), note, time.time(), failed=True)
         except ChildDiedError as error:
-            return Predicted((), len(chosen), _death(error), time.time())
+            return Predicted((), len(chosen), _death(error), time.time(), failed=True)
         finally:
             self._rest(loop)
         bands = reply["bands"] or [None] * len(chosen)
@@ -185,6 +188,16 @@ class Model:
             self._idle.cancel()
         if not self._closed:
             self._idle = loop.call_later(_IDLE_S, self._thread.submit, self._child.close)
+
+
+def _to_be_asked_again(task: asyncio.Task[Predicted]) -> bool:
+    """Whether it failed, of what was not the question, and some time ago."""
+    if not task.done():
+        return False
+    if task.cancelled() or task.exception() is not None:
+        return True
+    found = task.result()
+    return found.failed and time.time() - found.made >= _PAUSE_S
 
 
 def _point(one: Compared, band: Sequence[float] | None) -> Point | None:

@@ -113,8 +113,7 @@ class Ledger:
             WorkloadEntry(one, now) if isinstance(one, Workload) else TargetEntry(one, now)
             for one in self._known.values()
         ]
-        known = list(self._rescue.files)
-        lost = self._rescue.write([*context, *self._waiting] if not known else self._waiting)
+        lost = self._rescue.write([*context, *self._waiting])
         where = ", ".join(map(str, self._rescue.files))
         count = len(self._waiting) - sum(isinstance(one, Measurement) for one in lost)
         said = f"{count} of {len(self._waiting)} measurements are in {where}" if count else (

@@ -1,7 +1,8 @@
 """Where measurements go when the store cannot take them: JSON lines, in the first place that can.
 
-A file is written record by record and cut back to the last whole one when the place fails, so
-that whatever is in it can be imported.
+A file is written record by record and cut back to the last whole one when the place fails, and
+begins with the workloads and targets that were given before, so that whatever is in it can be
+imported.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from costmodel.records import Measurement
 from costmodel.store.codec import dumps
-from costmodel.store.entries import Entry
+from costmodel.store.entries import Entry, TargetEntry, WorkloadEntry
 from costmodel.store.lines import HEADER, encode
 
 __all__ = ["Rescue", "rescue_places"]
@@ -35,6 +36,8 @@ class Rescue:
         self._places: list[Path] | None = None
         self._name = f"costmodel-rescue-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         self._rescued: set[str] = set()
+        #: Lines of the workloads and targets that every file has.
+        self._context: dict[str, str] = {}
         self.files: list[Path] = []
 
     def write(self, entries: Iterable[Entry]) -> list[Entry]:
@@ -44,13 +47,15 @@ class Rescue:
         """
         lost = []
         for entry in entries:
-            if isinstance(entry, Measurement) and entry.id in self._rescued:
+            if _name(entry) in self._rescued:
                 continue
             line = dumps(encode(entry)) + "\n"
             if not (self.files and _append(self.files[-1], line)) and not self._start(line):
                 lost.append(entry)
-            elif isinstance(entry, Measurement):
-                self._rescued.add(entry.id)
+                continue
+            self._rescued |= {_name(entry)} - {""}
+            if isinstance(entry, WorkloadEntry | TargetEntry):
+                self._context[_name(entry)] = line
         return lost
 
     def _start(self, line: str) -> bool:
@@ -59,10 +64,20 @@ class Rescue:
             self._places = rescue_places(self._preferred)
         for place in self._places:
             file = place / f"{self._name}-{len(self.files)}.jsonl"
-            if not file.exists() and _append(file, HEADER + "\n" + line):
+            text = "".join([HEADER, "\n", *self._context.values(), line])
+            if not file.exists() and _append(file, text):
                 self.files.append(file)
                 return True
         return False
+
+
+def _name(entry: Entry) -> str:
+    """Of what is written once; nothing for what may be written again."""
+    if isinstance(entry, Measurement):
+        return entry.id
+    if isinstance(entry, WorkloadEntry):
+        return entry.workload.hash
+    return entry.target.hash if isinstance(entry, TargetEntry) else ""
 
 
 def _append(file: Path, text: str) -> bool:

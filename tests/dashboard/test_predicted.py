@@ -70,3 +70,24 @@ def test_a_process_that_dies_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     found = ask(Model(None), compared(iree(8, 64, 1)))
     assert found.points == ()
     assert "the process that asks the trained model ended on this workload" in found.note
+
+
+def test_after_a_failure_it_is_asked_again_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
+    model, asked = Model(None, timeout_s=0.01), compared(iree(8, 64, 1))
+
+    async def asking() -> tuple[Predicted | None, ...]:
+        first = await model.ask("now", MATMUL, TARGET, asked, patience_s=120)
+        again = await model.ask("now", MATMUL, TARGET, asked, patience_s=120)
+        monkeypatch.setattr(predicted, "_PAUSE_S", 0.0)
+        model._child._timeout_s = 120
+        return first, again, await model.ask("now", MATMUL, TARGET, asked, patience_s=120)
+
+    try:
+        first, again, last = asyncio.run(asking())
+    finally:
+        model.close()
+    assert first is again is not None
+    assert first.failed
+    assert last is not None
+    assert len(last.points) == 1

@@ -224,6 +224,9 @@ def test_a_locked_store_costs_a_warning_and_nothing_is_lost(
         commit(database, mod, 8, [2e-6])
         workload = database.commit_workload(mod)
         assert len(database.get_top_k(workload, 9)) == 2
+        other_mod = module_of(scaled(3.0))  # of which the file knows nothing yet
+        commit(database, other_mod, 4, [3e-6])
+        assert len(database.get_top_k(database.commit_workload(other_mod), 9)) == 1
     assert {one.category for one in caught} == {StoreTroubleWarning}
     messages = [str(one.message) for one in caught]
     assert any("another process is holding the store" in one for one in messages)
@@ -231,14 +234,14 @@ def test_a_locked_store_costs_a_warning_and_nothing_is_lost(
     assert any(str(rescued) in one and "cache import" in one for one in messages)
     with open_store(tmp_path / "other.sqlite") as other:
         import_file(other, rescued)
-        assert other.stats()["measurements"] == 2
+        assert other.stats()["measurements"] == 3
     holder.execute("ROLLBACK")
     holder.close()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(database.get_top_k(workload, 9)) == 2
         database.close()
-    assert len(list(opened.measurements())) == 2
+    assert len(list(opened.measurements())) == 3
     opened.close()
 
 
