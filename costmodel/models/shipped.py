@@ -118,6 +118,13 @@ def choose(
 
 def _caveat(workload: Workload, target: Target, backends: set[str], weights: Weights) -> str:
     """What makes predictions worse than the card says; empty where nothing does."""
+    said = [_caveat_of_target(target, weights)]
+    if backends and workload.script is not None:
+        said.append("the trained model does not read transform scripts: XGBoost alone ranks theirs")
+    return "; ".join(filter(None, said))
+
+
+def _caveat_of_target(target: Target, weights: Weights) -> str:
     from costmodel.models.roofline import rates_are_known
 
     if not rates_are_known(target):
@@ -128,6 +135,4 @@ def _caveat(workload: Workload, target: Target, backends: set[str], weights: Wei
         known = " or ".join(map(str, sorted(threads)))
         return (f"the trained model learned from {known} threads: what it says of "
                 f"{target.threads} is a guess")  # fmt: skip
-    if backends and workload.script is not None:
-        return "the trained model does not read transform scripts: XGBoost alone ranks theirs"
     return ""

@@ -65,6 +65,11 @@ def kernel(source: str | os.PathLike[str] | Workload, function: str | None = Non
 
     Raises InputError for a file that cannot be read.
     """
+    if isinstance(source, Workload) and source.script is not None:
+        carried = source.script  # without it other schedules are the kernel's
+        return Kernel(
+            pb.Workload(mlir=carried.text, function=carried.function, file_name="<text>"), "<text>"
+        )
     if isinstance(source, Workload):
         return Kernel(pb.Workload(mlir=_text_of(source), file_name="<text>"), "<text>")
     if isinstance(source, str) and _HASH.fullmatch(source) and not os.path.exists(source):

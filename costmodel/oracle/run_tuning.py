@@ -33,6 +33,11 @@ __all__ = ["tune_job"]
 #: Seconds to wait for whoever else has the run's store open.
 _WAIT_S = 30.0
 
+_NO_LIBRARY = (
+    "clients measured, so no library was built: on a machine of the target `costmodel tune FILE "
+    "--trials 0 --oracle ADDRESS` takes what the oracle's store knows, and writes the library"
+)
+
 
 class _Telling(SQLiteStore):
     """The run's own store, which tells the server of all that is put into it."""
@@ -77,6 +82,8 @@ def tune_job(job: Mapping[str, Any], lines: Lines) -> None:
             run, budget, seed=job["seed"], out=out, interrupts=interrupts,
             measure_with=_remotely(lines, budget) if job["leased"] else None,
         )  # fmt: skip
+        if job["leased"] and result.best_us is not None:
+            result = replace(result, notes=(*result.notes, _NO_LIBRARY))
         # Where they lie here is nobody's business: who asked will have them elsewhere.
         result = write_report(result, out, plain=True)
         result = replace(result, interrupted=result.interrupted or interrupts.seen)

@@ -37,6 +37,8 @@ class Sender:
         self._hurried = False
         self._refused = 0
         self._why = ""
+        #: That the oracle takes nothing of ours: it is asked once until somebody was told.
+        self._barred: RefusedError | None = None
         self._thread: threading.Thread | None = None
 
     def introduce(self, workload: Workload, target: Target) -> None:
@@ -76,9 +78,11 @@ class Sender:
             if not count:
                 return None
             what = "1 measurement was" if count == 1 else f"{count} measurements were"
+            when = ", by who may record," if self._barred is not None else ""
+            self._barred = None
             return (
                 f"{what} not recorded at the oracle: {self._why}; the local store has all, and "
-                "tuning this kernel with the oracle again sends them"
+                f"tuning this kernel with the oracle again{when} sends them"
             )
 
     def close(self) -> None:
@@ -108,6 +112,8 @@ class Sender:
         refused, again = 0, 0.0
         error: CostModelError | None = None
         try:
+            if self._barred is not None:
+                raise self._barred
             self._record(batch)
         except (UnreachableError, OverloadedError) as raised:
             error, again = raised, min(max(2 * pause, _PAUSE_S), _LONGEST_S)
@@ -115,6 +121,7 @@ class Sender:
                 again = max(again, raised.retry_s)
         except RefusedError as raised:
             error, refused = raised, len(batch)
+            self._barred = raised
         except CostModelError as raised:
             error, refused = raised, 1
             if len(batch) > 1:  # one that is refused is not to take the others with it

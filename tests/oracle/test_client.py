@@ -16,7 +16,7 @@ import trustme
 import costmodel
 from costmodel.backends.registry import load
 from costmodel.errors import InputError, ParseError, UnsupportedError, UsageError
-from costmodel.ir import read_text
+from costmodel.ir import read_text, read_workload
 from costmodel.oracle import AsyncClient, Client, Sharing, channel
 from costmodel.oracle.access import Scope
 from costmodel.oracle.clients import add_client, client_text
@@ -29,7 +29,7 @@ from costmodel.target import host_target
 from tests.oracle.answering import answering
 from tests.oracle.clients import KINDS, opened
 from tests.oracle.papers import issue, write_authority
-from tests.oracle.texts import KERNEL
+from tests.oracle.texts import KERNEL, SCRIPTED
 from tests.store import builders
 
 #: Nobody listens there: it takes privileges.
@@ -109,6 +109,17 @@ def test_rankings_are_those_of_the_local_function(client, local):
     assert len(found.schedules) == len(local[1].schedules) > 2
     for there, here in zip(found.schedules, local[1].schedules, strict=True):
         assert alike(there.to_json(), here.to_json())
+
+
+def test_of_a_kernel_with_a_script_the_oracle_says_what_is_said_here(client, shared, monkeypatch):
+    """Nothing is known of such a kernel's schedules: they rank alike, and a note says why."""
+    monkeypatch.delenv("COSTMODEL_WEIGHTS")
+    asked = {"n": 3, "backend": "iree", "threads": 1}
+    found = client.rank(SCRIPTED, **asked)
+    assert "does not read transform scripts" in found.notes[0]
+    assert found.notes == costmodel.rank(SCRIPTED, store=shared.store, **asked).notes
+    scores = client.rank_schedules(read_workload(SCRIPTED), found.schedules, backend="iree")
+    assert "does not read transform scripts" in scores.notes[0]
 
 
 def test_schedules_are_scored_in_their_order_in_any_number(client):

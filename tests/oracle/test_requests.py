@@ -2,9 +2,9 @@
 
 import pytest
 
-from costmodel.ir import read_text
+from costmodel.ir import read_text, read_workload
 from costmodel.oracle.requests import kernel
-from tests.oracle.texts import KERNEL
+from tests.oracle.texts import KERNEL, SCRIPTED
 
 
 @pytest.mark.parametrize("name", ["product", "main", "a.b$c", '"a b"'])
@@ -13,3 +13,11 @@ def test_a_workload_is_sent_with_its_name(name):
     read = read_text(kernel(workload).message.mlir)
     assert read.hash == workload.hash
     assert read.function == (workload.function if '"' not in name else "main")
+
+
+def test_a_workload_is_sent_with_its_script():
+    workload = read_workload(SCRIPTED)
+    message = kernel(workload).message
+    read = read_text(message.mlir, function=message.function)
+    assert workload.script is not None
+    assert (read, read.function, read.script) == (workload, workload.function, workload.script)

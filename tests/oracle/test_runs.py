@@ -409,6 +409,8 @@ def test_clients_measure_a_leased_run(tmp_path: Path) -> None:
         assert end.measured == 3
         assert end.result.best_us == end.best_us == best
         assert any("medians" in note for note in end.result.notes)
+        assert "library" not in end.result.artifacts
+        assert any("costmodel tune FILE --trials 0 --oracle" in one for one in end.result.notes)
         assert len(it.stored()) == 3
         assert await it.runs.lease(foreign.hash, 1, 0.0, 0.0) == []
         end = await it.ended(unmeasured.name)

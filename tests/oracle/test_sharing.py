@@ -167,19 +167,28 @@ def test_one_that_is_refused_does_not_take_the_others_with_it(make):
     assert sorted(kept) == ids([*mine[:2], *mine[3:]])
 
 
-def test_who_may_not_record_is_told_so_once_a_batch(make):
-    calls = []
+def test_who_may_not_record_is_told_so_once(make):
+    calls, asked = [], threading.Event()
 
     async def refuse(request, context):
         calls.append(request)
+        asked.set()
         status = status_of(RefusedError("you may only read"))
         await context.abort(status.code, status.details, status.trailing_metadata)
 
     with answering(Record=refuse) as address, Client(address) as client, Sharing(client) as oracle:
-        oracle.offer(make(100))
+        oracle.offer(make(40))
+        assert asked.wait(60)
+        for _ in range(3):  # as a search goes on that measures
+            oracle.offer(make(20))
         (note,) = oracle.settle()
+        assert len(calls) == 1
+        assert oracle.settle() == []
+        oracle.offer(make(1))
+        assert len(oracle.settle()) == 1
     assert "100 measurements were not recorded at the oracle: you may only read" in note
-    assert len(calls) == 1
+    assert "again, by who may record, sends them" in note
+    assert len(calls) == 2
 
 
 def test_an_oracle_that_was_never_reached_is_an_error(store, target, impatient):
