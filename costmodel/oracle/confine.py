@@ -57,6 +57,8 @@ class _Machine:
 
     audit: int
     forbidden: tuple[int, ...]
+    #: prlimit64, which sets limits of any process of the same user.
+    limits: int
     #: Calls from this number on are another convention's.
     limit: int = 0
 
@@ -64,8 +66,8 @@ class _Machine:
 #: socket, ptrace, process_vm_readv and writev, add_key, request_key, keyctl, io_uring_setup (which
 #: makes sockets too).
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, (41, 101, 310, 311, 248, 249, 250, 425), 0x40000000),
-    "aarch64": _Machine(0xC00000B7, (198, 117, 270, 271, 217, 218, 219, 425)),
+    "x86_64": _Machine(0xC000003E, (41, 101, 310, 311, 248, 249, 250, 425), 302, 0x40000000),
+    "aarch64": _Machine(0xC00000B7, (198, 117, 270, 271, 217, 218, 219, 425), 261),
 }
 
 
@@ -200,22 +202,34 @@ def _filter_calls() -> None:
 
 
 def _program(machine: _Machine) -> bytes:
-    """BPF: refuse the forbidden calls (EACCES), end who calls by another convention."""
+    """BPF: refuse the forbidden calls (EACCES), end who calls by another convention.
+
+    Limits (EPERM): a process sets its own, as 0, which is what setrlimit(3) does. By another's it
+    could end the server, of which Landlock's scopes and the dropped capabilities know nothing.
+    """
 
     def step(code: int, jump_true: int, jump_false: int, value: int) -> bytes:
         return struct.pack("=HBBI", code, jump_true, jump_false, value)
 
     load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
-    allow, refuse, kill = 0x7FFF0000, 0x00050000 | 13, 0x80000000
+    allow, refuse, deny, kill = 0x7FFF0000, 0x00050000 | 13, 0x00050000 | 1, 0x80000000
+    call, argument = 0, 16  # where they are; a process id is the argument's lower half
     steps = [
         step(load, 0, 0, 4),
         step(equal, 1, 0, machine.audit),
         step(answer, 0, 0, kill),
-        step(load, 0, 0, 0),
+        step(load, 0, 0, call),
     ]
     if machine.limit:
         steps += [step(at_least, 0, 1, machine.limit), step(answer, 0, 0, kill)]
+    steps += [
+        step(equal, 0, 4, machine.limits),
+        step(load, 0, 0, argument),
+        step(equal, 0, 1, 0),
+        step(answer, 0, 0, allow),
+        step(answer, 0, 0, deny),
+    ]
     count = len(machine.forbidden)
-    steps += [step(equal, count - place, 0, call) for place, call in enumerate(machine.forbidden)]
+    steps += [step(equal, count - place, 0, one) for place, one in enumerate(machine.forbidden)]
     steps += [step(answer, 0, 0, allow), step(answer, 0, 0, refuse)]
     return b"".join(steps)

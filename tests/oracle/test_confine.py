@@ -167,6 +167,23 @@ attempt("memory", lambda: open(f"/proc/{parent}/mem", "rb"))
     assert {kind for kind, _ in said.values()} == {"PermissionError"}
 
 
+def test_limits_of_others_are_out_of_reach(tmp_path: Path) -> None:
+    """RLIMIT_CPU would end the server. The attempts set what is set already."""
+    script = """
+import resource
+parent, core = os.getppid(), resource.RLIMIT_CORE
+attempt("read", lambda: resource.prlimit(parent, core))
+attempt("set", lambda: resource.prlimit(parent, core, resource.prlimit(0, core)))
+attempt("own", lambda: resource.setrlimit(core, resource.getrlimit(core)))
+"""
+    free = attempts(script, tmp_path / "free", confined=False)
+    assert free["read"][0] == "done"
+    said = attempts(script, tmp_path / "run")
+    assert {name: kind for name, (kind, _) in said.items()} == {
+        "read": "PermissionError", "set": "PermissionError", "own": "done",
+    }  # fmt: skip
+
+
 def test_what_a_run_needs_works(tmp_path: Path) -> None:
     script = """
 source = folder / "program.c"
