@@ -69,7 +69,7 @@ class Execution:
         except (CostModelError, OSError) as error:
             status, heard.error = 1, str(error)
         finally:
-            process.kill()  # where it could not be written down that it runs
+            await process.end()  # where it could not be written down that it runs
             self._pool.end(run.operation.name)
         await collect(run, self._keep)
         _judge(run, heard, status, process)

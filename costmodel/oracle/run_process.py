@@ -36,6 +36,23 @@ _PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CC",
 Hear = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """Says when the process itself has ended.
+
+    ``Process.wait`` waits until its pipes are closed, too, which others may hold open.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=_LINE_BYTES, loop=loop)
+        self._clock = loop.time
+        #: When it ended, by the loop's clock.
+        self.ended: asyncio.Future[float] = loop.create_future()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.ended.set_result(self._clock())
+
+
 class RunProcess:
     """One process of ``costmodel.oracle.run_child``, which may write in ``folder`` alone.
 
@@ -45,6 +62,8 @@ class RunProcess:
     def __init__(self, folder: Path, log: Path, grace_s: float) -> None:
         self._folder, self._log, self._grace_s = folder, log, grace_s
         self._process: asyncio.subprocess.Process | None = None
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._ended: asyncio.Future[float] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._to_end = False
         self.told_to_end = False
@@ -59,8 +78,10 @@ class RunProcess:
         for name in ("tmp", "home"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         path = json.dumps([os.path.abspath(entry) for entry in sys.path])
+        loop = asyncio.get_running_loop()
         with self._log.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
+            self._transport, protocol = await loop.subprocess_exec(
+                lambda: _Protocol(loop),
                 sys.executable, "-P", "-c", _BOOT, path, str(os.getpid()),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -68,31 +89,27 @@ class RunProcess:
                 cwd=self._folder,
                 env=_environment(self._folder),
                 start_new_session=True,
-                limit=_LINE_BYTES,
             )  # fmt: skip
+        self._process = asyncio.subprocess.Process(self._transport, protocol, loop)
+        self._ended = protocol.ended
         self.send(job)
         if self._to_end:  # before it began
             self.interrupt()
 
     async def hear(self, seconds: float, hear: Hear) -> int:
         """Pass on what it says until it ends, for up to ``seconds``; its exit status."""
-        assert self._process is not None
         self._after(seconds, self.interrupt)
         try:
             await self._hear(hear)
         finally:
-            self.kill()
-            status = await self._process.wait()
-            for timer in self._timers:
-                timer.cancel()
+            status = await self.end()
         return status
 
     async def _hear(self, hear: Hear) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
+        assert self._ended is not None
         while True:
             try:
-                line = await self._process.stdout.readline()
+                line = await self._line()
             except ValueError:
                 raise CostModelError("its process said more at once than it has to say") from None
             if not line.endswith(b"\n"):
@@ -105,9 +122,42 @@ class RunProcess:
                 await hear(message)
             if isinstance(message, dict) and ("end" in message or "error" in message):
                 # Its last word: it ends by itself, or is ended.
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._process.wait(), self._grace_s)
+                await asyncio.wait({self._ended}, timeout=self._grace_s)
                 return
+
+    async def _line(self) -> bytes:
+        """The next line; what is none where nothing more comes.
+
+        When the process has ended, what it said before is heard for as long as a run may take to
+        conclude, and no longer: whoever else holds its pipe may never close it, or never be silent.
+        """
+        assert self._process is not None
+        assert self._process.stdout is not None
+        assert self._ended is not None
+        reading = asyncio.ensure_future(self._process.stdout.readline())
+        try:
+            either: set[asyncio.Future[Any]] = {reading, self._ended}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if self._ended.done():
+                clock = asyncio.get_running_loop().time
+                left = self._ended.result() + self._grace_s - clock()
+                if left <= 0:
+                    return b""
+                await asyncio.wait({reading}, timeout=left)
+            return await reading if reading.done() else b""
+        finally:
+            reading.cancel()
+
+    async def end(self) -> int:
+        """End it and all below it, if it runs, and wait for that; its exit status."""
+        self.kill()
+        if self._transport is not None and self._ended is not None:
+            await asyncio.wait({self._ended})
+            self._transport.close()
+        for timer in self._timers:
+            timer.cancel()
+        status = None if self._transport is None else self._transport.get_returncode()
+        return -signal.SIGKILL if status is None else status
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Give it a line; one that has ended does not get it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
@@ -21,6 +22,7 @@ from costmodel.errors import UsageError
 from costmodel.oracle.convert import FieldError, policy_from, schedule_from
 from costmodel.oracle.limits import RunLimits
 from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.run_process import RunProcess
 from costmodel.oracle.status import NotFoundError, OverloadedError
 from costmodel.records import Environment, Measurement, Outcome, TimingPolicy
 from costmodel.store import open_store
@@ -251,6 +253,45 @@ def test_a_killed_process_is_a_failed_run_and_the_next_one_begins(
         assert it.runs.get(second.name).state == pb.TUNE_STATE_RUNNING
 
     play(tmp_path, scene)
+
+
+#: A run's process that leaves another, in a session of its own and with its pipes, and is killed.
+_DESERTED = """
+import os, signal, sys, time
+child = os.fork()
+if not child:
+    os.setsid()
+    {talk}
+    time.sleep(600)
+print('{{"left": %s}}' % child, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+_TALK = """
+    while True:
+        print('{"phase": "and on"}', flush=True)
+"""
+
+
+@pytest.mark.parametrize("talk", ["", _TALK], ids=["silent", "talking"])
+def test_pipes_that_others_hold_open_keep_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, talk: str
+) -> None:
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", _DESERTED.format(talk=talk))
+    heard: list[Any] = []
+
+    async def hear(message: Any) -> None:
+        heard.append(message)
+
+    async def scene() -> None:
+        process = RunProcess(tmp_path / "work", tmp_path / "stderr", grace_s=0.2)
+        await process.start({})
+        async with asyncio.timeout(PATIENCE_S):
+            assert await process.hear(3600.0, hear) == -signal.SIGKILL
+
+    asyncio.run(scene())
+    (left,) = [message["left"] for message in heard if "left" in message]
+    with suppress(psutil.NoSuchProcess):  # it has nobody to talk to any more
+        psutil.Process(left).kill()
 
 
 _SERVER = """
