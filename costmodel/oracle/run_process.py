@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import psutil
 
 from costmodel.errors import CostModelError
 from costmodel.measure.host import tail
+from costmodel.oracle.run_keeper import END
 
-__all__ = ["RunProcess", "end_orphan", "end_tree", "started"]
+__all__ = ["RunProcess", "end_orphan", "started"]
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +29,10 @@ _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]);"
     "from costmodel.oracle.run_child import main; main(sys.argv[2])"
 )
+#: Seconds that ending all of a run may take, before the server does it itself.
+_END_S = 10.0
+#: How often it looks for what has been forked meanwhile, and seconds between that.
+_LOOKS, _LOOK_S = 50, 0.02
 #: The longest line that is read, which holds measurements or features of a batch.
 _LINE_BYTES = 64 << 20
 #: Variables of the server's that its runs need; no other may be known to strangers' code.
@@ -149,14 +155,23 @@ class RunProcess:
             reading.cancel()
 
     async def end(self) -> int:
-        """End it and all below it, if it runs, and wait for that; its exit status."""
+        """End it and all that it started, and wait for that; its exit status.
+
+        Nothing of the run goes on afterwards.
+        """
         self.kill()
-        if self._transport is not None and self._ended is not None:
-            await asyncio.wait({self._ended})
+        status = None
+        if self._process is not None and self._transport is not None and self._ended is not None:
+            await asyncio.wait({self._ended}, timeout=_END_S)
+            if not self._ended.done():
+                _log.error("the process %s of a run does not end", self._process.pid)
+                await asyncio.to_thread(_end_tree, self._process.pid)
+                await asyncio.wait({self._ended}, timeout=_END_S)
+            await asyncio.to_thread(_end_strays, self._folder)
+            status = self._transport.get_returncode()
             self._transport.close()
         for timer in self._timers:
             timer.cancel()
-        status = None if self._transport is None else self._transport.get_returncode()
         return -signal.SIGKILL if status is None else status
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -176,9 +191,10 @@ class RunProcess:
         self._after(self._grace_s, self.kill)
 
     def kill(self) -> None:
-        """End it and all below it at once."""
+        """End it and all below it at once. That takes a moment: see ``end``."""
         if self._process is not None and self._process.returncode is None:
-            end_tree(self._process.pid)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(END)
 
     def said(self) -> str:
         """The end of what it wrote to standard error."""
@@ -190,7 +206,7 @@ class RunProcess:
 
 def _environment(folder: Path) -> dict[str, str]:
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    home = str(folder / "home")
+    home = _home(folder)
     return {
         **passed,
         "HOME": home,
@@ -206,16 +222,59 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def end_tree(pid: int) -> None:
-    """Kill a process and all that it started, also what is in other sessions."""
+def _home(folder: Path) -> str:
+    """The home of a run's processes, by which they are known, too."""
+    return str(folder / "home")
+
+
+def _end_tree(pid: int) -> None:
+    """Kill a process and all that it started, itself last: what loses its parent comes to it."""
     try:
         process = psutil.Process(pid)
-        below = process.children(recursive=True)
+        for _ in range(_LOOKS):
+            below = [one for one in process.children(recursive=True) if _runs(one)]
+            if not below:
+                break
+            _kill(below)
+        process.kill()
     except psutil.NoSuchProcess:
         return
-    for one in (process, *below):
-        with contextlib.suppress(psutil.NoSuchProcess):
+
+
+def _end_strays(folder: Path) -> None:
+    """Kill what is left where the outermost process was killed: it keeps the others together.
+
+    They are known by their environment, which one that wants to hide can change.
+    """
+    for _ in range(_LOOKS):
+        left = [one for one in psutil.process_iter() if _runs(one) and _lives_in(one, folder)]
+        if not left:
+            return
+        _log.warning("ending processes that a run has left behind")
+        _kill(left)
+    _log.error("processes of the run in %s do not end", folder.parent)
+
+
+def _lives_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return bool(process.environ().get("HOME") == _home(folder))
+    except (psutil.Error, OSError):
+        return False
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.Error:
+        return False
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    """And give them a moment."""
+    for one in processes:
+        with contextlib.suppress(psutil.Error):
             one.kill()
+    time.sleep(_LOOK_S)
 
 
 def started(pid: int) -> float | None:
@@ -226,8 +285,12 @@ def started(pid: int) -> float | None:
         return None
 
 
-def end_orphan(pid: int, began: float) -> None:
-    """Kill what a server that was killed has left running; nothing where it ended by itself."""
+def end_orphan(pid: int, began: float, folder: Path) -> None:
+    """Kill what a server that was killed has left running; nothing where it ended by itself.
+
+    ``folder`` is where the run's process may write.
+    """
     if started(pid) == began:
         _log.warning("ending process %s of a run whose server has gone", pid)
-        end_tree(pid)
+        _end_tree(pid)
+    _end_strays(folder)

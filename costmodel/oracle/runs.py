@@ -112,7 +112,7 @@ class Runs:
             return
         if not run.ended:
             if run.process_id:
-                end_orphan(run.process_id, run.process_began)
+                end_orphan(run.process_id, run.process_began, run.files.work)
             trials = [one.trial for one in run.events.begin() if one.HasField("trial")]
             run.operation.measured = len(trials)
             best = [one.best_us for one in trials if one.HasField("best_us")]

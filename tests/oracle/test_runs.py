@@ -216,7 +216,7 @@ def test_cancelling_keeps_what_was_measured(tmp_path: Path) -> None:
         process = run_process(it, operation.name)
         below = process.children(recursive=True)
         assert len(below) >= 2
-        for one in (process, *below):  # no worker takes more than its run may
+        for one in below:  # no worker takes more than its run may
             assert one.rlimit(psutil.RLIMIT_DATA) == (6 << 30, 6 << 30)
             assert one.rlimit(psutil.RLIMIT_FSIZE) == (1 << 30, 1 << 30)
             assert one.nice() > psutil.Process().nice()
@@ -255,14 +255,15 @@ def test_a_killed_process_is_a_failed_run_and_the_next_one_begins(
     play(tmp_path, scene)
 
 
-#: A run's process that leaves another, in a session of its own and with its pipes, and is killed.
+#: A process that leaves another, in a session of its own and with its pipes, and is killed.
 _DESERTED = """
 import os, signal, sys, time
 child = os.fork()
 if not child:
     os.setsid()
+    os.environ.clear()
     {talk}
-    time.sleep(600)
+    os.execve("/bin/sleep", ["sleep", "600"], {{"HOME": {home!r}}})
 print('{{"left": %s}}' % child, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -276,22 +277,77 @@ _TALK = """
 def test_pipes_that_others_hold_open_keep_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, talk: str
 ) -> None:
-    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", _DESERTED.format(talk=talk))
+    """The server knows nothing of them."""
+    boot = _DESERTED.format(talk=talk, home="/nowhere")
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", boot)
+    (left,) = deserted(tmp_path)
+    with suppress(psutil.NoSuchProcess):  # it has nobody to talk to any more
+        left.kill()
+
+
+def deserted(folder: Path) -> list[psutil.Process]:
+    """What the processes of _DESERTED left."""
     heard: list[Any] = []
 
     async def hear(message: Any) -> None:
         heard.append(message)
 
     async def scene() -> None:
-        process = RunProcess(tmp_path / "work", tmp_path / "stderr", grace_s=0.2)
+        process = RunProcess(folder / "work", folder / "stderr", grace_s=0.2)
         await process.start({})
         async with asyncio.timeout(PATIENCE_S):
             assert await process.hear(3600.0, hear) == -signal.SIGKILL
 
     asyncio.run(scene())
-    (left,) = [message["left"] for message in heard if "left" in message]
-    with suppress(psutil.NoSuchProcess):  # it has nobody to talk to any more
-        psutil.Process(left).kill()
+    found = []
+    for message in heard:
+        with suppress(psutil.NoSuchProcess):
+            found += [psutil.Process(message["left"])] if "left" in message else []
+    return found
+
+
+def test_what_a_killed_keeper_leaves_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot = _DESERTED.format(talk="", home=str(tmp_path / "work" / "home"))
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", boot)
+    assert [one for one in deserted(tmp_path) if one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+#: Strangers' code in a real run: hides what it leaves, and ends the run's process.
+_STRANGE = """
+import sys, json, types
+sys.path[:] = json.loads(sys.argv[1])
+from costmodel.oracle.run_child import main
+def tune_job(job, lines):
+    import os, signal
+    if not os.fork():
+        os.setsid()
+        child = os.fork()
+        if not child:
+            os.execve("/bin/sleep", ["sleep", "600"], {})
+        lines.send({"phase": str(child)})
+        os._exit(0)
+    os.wait()
+    if job["seed"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.modules["costmodel.oracle.run_tuning"] = types.SimpleNamespace(tune_job=tune_job)
+main(sys.argv[2])
+"""
+
+
+def test_nothing_outlives_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", _STRANGE)
+
+    async def scene(it: Served) -> None:
+        for seed, error in ((1, "SIGKILL"), (0, "status 0")):
+            operation = await it.started(seed=seed)
+            events = [event async for event in it.runs.watch(operation.name, 0)]
+            (left,) = [event.phase for event in events if event.HasField("phase")]
+            assert error in events[-1].end.error
+            assert not psutil.pid_exists(int(left))
+
+    play(tmp_path, scene)
 
 
 _SERVER = """
