@@ -18,6 +18,7 @@ from costmodel.oracle.convert import outcome_to
 from costmodel.oracle.leases import UNMEASURED, LeasePool
 from costmodel.oracle.limits import Keep, RunLimits, RunSpec
 from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.run_folders import TOO_DEEP
 from costmodel.oracle.run_process import RunProcess, started
 from costmodel.oracle.run_record import RunRecord, now
 from costmodel.records import Measurement, Outcome, Schedule, TimingPolicy
@@ -96,7 +97,8 @@ class Execution:
             await asyncio.sleep(_LOOK_S)
             taken = await asyncio.to_thread(run.files.size)
             if taken > self._limits.disk_bytes:
-                heard.error = f"its files take more than {self._limits.disk_bytes >> 20} MiB"
+                most = f"its files take more than {self._limits.disk_bytes >> 20} MiB"
+                heard.error = "its folders are nested too deeply" if taken == TOO_DEEP else most
                 process.kill()
 
     def _job(self, run: RunRecord, spec: RunSpec, seconds: float) -> dict[str, Any]:

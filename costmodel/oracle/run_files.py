@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from costmodel.errors import CostModelError
+from costmodel.oracle.run_folders import remove, taken
 from costmodel.oracle.status import NotFoundError
 from costmodel.records import Measurement
 from costmodel.report import write_bytes
@@ -87,7 +87,7 @@ class RunFiles:
         """Remove all but the record, the events and what the run made."""
         for place in self._entries():
             if place.name != "out":
-                _remove(place)
+                remove(place)
 
     def _entries(self) -> list[Path]:
         try:
@@ -97,18 +97,11 @@ class RunFiles:
 
     def remove(self) -> None:
         """Remove the run."""
-        _remove(self.path)
+        remove(self.path)
 
     def size(self) -> int:
-        """Bytes that all its files take."""
-        total = 0
-        for folder, _, names in os.walk(self.path):
-            for name in names:
-                try:
-                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512
-                except OSError:  # it has just gone
-                    continue
-        return total
+        """Bytes that all in it takes; TOO_DEEP where its folders are nested like no run's."""
+        return taken(self.path)
 
     def open_artifact(self, name: str) -> IO[bytes]:
         """A file that the run made. Raises NotFoundError for one that is none, or not there."""
@@ -126,11 +119,3 @@ class RunFiles:
             file.close()
             raise NotFoundError(f"the run's {name} is no file")
         return file
-
-
-def _remove(place: Path) -> None:
-    """Links are removed and not followed."""
-    if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place, ignore_errors=True)
-    else:
-        place.unlink(missing_ok=True)

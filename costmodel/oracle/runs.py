@@ -100,10 +100,19 @@ class Runs:
         found = [RunRecord.load(RunFiles(place)) for place in self._state.iterdir()
                  if place.is_dir()]  # fmt: skip
         for run in sorted((one for one in found if one is not None), key=lambda r: r.created_ns):
-            self._enter(run)
-            await self._take_over(run)
+            await self._enter_found(run)
         await self._remove_old()
         self._begin_waiting()
+
+    async def _enter_found(self, run: RunRecord) -> None:
+        """One that cannot be gone on with is left as it is, and keeps no server from its start."""
+        self._enter(run)
+        try:
+            await self._take_over(run)
+        except Exception:
+            _log.exception("the run in %s cannot be taken over", run.files.path)
+            if not run.ended:
+                del self._runs[run.id]
 
     async def _take_over(self, run: RunRecord) -> None:
         if not run.ended and run.operation.state == pb.TUNE_STATE_QUEUED and run.spec is not None:

@@ -22,6 +22,8 @@ from costmodel.errors import UsageError
 from costmodel.oracle.convert import FieldError, policy_from, schedule_from
 from costmodel.oracle.limits import RunLimits
 from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.run_files import RunFiles
+from costmodel.oracle.run_folders import TOO_DEEP
 from costmodel.oracle.run_process import RunProcess
 from costmodel.oracle.status import NotFoundError, OverloadedError
 from costmodel.records import Environment, Measurement, Outcome, TimingPolicy
@@ -482,6 +484,88 @@ def test_a_run_that_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert end.error == "its files take more than 0 MiB"
 
     play(tmp_path, scene, limits=RunLimits(disk_bytes=100))
+
+
+def nest(folder: Path, depth: int) -> None:
+    """Folders in each other, by a path that no system call takes, with a file in the last."""
+    folder.mkdir(parents=True)
+    parent = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        name = "n" * 100
+        os.mkdir(name, dir_fd=parent)
+        child = os.open(name, os.O_RDONLY, dir_fd=parent)
+        os.close(parent)
+        parent = child
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=parent))
+    os.close(parent)
+
+
+def test_folders_of_a_run_however_they_are_nested(tmp_path: Path) -> None:
+    files = RunFiles(tmp_path / "run")
+    (files.work / "out").mkdir(parents=True)
+    (files.work / "out" / "file").write_bytes(bytes(1 << 20))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_bytes(bytes(1 << 20))
+    (files.work / "link").symlink_to(outside)
+    assert 1 << 20 <= files.size() < 2 << 20
+    nest(files.work / "tmp" / "shallow", 20)
+    assert 1 << 20 <= files.size() < 2 << 20
+    nest(files.work / "tmp" / "deep", 3000)
+    assert files.size() == TOO_DEEP
+    files.clear()
+    assert os.listdir(files.work) == ["out"]
+    nest(files.work / "out" / "deep", 3000)
+    files.remove()
+    assert os.listdir(tmp_path) == ["outside"]
+    assert os.listdir(outside) == ["file"]
+
+
+#: Strangers' code that nests folders until it is stopped.
+_NESTING = """
+import sys, json, types
+sys.path[:] = json.loads(sys.argv[1])
+from costmodel.oracle.run_child import main
+def tune_job(job, lines):
+    import os, time
+    for _ in range(3000):
+        os.mkdir("n")
+        os.chdir("n")
+    time.sleep(600)
+sys.modules["costmodel.oracle.run_tuning"] = types.SimpleNamespace(tune_job=tune_job)
+main(sys.argv[2])
+"""
+
+
+def test_a_run_that_nests_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("costmodel.oracle.run_execution._LOOK_S", 0.05)
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", _NESTING)
+
+    async def scene(it: Served) -> None:
+        operation = await it.started()
+        end = await it.ended(operation.name)
+        assert end.state == pb.TUNE_STATE_FAILED
+        assert end.error == "its folders are nested too deeply"
+        work = it.store.parent / "runs" / operation.name.removeprefix("tunes/") / "work"
+        assert os.listdir(work) == []
+
+    play(tmp_path, scene)
+
+
+def test_a_run_that_cannot_be_taken_over_keeps_no_server_from_its_start(tmp_path: Path) -> None:
+    names: list[str] = []
+
+    async def scene(it: Served) -> None:
+        names.extend([(await it.started()).name for _ in range(2)])
+
+    async def later(it: Served) -> None:
+        assert [one.name for one in it.runs.list(0, "").tunes] == names[1:]
+
+    play(tmp_path, scene, limits=NOTHING)
+    events = tmp_path / "runs" / names[0].removeprefix("tunes/") / "events"
+    events.unlink()
+    events.mkdir()
+    play(tmp_path, later, limits=NOTHING)
 
 
 # Clients measure
