@@ -14,19 +14,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from costmodel.errors import CostModelError
 from costmodel.oracle.run_folders import remove, taken
+from costmodel.oracle.run_store import left_behind
 from costmodel.oracle.status import NotFoundError
 from costmodel.records import Measurement
 from costmodel.report import write_bytes
-from costmodel.store import open_store
 
 __all__ = ["RunFiles"]
 
 _log = logging.getLogger(__name__)
-
-#: Measurements of a run's store that are handed over together.
-_BATCH = 500
 
 
 class RunFiles:
@@ -58,30 +54,12 @@ class RunFiles:
             return None
         return found if isinstance(found, dict) else None
 
-    def left_behind(self, workload: str, target: str) -> Iterator[list[Measurement]]:
-        """Measurements of a workload on a target in the run's own store, some at a time.
+    def left_behind(self, workload: str, target: str, most: int) -> Iterator[list[Measurement]]:
+        """Measurements in the run's own store, see ``costmodel.oracle.run_store``.
 
-        Only to be read when its process has ended. What cannot be read is left out with a warning.
+        Only to be read when nothing of the run goes on.
         """
-        try:
-            if not stat.S_ISREG(os.lstat(self._store).st_mode):
-                return
-            with open_store(self._store, read_only=True) as store:
-                batch: list[Measurement] = []
-                for one in store.measurements(workload=workload, target=target):
-                    batch.append(one)
-                    if len(batch) == _BATCH:
-                        yield batch
-                        batch = []
-                yield batch
-        except FileNotFoundError:
-            return
-        except (CostModelError, OSError) as error:
-            _log.warning("the store of the run in %s cannot be read: %s", self.path, error)
-
-    @property
-    def _store(self) -> Path:
-        return self.work / "store.sqlite"
+        return left_behind(self.work / "store.sqlite", workload, target, most)
 
     def clear(self) -> None:
         """Remove all but the record, the events and what the run made."""

@@ -127,8 +127,9 @@ class Runs:
             best = [one.best_us for one in trials if one.HasField("best_us")]
             if best:
                 run.operation.best_us = best[-1]
-            await collect(run, self._keep)
-            conclude(run, pb.TUNE_STATE_FAILED, "the server ended while it ran")
+            refused = await collect(run, self._keep)
+            said = "; ".join(filter(None, ("the server ended while it ran", refused)))
+            conclude(run, pb.TUNE_STATE_FAILED, said)
         elif not run.collected:
             await collect(run, self._keep)
             run.save()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,7 @@ def test_a_run_has_a_result(tuned: Tuned) -> None:
     assert result.schedule.backend == "iree"
     assert result.measured == 2
     assert result.cached == 1  # it began with what the server knew
+    assert list(result.problems) == []
     assert operation.ended.ToNanoseconds() > operation.created.ToNanoseconds()
 
 
@@ -404,6 +407,19 @@ def test_measurements_that_only_the_runs_folder_has_are_taken_over(
     tuned: Tuned, tmp_path: Path
 ) -> None:
     """As where the server was killed between a measurement and its being told of it."""
+    made = left_by_a_killed_server(tuned, tmp_path)
+
+    async def scene(it: Served) -> None:
+        (run,) = it.runs.list(0, "").tunes
+        assert run.state == pb.TUNE_STATE_FAILED
+        assert run.error == "the server ended while it ran"
+        assert {one.id for one in it.stored()} == made
+
+    play(tmp_path, scene, limits=NOTHING)
+
+
+def left_by_a_killed_server(tuned: Tuned, folder: Path) -> set[str]:
+    """A run under way by its record, with the store of ``tuned``; the ids of what it measured."""
     with open_store(tuned.folder / "store.sqlite", read_only=True) as store:
         entries = list(store.entries())
 
@@ -411,8 +427,8 @@ def test_measurements_that_only_the_runs_folder_has_are_taken_over(
         names.append((await it.started()).name)
 
     names: list[str] = []
-    play(tmp_path, wait, limits=NOTHING)
-    record = tmp_path / "runs" / names[0].removeprefix("tunes/") / "run.json"
+    play(folder, wait, limits=NOTHING)
+    record = folder / "runs" / names[0].removeprefix("tunes/") / "run.json"
     saved = json.loads(record.read_text())
     operation = pb.TuneOperation.FromString(bytes.fromhex(saved["operation"]))
     operation.state = pb.TUNE_STATE_RUNNING
@@ -420,15 +436,86 @@ def test_measurements_that_only_the_runs_folder_has_are_taken_over(
     record.write_text(json.dumps(saved))
     with open_store(record.parent / "work" / "store.sqlite") as store:
         store.ingest(entries)
-        made = list(store.measurements())
-    with open_store(tmp_path / "store.sqlite") as store:  # as the run had it stored at its begin
+        made = {one.id for one in store.measurements()}
+    with open_store(folder / "store.sqlite") as store:  # as the run had it stored at its begin
         store.add_workload(spec(it_target(tuned)).workload)
+    return made
+
+
+_ENDLESS = """
+ALTER TABLE measurements RENAME TO hidden;
+CREATE VIEW measurements AS WITH RECURSIVE n(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n)
+SELECT hidden.*, n.seq AS number FROM hidden, n;
+"""
+_TRIGGER = "CREATE TRIGGER t AFTER INSERT ON measurements BEGIN SELECT 1; END"
+
+
+def change(*statements: str) -> Callable[[Path], None]:
+    def changed(store: Path) -> None:
+        with closing(sqlite3.connect(store)) as conn:
+            for statement in statements:
+                conn.executescript(statement)
+
+    return changed
+
+
+def link(store: Path) -> None:
+    store.rename(store.with_name("elsewhere"))
+    store.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (change(_ENDLESS), "other tables than a store has"),
+        (change(_TRIGGER), "other tables than a store has"),
+        (change("PRAGMA user_version = 1"), "none of the version 2"),
+        (change("PRAGMA application_id = 1"), "none of the version 2"),
+        (change("UPDATE measurements SET error = zeroblob(8 << 20)"), "string or blob too big"),
+        (lambda store: store.write_bytes(b"no database" * 999), "file is not a database"),
+        (link, "its store is no file"),
+        (lambda store: os.mkfifo(f"{store}-journal"), "its store-journal is no file"),
+    ],
+)
+def test_a_store_that_no_run_makes_is_refused(
+    tuned: Tuned, tmp_path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    left_by_a_killed_server(tuned, tmp_path)
+    (store,) = tmp_path.glob("runs/*/work/store.sqlite")
+    spoil(store)
 
     async def scene(it: Served) -> None:
-        assert it.runs.get(names[0]).state == pb.TUNE_STATE_FAILED
-        assert {one.id for one in it.stored()} == {one.id for one in made}
+        (run,) = it.runs.list(0, "").tunes
+        assert run.error.startswith("the server ended while it ran; its store")
+        assert said in run.error
+        assert str(tmp_path) not in run.error
+        assert it.stored() == []
+        assert not store.exists()
 
     play(tmp_path, scene, limits=NOTHING)
+
+
+def test_a_store_is_read_for_a_while_and_up_to_a_number(
+    tuned: Tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = left_by_a_killed_server(tuned, tmp_path)
+    shutil.copytree(tmp_path, tmp_path.with_name("slow"))
+
+    async def scene(it: Served) -> None:
+        (run,) = it.runs.list(0, "").tunes
+        assert "more measurements than it can have made: 2 were kept" in run.error
+        assert len(it.stored()) == 2 < len(made)
+
+    async def slow(it: Served) -> None:
+        (run,) = it.runs.list(0, "").tunes
+        assert "its store takes more than 0 s to read" in run.error
+
+    monkeypatch.setattr("costmodel.oracle.run_execution._ROWS_A_TRIAL", 1)
+    monkeypatch.setattr("costmodel.oracle.run_execution._MORE_ROWS", 0)
+    play(tmp_path, scene, limits=NOTHING)
+    monkeypatch.setattr("costmodel.oracle.run_store._SECONDS", 0.0)
+    monkeypatch.setattr("costmodel.oracle.run_store._STEPS", 1)
+    play(tmp_path.with_name("slow"), slow, limits=NOTHING)
 
 
 def it_target(tuned: Tuned) -> Any:
