@@ -14,7 +14,6 @@ import os
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -257,13 +256,16 @@ class Runs:
         Raises FieldError, NotFoundError.
         """
         run = self._find(name)
-        if run.operation.state == pb.TUNE_STATE_QUEUED:
-            with suppress(ValueError):
-                self._queues[run.operation.leased].remove(run)
-                run.collected = True
-                conclude(run, pb.TUNE_STATE_CANCELLED, "")
-        self._interrupt(run, "")
-        return _copy(run)
+        queue = self._queues[run.operation.leased]
+        if run not in queue:
+            self._interrupt(run, "")
+            return _copy(run)
+        queue.remove(run)
+        run.collected = True
+        conclude(run, pb.TUNE_STATE_CANCELLED, "")
+        cancelled = _copy(run)
+        await self._remove_old()  # who starts runs and cancels them fills no disk
+        return cancelled
 
     def _interrupt(self, run: RunRecord, why: str) -> None:
         if not run.ended:

@@ -798,6 +798,18 @@ def test_old_runs_are_removed(tmp_path: Path) -> None:
     assert damaged.is_dir()  # what cannot be read may be somebody's still
 
 
+def test_runs_that_were_cancelled_while_they_waited_are_removed(tmp_path: Path) -> None:
+    async def scene(it: Served) -> None:
+        names = []
+        for _ in range(4):
+            names.append((await it.started()).name)
+            assert (await it.runs.cancel(names[-1])).state == pb.TUNE_STATE_CANCELLED
+        assert [one.name for one in it.runs.list(0, "").tunes] == names[:1:-1]
+        assert len([one for one in (tmp_path / "runs").iterdir() if one.is_dir()]) == 2
+
+    play(tmp_path, scene, limits=replace(NOTHING, kept=2))
+
+
 def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
     async def scene(it: Served) -> None:
         with pytest.raises(UsageError, match="another server") as caught:
