@@ -3,7 +3,8 @@
 From ``confine`` on a process and all that it starts read and run the system's programs and those of
 this installation, write in one folder, and reach neither the network nor, by a signal or a
 debugger, a process outside. What Linux forbids a process by Landlock it can never get back
-(landlock(7)); sockets of every kind are forbidden by seccomp(2), since Landlock knows TCP alone.
+(landlock(7)). What Landlock does not know is forbidden by seccomp(2): sockets other than TCP's,
+limits of other processes, and changes to the mode, owner, times or attributes of any file.
 """
 
 from __future__ import annotations
@@ -57,16 +58,40 @@ class _Machine:
 
     audit: int
     forbidden: tuple[int, ...]
+    marks: tuple[int, ...]
+    #: prlimit64, which sets limits of any process of the same user.
+    limits: int
     #: Calls from this number on are another convention's.
     limit: int = 0
 
 
-#: socket, ptrace, process_vm_readv and writev, add_key, request_key, keyctl, io_uring_setup (which
-#: makes sockets too).
+# ``forbidden``: socket, ptrace, process_vm_readv and writev, add_key, request_key, keyctl,
+# io_uring_setup (which makes sockets too).
+#
+# ``marks``: chmod, fchmod, fchmodat, fchmodat2, chown, lchown, fchown, fchownat, utime, utimes,
+# futimesat, utimensat; setxattr, lsetxattr, fsetxattr, removexattr, lremovexattr, fremovexattr;
+# setxattrat, removexattrat, file_setattr (the newer architecture has fewer of the old ones).
+# Landlock asks about none of them, so that the server's keys could be made readable to all, or its
+# store to nobody. Those of a descriptor are no exception: one that was opened for reading will do,
+# and the programs of this installation may be read. A filter sees neither paths nor how a
+# descriptor was opened, so that a run's own files are no exception either. No run needs it: SQLite
+# and GNU ld go on without, and what ld links, lacking the right to be executed, can be loaded.
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, (41, 101, 310, 311, 248, 249, 250, 425), 0x40000000),
-    "aarch64": _Machine(0xC00000B7, (198, 117, 270, 271, 217, 218, 219, 425)),
-}
+    "x86_64": _Machine(
+        audit=0xC000003E,
+        forbidden=(41, 101, 310, 311, 248, 249, 250, 425),
+        marks=(90, 91, 268, 452, 92, 94, 93, 260, 132, 235, 261, 280,
+               188, 189, 190, 197, 198, 199, 463, 466, 469),
+        limits=302,
+        limit=0x40000000,
+    ),
+    "aarch64": _Machine(
+        audit=0xC00000B7,
+        forbidden=(198, 117, 270, 271, 217, 218, 219, 425),
+        marks=(52, 53, 452, 55, 54, 88, 5, 6, 7, 14, 15, 16, 463, 466, 469),
+        limits=261,
+    ),
+}  # fmt: skip
 
 
 def _libc() -> ctypes.CDLL:
@@ -200,22 +225,35 @@ def _filter_calls() -> None:
 
 
 def _program(machine: _Machine) -> bytes:
-    """BPF: refuse the forbidden calls (EACCES), end who calls by another convention."""
+    """BPF: refuse forbidden calls (EACCES) and marks (EPERM), end callers by another convention.
+
+    Limits (EPERM): a process sets its own, as 0, which is what setrlimit(3) does. By another's it
+    could end the server, of which Landlock's scopes and the dropped capabilities know nothing.
+    """
 
     def step(code: int, jump_true: int, jump_false: int, value: int) -> bytes:
         return struct.pack("=HBBI", code, jump_true, jump_false, value)
 
-    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
-    allow, refuse, kill = 0x7FFF0000, 0x00050000 | 13, 0x80000000
+    load, jump, equal, at_least, answer = 0x20, 0x05, 0x15, 0x35, 0x06
+    allow, refuse, deny, kill = 0x7FFF0000, 0x00050000 | 13, 0x00050000 | 1, 0x80000000
+    call, argument = 0, 16  # where they are; a process id is the argument's lower half
     steps = [
         step(load, 0, 0, 4),
         step(equal, 1, 0, machine.audit),
         step(answer, 0, 0, kill),
-        step(load, 0, 0, 0),
+        step(load, 0, 0, call),
     ]
     if machine.limit:
         steps += [step(at_least, 0, 1, machine.limit), step(answer, 0, 0, kill)]
-    count = len(machine.forbidden)
-    steps += [step(equal, count - place, 0, call) for place, call in enumerate(machine.forbidden)]
-    steps += [step(answer, 0, 0, allow), step(answer, 0, 0, refuse)]
-    return b"".join(steps)
+    steps += [
+        step(equal, 0, 4, machine.limits),
+        step(load, 0, 0, argument),
+        step(equal, 0, 1, 0),
+        step(answer, 0, 0, allow),
+        step(answer, 0, 0, deny),
+    ]
+    for calls, refusal in ((machine.forbidden, refuse), (machine.marks, deny)):
+        count = len(calls)
+        steps += [step(equal, count - place, 0, one) for place, one in enumerate(calls)]
+        steps += [step(jump, 0, 0, 1), step(answer, 0, 0, refusal)]
+    return b"".join([*steps, step(answer, 0, 0, allow)])

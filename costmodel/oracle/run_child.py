@@ -5,7 +5,6 @@ It imports what handles the kernel only when it is confined.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import signal
@@ -20,21 +19,17 @@ from costmodel.errors import CostModelError, InputError
 from costmodel.interrupts import interrupt_on_endings
 from costmodel.oracle.confine import confine
 from costmodel.oracle.following import Lines
+from costmodel.oracle.run_keeper import keep_apart
 
 __all__ = ["main"]
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 #: Other workloads whose measurements a search begins with, and measurements of each.
 _OTHERS, _EACH = 64, 48
 
 
 def main(parent: str) -> None:
     """Do one job for the process of the id ``parent``, which sends it on standard input."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != int(parent):  # it ended before the line above
-        os._exit(1)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # so that no stray is lost sight of
+    keep_apart(int(parent))
     lines = Lines()
     job = lines.job()
     try:
@@ -56,8 +51,6 @@ def main(parent: str) -> None:
     except Exception as error:
         traceback.print_exc()
         lines.send({"error": f"unexpected {error!r}: this is a fault of costmodel"})
-    finally:
-        _end_strays()
 
 
 def _said(error: CostModelError) -> str:
@@ -98,17 +91,6 @@ def _seed(job: Mapping[str, Any]) -> None:
     ):
         own.ingest(source.extract(job["workload"], target.hash, others=_OTHERS, each=_EACH))
         own.ingest([TargetEntry(target, time.time())])
-
-
-def _end_strays() -> None:
-    """What a kernel left behind in a session of its own has become our child."""
-    import psutil
-
-    for process in psutil.Process().children(recursive=True):
-        try:
-            process.kill()
-        except psutil.Error:
-            continue
 
 
 if __name__ == "__main__":

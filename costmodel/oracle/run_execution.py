@@ -12,12 +12,13 @@ from typing import Any
 
 from google.protobuf.message import DecodeError as MessageError
 
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, StoreError
 from costmodel.oracle import metrics
 from costmodel.oracle.convert import outcome_to
 from costmodel.oracle.leases import UNMEASURED, LeasePool
 from costmodel.oracle.limits import Keep, RunLimits, RunSpec
 from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.run_folders import TOO_DEEP
 from costmodel.oracle.run_process import RunProcess, started
 from costmodel.oracle.run_record import RunRecord, now
 from costmodel.records import Measurement, Outcome, Schedule, TimingPolicy
@@ -34,6 +35,8 @@ _NICE = 5
 _LOOK_S = 5.0
 #: Events of a run beside its trials, and characters of an error that are passed on.
 _MORE_EVENTS, _ERROR_CHARS = 64, 4000
+#: Rows that a run's store may have for each trial, and beside, for the comparison at the end.
+_ROWS_A_TRIAL, _MORE_ROWS = 4, 1000
 
 
 class Execution:
@@ -69,10 +72,10 @@ class Execution:
         except (CostModelError, OSError) as error:
             status, heard.error = 1, str(error)
         finally:
-            process.kill()  # where it could not be written down that it runs
+            await process.end()  # where it could not be written down that it runs
             self._pool.end(run.operation.name)
-        await collect(run, self._keep)
-        _judge(run, heard, status, process)
+        refused = await collect(run, self._keep)
+        _judge(run, heard, status, process, refused)
 
     async def _hear(self, run: RunRecord, spec: RunSpec, process: RunProcess, heard: _Heard) -> int:
         seconds = spec.seconds or self._limits.seconds
@@ -96,7 +99,8 @@ class Execution:
             await asyncio.sleep(_LOOK_S)
             taken = await asyncio.to_thread(run.files.size)
             if taken > self._limits.disk_bytes:
-                heard.error = f"its files take more than {self._limits.disk_bytes >> 20} MiB"
+                most = f"its files take more than {self._limits.disk_bytes >> 20} MiB"
+                heard.error = "its folders are nested too deeply" if taken == TOO_DEEP else most
                 process.kill()
 
     def _job(self, run: RunRecord, spec: RunSpec, seconds: float) -> dict[str, Any]:
@@ -219,21 +223,37 @@ def _own(entries: list[Entry], spec: RunSpec) -> list[Measurement]:
     ]
 
 
-async def collect(run: RunRecord, keep: Keep) -> None:
-    """Have all that the run measured in the server's store; its process has ended."""
-    operation = run.operation
+async def collect(run: RunRecord, keep: Keep) -> str:
+    """Have all that the run measured in the server's store; nothing of the run goes on any more.
+
+    Says what of the run's own store was refused, "" for nothing.
+    """
+    operation, refused, added = run.operation, "", 0
+    most = _ROWS_A_TRIAL * operation.trials + _MORE_ROWS
+    batches = run.files.left_behind(operation.workload, operation.target_hash, most)
     try:
-        batches = run.files.left_behind(operation.workload, operation.target_hash)
-        while batch := await asyncio.to_thread(next, batches, None):
-            await keep(measurements=[one for one in batch if UNMEASURED not in one.extra])
+        while True:
+            try:
+                batch = await asyncio.to_thread(next, batches, None)
+            except StoreError as error:
+                refused = str(error)
+                break
+            if batch is None:
+                break
+            added += await keep(measurements=[one for one in batch if UNMEASURED not in one.extra])
         run.collected = True
     except CostModelError as error:
         # They stay in the run's folder; the next server tries again.
         _log.error("measurements of %s could not be kept: %s", operation.name, error)
+    if added >= most:  # those that it began with were known
+        refused = f"its store has more measurements than it can have made: {most} were kept"
+    if refused:
+        _log.warning("%s: %s", operation.name, refused)
+    return refused
 
 
-def _judge(run: RunRecord, heard: _Heard, status: int, process: RunProcess) -> None:
-    """What the run came to."""
+def _judge(run: RunRecord, heard: _Heard, status: int, process: RunProcess, refused: str) -> None:
+    """What the run came to; ``refused`` is what was not taken of it."""
     result = heard.result
     cancelled = run.ending is not None and (result is None or heard.interrupted)
     if result is not None:
@@ -249,6 +269,10 @@ def _judge(run: RunRecord, heard: _Heard, status: int, process: RunProcess) -> N
         state, result = pb.TUNE_STATE_FAILED, None
     else:
         state, error = pb.TUNE_STATE_DONE, ""
+    if refused and result is not None:
+        result.problems.append(refused)
+    elif refused:
+        error = "; ".join(filter(None, (error, refused)))
     if result is not None:
         run.operation.result.CopyFrom(result)
         if result.HasField("best_us"):

@@ -9,24 +9,20 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from costmodel.errors import CostModelError
+from costmodel.oracle.run_folders import remove, taken
+from costmodel.oracle.run_store import left_behind
 from costmodel.oracle.status import NotFoundError
 from costmodel.records import Measurement
 from costmodel.report import write_bytes
-from costmodel.store import open_store
 
 __all__ = ["RunFiles"]
 
 _log = logging.getLogger(__name__)
-
-#: Measurements of a run's store that are handed over together.
-_BATCH = 500
 
 
 class RunFiles:
@@ -58,36 +54,18 @@ class RunFiles:
             return None
         return found if isinstance(found, dict) else None
 
-    def left_behind(self, workload: str, target: str) -> Iterator[list[Measurement]]:
-        """Measurements of a workload on a target in the run's own store, some at a time.
+    def left_behind(self, workload: str, target: str, most: int) -> Iterator[list[Measurement]]:
+        """Measurements in the run's own store, see ``costmodel.oracle.run_store``.
 
-        Only to be read when its process has ended. What cannot be read is left out with a warning.
+        Only to be read when nothing of the run goes on.
         """
-        try:
-            if not stat.S_ISREG(os.lstat(self._store).st_mode):
-                return
-            with open_store(self._store, read_only=True) as store:
-                batch: list[Measurement] = []
-                for one in store.measurements(workload=workload, target=target):
-                    batch.append(one)
-                    if len(batch) == _BATCH:
-                        yield batch
-                        batch = []
-                yield batch
-        except FileNotFoundError:
-            return
-        except (CostModelError, OSError) as error:
-            _log.warning("the store of the run in %s cannot be read: %s", self.path, error)
-
-    @property
-    def _store(self) -> Path:
-        return self.work / "store.sqlite"
+        return left_behind(self.work / "store.sqlite", workload, target, most)
 
     def clear(self) -> None:
         """Remove all but the record, the events and what the run made."""
         for place in self._entries():
             if place.name != "out":
-                _remove(place)
+                remove(place)
 
     def _entries(self) -> list[Path]:
         try:
@@ -97,18 +75,11 @@ class RunFiles:
 
     def remove(self) -> None:
         """Remove the run."""
-        _remove(self.path)
+        remove(self.path)
 
     def size(self) -> int:
-        """Bytes that all its files take."""
-        total = 0
-        for folder, _, names in os.walk(self.path):
-            for name in names:
-                try:
-                    total += os.lstat(os.path.join(folder, name)).st_blocks * 512
-                except OSError:  # it has just gone
-                    continue
-        return total
+        """Bytes that all in it takes; TOO_DEEP where its folders are nested like no run's."""
+        return taken(self.path)
 
     def open_artifact(self, name: str) -> IO[bytes]:
         """A file that the run made. Raises NotFoundError for one that is none, or not there."""
@@ -126,11 +97,3 @@ class RunFiles:
             file.close()
             raise NotFoundError(f"the run's {name} is no file")
         return file
-
-
-def _remove(place: Path) -> None:
-    """Links are removed and not followed."""
-    if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place, ignore_errors=True)
-    else:
-        place.unlink(missing_ok=True)

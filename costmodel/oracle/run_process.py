@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import psutil
 
 from costmodel.errors import CostModelError
 from costmodel.measure.host import tail
+from costmodel.oracle.run_keeper import END
 
-__all__ = ["RunProcess", "end_orphan", "end_tree", "started"]
+__all__ = ["RunProcess", "end_orphan", "started"]
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +29,10 @@ _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]);"
     "from costmodel.oracle.run_child import main; main(sys.argv[2])"
 )
+#: Seconds that ending all of a run may take, before the server does it itself.
+_END_S = 10.0
+#: How often it looks for what has been forked meanwhile, and seconds between that.
+_LOOKS, _LOOK_S = 50, 0.02
 #: The longest line that is read, which holds measurements or features of a batch.
 _LINE_BYTES = 64 << 20
 #: Variables of the server's that its runs need; no other may be known to strangers' code.
@@ -34,6 +40,23 @@ _PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CC",
            "COSTMODEL_WEIGHTS")  # fmt: skip
 
 Hear = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """Says when the process itself has ended.
+
+    ``Process.wait`` waits until its pipes are closed, too, which others may hold open.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=_LINE_BYTES, loop=loop)
+        self._clock = loop.time
+        #: When it ended, by the loop's clock.
+        self.ended: asyncio.Future[float] = loop.create_future()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.ended.set_result(self._clock())
 
 
 class RunProcess:
@@ -45,6 +68,8 @@ class RunProcess:
     def __init__(self, folder: Path, log: Path, grace_s: float) -> None:
         self._folder, self._log, self._grace_s = folder, log, grace_s
         self._process: asyncio.subprocess.Process | None = None
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._ended: asyncio.Future[float] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._to_end = False
         self.told_to_end = False
@@ -59,8 +84,10 @@ class RunProcess:
         for name in ("tmp", "home"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         path = json.dumps([os.path.abspath(entry) for entry in sys.path])
+        loop = asyncio.get_running_loop()
         with self._log.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
+            self._transport, protocol = await loop.subprocess_exec(
+                lambda: _Protocol(loop),
                 sys.executable, "-P", "-c", _BOOT, path, str(os.getpid()),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -68,31 +95,27 @@ class RunProcess:
                 cwd=self._folder,
                 env=_environment(self._folder),
                 start_new_session=True,
-                limit=_LINE_BYTES,
             )  # fmt: skip
+        self._process = asyncio.subprocess.Process(self._transport, protocol, loop)
+        self._ended = protocol.ended
         self.send(job)
         if self._to_end:  # before it began
             self.interrupt()
 
     async def hear(self, seconds: float, hear: Hear) -> int:
         """Pass on what it says until it ends, for up to ``seconds``; its exit status."""
-        assert self._process is not None
         self._after(seconds, self.interrupt)
         try:
             await self._hear(hear)
         finally:
-            self.kill()
-            status = await self._process.wait()
-            for timer in self._timers:
-                timer.cancel()
+            status = await self.end()
         return status
 
     async def _hear(self, hear: Hear) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
+        assert self._ended is not None
         while True:
             try:
-                line = await self._process.stdout.readline()
+                line = await self._line()
             except ValueError:
                 raise CostModelError("its process said more at once than it has to say") from None
             if not line.endswith(b"\n"):
@@ -105,9 +128,51 @@ class RunProcess:
                 await hear(message)
             if isinstance(message, dict) and ("end" in message or "error" in message):
                 # Its last word: it ends by itself, or is ended.
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._process.wait(), self._grace_s)
+                await asyncio.wait({self._ended}, timeout=self._grace_s)
                 return
+
+    async def _line(self) -> bytes:
+        """The next line; what is none where nothing more comes.
+
+        When the process has ended, what it said before is heard for as long as a run may take to
+        conclude, and no longer: whoever else holds its pipe may never close it, or never be silent.
+        """
+        assert self._process is not None
+        assert self._process.stdout is not None
+        assert self._ended is not None
+        reading = asyncio.ensure_future(self._process.stdout.readline())
+        try:
+            either: set[asyncio.Future[Any]] = {reading, self._ended}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if self._ended.done():
+                clock = asyncio.get_running_loop().time
+                left = self._ended.result() + self._grace_s - clock()
+                if left <= 0:
+                    return b""
+                await asyncio.wait({reading}, timeout=left)
+            return await reading if reading.done() else b""
+        finally:
+            reading.cancel()
+
+    async def end(self) -> int:
+        """End it and all that it started, and wait for that; its exit status.
+
+        Nothing of the run goes on afterwards.
+        """
+        self.kill()
+        status = None
+        if self._process is not None and self._transport is not None and self._ended is not None:
+            await asyncio.wait({self._ended}, timeout=_END_S)
+            if not self._ended.done():
+                _log.error("the process %s of a run does not end", self._process.pid)
+                await asyncio.to_thread(_end_tree, self._process.pid)
+                await asyncio.wait({self._ended}, timeout=_END_S)
+            await asyncio.to_thread(_end_strays, self._folder)
+            status = self._transport.get_returncode()
+            self._transport.close()
+        for timer in self._timers:
+            timer.cancel()
+        return -signal.SIGKILL if status is None else status
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Give it a line; one that has ended does not get it."""
@@ -126,9 +191,10 @@ class RunProcess:
         self._after(self._grace_s, self.kill)
 
     def kill(self) -> None:
-        """End it and all below it at once."""
+        """End it and all below it at once. That takes a moment: see ``end``."""
         if self._process is not None and self._process.returncode is None:
-            end_tree(self._process.pid)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(END)
 
     def said(self) -> str:
         """The end of what it wrote to standard error."""
@@ -140,7 +206,7 @@ class RunProcess:
 
 def _environment(folder: Path) -> dict[str, str]:
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    home = str(folder / "home")
+    home = _home(folder)
     return {
         **passed,
         "HOME": home,
@@ -156,16 +222,59 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def end_tree(pid: int) -> None:
-    """Kill a process and all that it started, also what is in other sessions."""
+def _home(folder: Path) -> str:
+    """The home of a run's processes, by which they are known, too."""
+    return str(folder / "home")
+
+
+def _end_tree(pid: int) -> None:
+    """Kill a process and all that it started, itself last: what loses its parent comes to it."""
     try:
         process = psutil.Process(pid)
-        below = process.children(recursive=True)
+        for _ in range(_LOOKS):
+            below = [one for one in process.children(recursive=True) if _runs(one)]
+            if not below:
+                break
+            _kill(below)
+        process.kill()
     except psutil.NoSuchProcess:
         return
-    for one in (process, *below):
-        with contextlib.suppress(psutil.NoSuchProcess):
+
+
+def _end_strays(folder: Path) -> None:
+    """Kill what is left where the outermost process was killed: it keeps the others together.
+
+    They are known by their environment, which one that wants to hide can change.
+    """
+    for _ in range(_LOOKS):
+        left = [one for one in psutil.process_iter() if _runs(one) and _lives_in(one, folder)]
+        if not left:
+            return
+        _log.warning("ending processes that a run has left behind")
+        _kill(left)
+    _log.error("processes of the run in %s do not end", folder.parent)
+
+
+def _lives_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return bool(process.environ().get("HOME") == _home(folder))
+    except (psutil.Error, OSError):
+        return False
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.Error:
+        return False
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    """And give them a moment."""
+    for one in processes:
+        with contextlib.suppress(psutil.Error):
             one.kill()
+    time.sleep(_LOOK_S)
 
 
 def started(pid: int) -> float | None:
@@ -176,8 +285,12 @@ def started(pid: int) -> float | None:
         return None
 
 
-def end_orphan(pid: int, began: float) -> None:
-    """Kill what a server that was killed has left running; nothing where it ended by itself."""
+def end_orphan(pid: int, began: float, folder: Path) -> None:
+    """Kill what a server that was killed has left running; nothing where it ended by itself.
+
+    ``folder`` is where the run's process may write.
+    """
     if started(pid) == began:
         _log.warning("ending process %s of a run whose server has gone", pid)
-        end_tree(pid)
+        _end_tree(pid)
+    _end_strays(folder)

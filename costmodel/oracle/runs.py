@@ -14,7 +14,6 @@ import os
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -100,10 +99,19 @@ class Runs:
         found = [RunRecord.load(RunFiles(place)) for place in self._state.iterdir()
                  if place.is_dir()]  # fmt: skip
         for run in sorted((one for one in found if one is not None), key=lambda r: r.created_ns):
-            self._enter(run)
-            await self._take_over(run)
+            await self._enter_found(run)
         await self._remove_old()
         self._begin_waiting()
+
+    async def _enter_found(self, run: RunRecord) -> None:
+        """One that cannot be gone on with is left as it is, and keeps no server from its start."""
+        self._enter(run)
+        try:
+            await self._take_over(run)
+        except Exception:
+            _log.exception("the run in %s cannot be taken over", run.files.path)
+            if not run.ended:
+                del self._runs[run.id]
 
     async def _take_over(self, run: RunRecord) -> None:
         if not run.ended and run.operation.state == pb.TUNE_STATE_QUEUED and run.spec is not None:
@@ -112,14 +120,15 @@ class Runs:
             return
         if not run.ended:
             if run.process_id:
-                end_orphan(run.process_id, run.process_began)
+                end_orphan(run.process_id, run.process_began, run.files.work)
             trials = [one.trial for one in run.events.begin() if one.HasField("trial")]
             run.operation.measured = len(trials)
             best = [one.best_us for one in trials if one.HasField("best_us")]
             if best:
                 run.operation.best_us = best[-1]
-            await collect(run, self._keep)
-            conclude(run, pb.TUNE_STATE_FAILED, "the server ended while it ran")
+            refused = await collect(run, self._keep)
+            said = "; ".join(filter(None, ("the server ended while it ran", refused)))
+            conclude(run, pb.TUNE_STATE_FAILED, said)
         elif not run.collected:
             await collect(run, self._keep)
             run.save()
@@ -247,13 +256,16 @@ class Runs:
         Raises FieldError, NotFoundError.
         """
         run = self._find(name)
-        if run.operation.state == pb.TUNE_STATE_QUEUED:
-            with suppress(ValueError):
-                self._queues[run.operation.leased].remove(run)
-                run.collected = True
-                conclude(run, pb.TUNE_STATE_CANCELLED, "")
-        self._interrupt(run, "")
-        return _copy(run)
+        queue = self._queues[run.operation.leased]
+        if run not in queue:
+            self._interrupt(run, "")
+            return _copy(run)
+        queue.remove(run)
+        run.collected = True
+        conclude(run, pb.TUNE_STATE_CANCELLED, "")
+        cancelled = _copy(run)
+        await self._remove_old()  # who starts runs and cancels them fills no disk
+        return cancelled
 
     def _interrupt(self, run: RunRecord, why: str) -> None:
         if not run.ended:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,24 +53,17 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write beside ``path``, make it durable, rename. Raises OSError and leaves ``path`` as it was.
 
-    The file has the permissions that a plain ``open`` would give it, not a temporary file's.
+    The file has the permissions that a plain ``open`` gives it, from the beginning: a confined
+    process could not change them, as it would have to a temporary file's.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with name.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(descriptor)
-        os.chmod(name, 0o666 & ~_umask())
+            os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(name)
+            name.unlink()
         raise
-
-
-def _umask() -> int:
-    """The mask can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

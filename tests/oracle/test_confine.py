@@ -167,16 +167,97 @@ attempt("memory", lambda: open(f"/proc/{parent}/mem", "rb"))
     assert {kind for kind, _ in said.values()} == {"PermissionError"}
 
 
+def test_limits_of_others_are_out_of_reach(tmp_path: Path) -> None:
+    """RLIMIT_CPU would end the server. The attempts set what is set already."""
+    script = """
+import resource
+parent, core = os.getppid(), resource.RLIMIT_CORE
+attempt("read", lambda: resource.prlimit(parent, core))
+attempt("set", lambda: resource.prlimit(parent, core, resource.prlimit(0, core)))
+attempt("own", lambda: resource.setrlimit(core, resource.getrlimit(core)))
+"""
+    free = attempts(script, tmp_path / "free", confined=False)
+    assert free["read"][0] == "done"
+    said = attempts(script, tmp_path / "run")
+    assert {name: kind for name, (kind, _) in said.items()} == {
+        "read": "PermissionError", "set": "PermissionError", "own": "done",
+    }  # fmt: skip
+
+
+_MARKS = """
+import ctypes, platform
+libc, file = ctypes.CDLL(None, use_errno=True), Path(more["file"])
+name = str(file).encode()
+def call(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+def opened(call, flags=os.O_RDONLY):
+    descriptor = os.open(file, flags)
+    try:
+        call(descriptor)
+    finally:
+        os.close(descriptor)
+mode = file.stat().st_mode & 0o777
+attempt("chmod", lambda: os.chmod(file, mode))
+attempt("fchmod", lambda: opened(lambda it: os.chmod(it, mode)))
+attempt("fchmodat", lambda: call(libc.fchmodat(-100, name, mode, 0)))
+attempt("chown", lambda: os.chown(file, -1, -1))
+attempt("lchown", lambda: os.lchown(file, -1, -1))
+attempt("fchown", lambda: opened(lambda it: os.chown(it, -1, -1)))
+attempt("fchownat", lambda: call(libc.fchownat(-100, name, -1, -1, 0)))
+attempt("utimensat", lambda: os.utime(file))
+attempt("futimens", lambda: opened(os.utime))
+attempt("utime", lambda: call(libc.utime(name, None)))
+attempt("utimes", lambda: call(libc.utimes(name, None)))
+attempt("futimesat", lambda: call(libc.futimesat(-100, name, None)))
+attempt("setxattr", lambda: os.setxattr(file, "user.test", b""))
+attempt("lsetxattr", lambda: os.setxattr(file, "user.test", b"", follow_symlinks=False))
+attempt("fsetxattr", lambda: opened(lambda it: os.setxattr(it, "user.test", b"")))
+attempt("removexattr", lambda: os.removexattr(file, "user.test"))
+attempt("lremovexattr", lambda: os.removexattr(file, "user.test", follow_symlinks=False))
+attempt("fremovexattr", lambda: opened(lambda it: os.removexattr(it, "user.test")))
+for number in (452, 463, 466, 469):
+    attempt(str(number), lambda: call(libc.syscall(number, -100, name, 0, 0, 0, 0)))
+"""
+
+
+def test_no_file_is_marked(tmp_path: Path) -> None:
+    """Neither one that may not be read nor, by a descriptor, one that may."""
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2")
+    secret.chmod(0o600)
+    free = attempts(_MARKS, tmp_path / "free", confined=False, file=str(secret))
+    failed = {name for name, (kind, _) in free.items() if kind != "done"}
+    # Some file systems have no attributes, and some kernels not all of the calls.
+    assert {name for name in failed if "xattr" not in name} <= {"452", "463", "466", "469"}
+    own = tmp_path / "free" / "own"
+    own.touch()
+    for file, folder in ((secret, "run"), (own, "free"), (Path(confine.__file__), "run")):
+        before = file.stat()
+        said = attempts(_MARKS, tmp_path / folder, file=str(file))
+        assert {kind for kind, _ in said.values()} == {"PermissionError"}
+        assert file.stat() == before
+
+
 def test_what_a_run_needs_works(tmp_path: Path) -> None:
     script = """
 source = folder / "program.c"
-attempt("write", lambda: source.write_text("int main(void) { return 7; }"))
+attempt("write", lambda: source.write_text("int seven(void) { return 7; }"))
 attempt("compile", lambda: subprocess.run(
-    ["cc", str(source), "-o", str(folder / "program")], check=True, capture_output=True))
-attempt("run", lambda: subprocess.run([str(folder / "program")]).returncode)
+    ["cc", str(source), "-shared", "-o", str(folder / "library.so")], check=True,
+    capture_output=True))
+import ctypes, shutil, sqlite3, tempfile
+attempt("load", lambda: ctypes.CDLL(str(folder / "library.so")).seven())
 attempt("python", lambda: subprocess.run(
     [sys.executable, "-c", "import numpy, costmodel.session, costmodel.dialects"], check=True,
     capture_output=True))
+attempt("copy", lambda: shutil.copyfile(source, folder / "copy.c"))
+attempt("move", lambda: shutil.move(folder / "copy.c", folder / "moved.c"))
+with tempfile.TemporaryDirectory() as place, tempfile.NamedTemporaryFile(dir=place) as file:
+    attempt("temporary", lambda: file.write(b"x"))
+with sqlite3.connect(folder / "database") as database:
+    attempt("log", lambda: database.execute("PRAGMA journal_mode = WAL").fetchone())
+    attempt("table", lambda: database.execute("CREATE TABLE t (x)"))
 attempt("rename", lambda: source.rename(folder / "renamed.c"))
 attempt("null", lambda: open("/dev/null", "w").write("x"))
 status = Path("/proc/self/status").read_text()
@@ -184,7 +265,8 @@ attempt("rights", lambda: [line.split()[1] for line in status.splitlines() if "C
 """
     said = attempts(script, tmp_path / "run")
     assert {name: kind for name, (kind, _) in said.items() if kind != "done"} == {}
-    assert said["run"][1] == "7"
+    assert said["load"][1] == "7"
+    assert said["log"][1] == "('wal',)"
     assert said["rights"][1] == "['0000000000000000']"
 
 

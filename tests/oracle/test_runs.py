@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,9 @@ from costmodel.errors import UsageError
 from costmodel.oracle.convert import FieldError, policy_from, schedule_from
 from costmodel.oracle.limits import RunLimits
 from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.run_files import RunFiles
+from costmodel.oracle.run_folders import TOO_DEEP
+from costmodel.oracle.run_process import RunProcess
 from costmodel.oracle.status import NotFoundError, OverloadedError
 from costmodel.records import Environment, Measurement, Outcome, TimingPolicy
 from costmodel.store import open_store
@@ -119,6 +125,7 @@ def test_a_run_has_a_result(tuned: Tuned) -> None:
     assert result.schedule.backend == "iree"
     assert result.measured == 2
     assert result.cached == 1  # it began with what the server knew
+    assert list(result.problems) == []
     assert operation.ended.ToNanoseconds() > operation.created.ToNanoseconds()
 
 
@@ -214,7 +221,7 @@ def test_cancelling_keeps_what_was_measured(tmp_path: Path) -> None:
         process = run_process(it, operation.name)
         below = process.children(recursive=True)
         assert len(below) >= 2
-        for one in (process, *below):  # no worker takes more than its run may
+        for one in below:  # no worker takes more than its run may
             assert one.rlimit(psutil.RLIMIT_DATA) == (6 << 30, 6 << 30)
             assert one.rlimit(psutil.RLIMIT_FSIZE) == (1 << 30, 1 << 30)
             assert one.nice() > psutil.Process().nice()
@@ -249,6 +256,101 @@ def test_a_killed_process_is_a_failed_run_and_the_next_one_begins(
         assert "SIGKILL" in end.error
         await it.until(second.name, "phase")
         assert it.runs.get(second.name).state == pb.TUNE_STATE_RUNNING
+
+    play(tmp_path, scene)
+
+
+#: A process that leaves another, in a session of its own and with its pipes, and is killed.
+_DESERTED = """
+import os, signal, sys, time
+child = os.fork()
+if not child:
+    os.setsid()
+    os.environ.clear()
+    {talk}
+    os.execve("/bin/sleep", ["sleep", "600"], {{"HOME": {home!r}}})
+print('{{"left": %s}}' % child, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+_TALK = """
+    while True:
+        print('{"phase": "and on"}', flush=True)
+"""
+
+
+@pytest.mark.parametrize("talk", ["", _TALK], ids=["silent", "talking"])
+def test_pipes_that_others_hold_open_keep_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, talk: str
+) -> None:
+    """The server knows nothing of them."""
+    boot = _DESERTED.format(talk=talk, home="/nowhere")
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", boot)
+    (left,) = deserted(tmp_path)
+    with suppress(psutil.NoSuchProcess):  # it has nobody to talk to any more
+        left.kill()
+
+
+def deserted(folder: Path) -> list[psutil.Process]:
+    """What the processes of _DESERTED left."""
+    heard: list[Any] = []
+
+    async def hear(message: Any) -> None:
+        heard.append(message)
+
+    async def scene() -> None:
+        process = RunProcess(folder / "work", folder / "stderr", grace_s=0.2)
+        await process.start({})
+        async with asyncio.timeout(PATIENCE_S):
+            assert await process.hear(3600.0, hear) == -signal.SIGKILL
+
+    asyncio.run(scene())
+    found = []
+    for message in heard:
+        with suppress(psutil.NoSuchProcess):
+            found += [psutil.Process(message["left"])] if "left" in message else []
+    return found
+
+
+def test_what_a_killed_keeper_leaves_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot = _DESERTED.format(talk="", home=str(tmp_path / "work" / "home"))
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", boot)
+    assert [one for one in deserted(tmp_path) if one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+#: Strangers' code in a real run: hides what it leaves, and ends the run's process.
+_STRANGE = """
+import sys, json, types
+sys.path[:] = json.loads(sys.argv[1])
+from costmodel.oracle.run_child import main
+def tune_job(job, lines):
+    import os, signal
+    if not os.fork():
+        os.setsid()
+        child = os.fork()
+        if not child:
+            os.execve("/bin/sleep", ["sleep", "600"], {})
+        lines.send({"phase": str(child)})
+        os._exit(0)
+    os.wait()
+    if job["seed"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.modules["costmodel.oracle.run_tuning"] = types.SimpleNamespace(tune_job=tune_job)
+main(sys.argv[2])
+"""
+
+
+def test_nothing_outlives_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", _STRANGE)
+
+    async def scene(it: Served) -> None:
+        for seed, error in ((1, "SIGKILL"), (0, "status 0")):
+            operation = await it.started(seed=seed)
+            events = [event async for event in it.runs.watch(operation.name, 0)]
+            (left,) = [event.phase for event in events if event.HasField("phase")]
+            assert error in events[-1].end.error
+            assert not psutil.pid_exists(int(left))
 
     play(tmp_path, scene)
 
@@ -305,6 +407,19 @@ def test_measurements_that_only_the_runs_folder_has_are_taken_over(
     tuned: Tuned, tmp_path: Path
 ) -> None:
     """As where the server was killed between a measurement and its being told of it."""
+    made = left_by_a_killed_server(tuned, tmp_path)
+
+    async def scene(it: Served) -> None:
+        (run,) = it.runs.list(0, "").tunes
+        assert run.state == pb.TUNE_STATE_FAILED
+        assert run.error == "the server ended while it ran"
+        assert {one.id for one in it.stored()} == made
+
+    play(tmp_path, scene, limits=NOTHING)
+
+
+def left_by_a_killed_server(tuned: Tuned, folder: Path) -> set[str]:
+    """A run under way by its record, with the store of ``tuned``; the ids of what it measured."""
     with open_store(tuned.folder / "store.sqlite", read_only=True) as store:
         entries = list(store.entries())
 
@@ -312,8 +427,8 @@ def test_measurements_that_only_the_runs_folder_has_are_taken_over(
         names.append((await it.started()).name)
 
     names: list[str] = []
-    play(tmp_path, wait, limits=NOTHING)
-    record = tmp_path / "runs" / names[0].removeprefix("tunes/") / "run.json"
+    play(folder, wait, limits=NOTHING)
+    record = folder / "runs" / names[0].removeprefix("tunes/") / "run.json"
     saved = json.loads(record.read_text())
     operation = pb.TuneOperation.FromString(bytes.fromhex(saved["operation"]))
     operation.state = pb.TUNE_STATE_RUNNING
@@ -321,15 +436,86 @@ def test_measurements_that_only_the_runs_folder_has_are_taken_over(
     record.write_text(json.dumps(saved))
     with open_store(record.parent / "work" / "store.sqlite") as store:
         store.ingest(entries)
-        made = list(store.measurements())
-    with open_store(tmp_path / "store.sqlite") as store:  # as the run had it stored at its begin
+        made = {one.id for one in store.measurements()}
+    with open_store(folder / "store.sqlite") as store:  # as the run had it stored at its begin
         store.add_workload(spec(it_target(tuned)).workload)
+    return made
+
+
+_ENDLESS = """
+ALTER TABLE measurements RENAME TO hidden;
+CREATE VIEW measurements AS WITH RECURSIVE n(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n)
+SELECT hidden.*, n.seq AS number FROM hidden, n;
+"""
+_TRIGGER = "CREATE TRIGGER t AFTER INSERT ON measurements BEGIN SELECT 1; END"
+
+
+def change(*statements: str) -> Callable[[Path], None]:
+    def changed(store: Path) -> None:
+        with closing(sqlite3.connect(store)) as conn:
+            for statement in statements:
+                conn.executescript(statement)
+
+    return changed
+
+
+def link(store: Path) -> None:
+    store.rename(store.with_name("elsewhere"))
+    store.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (change(_ENDLESS), "other tables than a store has"),
+        (change(_TRIGGER), "other tables than a store has"),
+        (change("PRAGMA user_version = 1"), "none of the version 2"),
+        (change("PRAGMA application_id = 1"), "none of the version 2"),
+        (change("UPDATE measurements SET error = zeroblob(8 << 20)"), "string or blob too big"),
+        (lambda store: store.write_bytes(b"no database" * 999), "file is not a database"),
+        (link, "its store is no file"),
+        (lambda store: os.mkfifo(f"{store}-journal"), "its store-journal is no file"),
+    ],
+)
+def test_a_store_that_no_run_makes_is_refused(
+    tuned: Tuned, tmp_path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    left_by_a_killed_server(tuned, tmp_path)
+    (store,) = tmp_path.glob("runs/*/work/store.sqlite")
+    spoil(store)
 
     async def scene(it: Served) -> None:
-        assert it.runs.get(names[0]).state == pb.TUNE_STATE_FAILED
-        assert {one.id for one in it.stored()} == {one.id for one in made}
+        (run,) = it.runs.list(0, "").tunes
+        assert run.error.startswith("the server ended while it ran; its store")
+        assert said in run.error
+        assert str(tmp_path) not in run.error
+        assert it.stored() == []
+        assert not store.exists()
 
     play(tmp_path, scene, limits=NOTHING)
+
+
+def test_a_store_is_read_for_a_while_and_up_to_a_number(
+    tuned: Tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = left_by_a_killed_server(tuned, tmp_path)
+    shutil.copytree(tmp_path, tmp_path.with_name("slow"))
+
+    async def scene(it: Served) -> None:
+        (run,) = it.runs.list(0, "").tunes
+        assert "more measurements than it can have made: 2 were kept" in run.error
+        assert len(it.stored()) == 2 < len(made)
+
+    async def slow(it: Served) -> None:
+        (run,) = it.runs.list(0, "").tunes
+        assert "its store takes more than 0 s to read" in run.error
+
+    monkeypatch.setattr("costmodel.oracle.run_execution._ROWS_A_TRIAL", 1)
+    monkeypatch.setattr("costmodel.oracle.run_execution._MORE_ROWS", 0)
+    play(tmp_path, scene, limits=NOTHING)
+    monkeypatch.setattr("costmodel.oracle.run_store._SECONDS", 0.0)
+    monkeypatch.setattr("costmodel.oracle.run_store._STEPS", 1)
+    play(tmp_path.with_name("slow"), slow, limits=NOTHING)
 
 
 def it_target(tuned: Tuned) -> Any:
@@ -385,6 +571,88 @@ def test_a_run_that_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert end.error == "its files take more than 0 MiB"
 
     play(tmp_path, scene, limits=RunLimits(disk_bytes=100))
+
+
+def nest(folder: Path, depth: int) -> None:
+    """Folders in each other, by a path that no system call takes, with a file in the last."""
+    folder.mkdir(parents=True)
+    parent = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        name = "n" * 100
+        os.mkdir(name, dir_fd=parent)
+        child = os.open(name, os.O_RDONLY, dir_fd=parent)
+        os.close(parent)
+        parent = child
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=parent))
+    os.close(parent)
+
+
+def test_folders_of_a_run_however_they_are_nested(tmp_path: Path) -> None:
+    files = RunFiles(tmp_path / "run")
+    (files.work / "out").mkdir(parents=True)
+    (files.work / "out" / "file").write_bytes(bytes(1 << 20))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_bytes(bytes(1 << 20))
+    (files.work / "link").symlink_to(outside)
+    assert 1 << 20 <= files.size() < 2 << 20
+    nest(files.work / "tmp" / "shallow", 20)
+    assert 1 << 20 <= files.size() < 2 << 20
+    nest(files.work / "tmp" / "deep", 3000)
+    assert files.size() == TOO_DEEP
+    files.clear()
+    assert os.listdir(files.work) == ["out"]
+    nest(files.work / "out" / "deep", 3000)
+    files.remove()
+    assert os.listdir(tmp_path) == ["outside"]
+    assert os.listdir(outside) == ["file"]
+
+
+#: Strangers' code that nests folders until it is stopped.
+_NESTING = """
+import sys, json, types
+sys.path[:] = json.loads(sys.argv[1])
+from costmodel.oracle.run_child import main
+def tune_job(job, lines):
+    import os, time
+    for _ in range(3000):
+        os.mkdir("n")
+        os.chdir("n")
+    time.sleep(600)
+sys.modules["costmodel.oracle.run_tuning"] = types.SimpleNamespace(tune_job=tune_job)
+main(sys.argv[2])
+"""
+
+
+def test_a_run_that_nests_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("costmodel.oracle.run_execution._LOOK_S", 0.05)
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", _NESTING)
+
+    async def scene(it: Served) -> None:
+        operation = await it.started()
+        end = await it.ended(operation.name)
+        assert end.state == pb.TUNE_STATE_FAILED
+        assert end.error == "its folders are nested too deeply"
+        work = it.store.parent / "runs" / operation.name.removeprefix("tunes/") / "work"
+        assert os.listdir(work) == []
+
+    play(tmp_path, scene)
+
+
+def test_a_run_that_cannot_be_taken_over_keeps_no_server_from_its_start(tmp_path: Path) -> None:
+    names: list[str] = []
+
+    async def scene(it: Served) -> None:
+        names.extend([(await it.started()).name for _ in range(2)])
+
+    async def later(it: Served) -> None:
+        assert [one.name for one in it.runs.list(0, "").tunes] == names[1:]
+
+    play(tmp_path, scene, limits=NOTHING)
+    events = tmp_path / "runs" / names[0].removeprefix("tunes/") / "events"
+    events.unlink()
+    events.mkdir()
+    play(tmp_path, later, limits=NOTHING)
 
 
 # Clients measure
@@ -530,6 +798,18 @@ def test_old_runs_are_removed(tmp_path: Path) -> None:
     play(tmp_path, later, limits=replace(NOTHING, kept=2))
     assert len([one for one in (tmp_path / "runs").iterdir() if one.is_dir()]) == 3
     assert damaged.is_dir()  # what cannot be read may be somebody's still
+
+
+def test_runs_that_were_cancelled_while_they_waited_are_removed(tmp_path: Path) -> None:
+    async def scene(it: Served) -> None:
+        names = []
+        for _ in range(4):
+            names.append((await it.started()).name)
+            assert (await it.runs.cancel(names[-1])).state == pb.TUNE_STATE_CANCELLED
+        assert [one.name for one in it.runs.list(0, "").tunes] == names[:1:-1]
+        assert len([one for one in (tmp_path / "runs").iterdir() if one.is_dir()]) == 2
+
+    play(tmp_path, scene, limits=replace(NOTHING, kept=2))
 
 
 def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:
