@@ -14,6 +14,7 @@ from costmodel.backends.registry import load
 from costmodel.oracle.convert import measurement_to
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.records import Environment, Schedule, TimingPolicy
+from tests.oracle.answering import answering
 from tests.oracle.papers import issue, write_authority
 from tests.oracle.texts import KERNEL
 from tests.store import builders
@@ -175,6 +176,28 @@ def test_a_token_is_not_sent_in_the_clear(ask, tmp_path, host):
     done = ask("--oracle", f"{host}:50151", "--token-file", token)
     assert done.returncode == 2
     assert "in the clear" in done.stderr
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "two words", "\n", "gr\u00fcn", "\x7f"])
+def test_a_token_that_no_call_can_carry_is_bad_usage(ask, monkeypatch, token):
+    monkeypatch.setenv("COSTMODEL_ORACLE_TOKEN", token)
+    done = ask("--oracle", "127.0.0.1:1")
+    assert done.returncode == 2, done.stderr
+    assert "the token is empty or has characters that none has" in done.stderr
+
+
+def test_white_space_around_a_token_is_none_of_it(ask, monkeypatch):
+    sent = []
+
+    async def rank(request, context):
+        sent.append(dict(context.invocation_metadata())["authorization"])
+        return pb.RankResponse()
+
+    monkeypatch.setenv("COSTMODEL_ORACLE_TOKEN", " s3cret\r\n")
+    with answering(Rank=rank) as address:
+        done = ask("--oracle", address)
+    assert done.returncode == 0, done.stderr
+    assert sent == ["Bearer s3cret"]
 
 
 def test_help_names_every_option(ask):

@@ -114,6 +114,19 @@ std::optional<std::string> ReadFile(const std::string& path) {
   return text.str();
 }
 
+// A token without the white space around it; nothing for one that no header can carry, which gRPC
+// would end the process for.
+std::optional<std::string> Trimmed(const std::string& token) {
+  constexpr char kSpace[] = " \t\n\v\f\r";
+  const auto first = token.find_first_not_of(kSpace);
+  if (first == std::string::npos) return std::nullopt;
+  std::string found = token.substr(first, token.find_last_not_of(kSpace) - first + 1);
+  for (const char letter : found) {
+    if (letter < '!' || letter > '~') return std::nullopt;
+  }
+  return found;
+}
+
 // Whether an address cannot leave this machine. A name that only begins as a number is none.
 bool OnThisMachine(const std::string& address) {
   if (address.rfind("unix:", 0) == 0) return true;
@@ -244,6 +257,15 @@ std::string Error::Text() const {
 }
 
 Result<std::shared_ptr<Oracle>> Oracle::Connect(const Connection& connection) {
+  Connection checked = connection;
+  if (!connection.token.empty()) {
+    const std::optional<std::string> token = Trimmed(connection.token);
+    if (!token) {  // never the token itself: messages end up in logs
+      return InputError("the token is empty or has characters that none has",
+                        "it is one line, as `costmodel token` printed it");
+    }
+    checked.token = *token;
+  }
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   grpc::ChannelArguments arguments;
   if (connection.tls) {
@@ -272,7 +294,7 @@ Result<std::shared_ptr<Oracle>> Oracle::Connect(const Connection& connection) {
   arguments.SetServiceConfigJSON(kService);
   arguments.SetMaxReceiveMessageSize(kMostBytes);
   auto channel = grpc::CreateCustomChannel(connection.address, credentials, arguments);
-  return std::shared_ptr<Oracle>(std::make_shared<GrpcOracle>(connection, channel));
+  return std::shared_ptr<Oracle>(std::make_shared<GrpcOracle>(std::move(checked), channel));
 }
 
 }  // namespace costmodel
