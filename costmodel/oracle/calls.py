@@ -58,6 +58,8 @@ _PIECE = 256
 #: Seconds that a server is given beyond what it was asked to wait.
 _GRACE_S = 30.0
 
+_LOOK_UP = "`lookup` gives the best that the oracle's store knows, and measures nothing"
+
 
 def own_connection(
     address: str | Connection | None,
@@ -133,7 +135,11 @@ class Calls:
         asked = requests.kernel(source, function)
         where = requests.target_ref(target, threads)
         request = pb.RankRequest(
-            workload=asked.message, target=where, backend=backend, count=n, seed=seed
+            workload=asked.message,
+            target=where,
+            backend=backend,
+            count=requests.number(n, "n", least=1),  # 0 is the server's default
+            seed=seed,
         )
         started = time.monotonic()
         try:
@@ -246,7 +252,9 @@ class Calls:
         asked = requests.kernel(source, function)
         request = pb.TuneRequest(
             workload=asked.message, target=requests.target_ref(target, threads), backend=backend,
-            trials=trials, seed=seed, leased=leased,
+            # 0 is the server's default.
+            trials=requests.number(trials, "trials", least=1, hint=_LOOK_UP),
+            seed=seed, leased=leased,
             # The key makes a repetition the same run.
             request_id=request_id or uuid.uuid4().hex,
             budget=None if seconds is None else requests.duration(seconds),

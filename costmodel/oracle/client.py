@@ -215,7 +215,8 @@ class Client:
         The run goes on while a connection is lost, and is found again. What it leaves is put into
         ``out``. An interrupt cancels it: what was measured is kept, and the best so far is the
         result; a second one leaves at once. Where ``leased``, or for another target than the
-        server, clients measure (``lease``). Raises OracleError for a run that fails.
+        server, clients measure (``lease``). Raises OracleError for a run that fails, and UsageError
+        for no trials: ``lookup`` measures nothing.
         """
         with folder_for(out) as folder:
             begun = self.start_tune(

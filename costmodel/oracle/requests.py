@@ -25,6 +25,7 @@ __all__ = [
     "Scheduled",
     "duration",
     "kernel",
+    "number",
     "record_requests",
     "schedules_of",
     "target_ref",
@@ -150,6 +151,13 @@ def target_ref(target: str | Target, threads: int | None = None) -> pb.TargetRef
 
 def _named(target: str | Target) -> str:
     return target.cpu if isinstance(target, Target) else target
+
+
+def number(value: int, name: str, *, least: int = 0, hint: str | None = None) -> int:
+    """A whole number of a message. Raises UsageError for one that is less than ``least``."""
+    if value < least:
+        raise UsageError(f"{name} is {value}, and at least {least} has to be asked for", hint=hint)
+    return value
 
 
 def duration(seconds: float) -> Duration:

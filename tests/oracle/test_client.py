@@ -187,6 +187,18 @@ def test_what_is_wrong_with_a_question_is_said(client, tmp_path):
         client.rank(loops)
 
 
+def test_none_is_not_the_servers_default(connect):
+    """Which is what 0 says on the wire."""
+    with connect(NOWHERE) as client:
+        for trials in (0, -1):
+            for ask in (client.tune, client.start_tune):
+                with pytest.raises(UsageError, match=f"trials is {trials}") as caught:
+                    ask(KERNEL, trials=trials)
+                assert "lookup" in caught.value.hint
+        with pytest.raises(UsageError, match="n is 0"):
+            client.rank(KERNEL, n=0)
+
+
 def test_a_target_is_this_machine_or_the_servers_or_known(client, elsewhere):
     here, there = client.predict(KERNEL), client.predict(KERNEL, target="server")
     assert here == there
