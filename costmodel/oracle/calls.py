@@ -139,7 +139,7 @@ class Calls:
             target=where,
             backend=backend,
             count=requests.number(n, "n", least=1),  # 0 is the server's default
-            seed=seed,
+            seed=requests.number(seed, "seed"),
         )
         started = time.monotonic()
         try:
@@ -254,10 +254,10 @@ class Calls:
             workload=asked.message, target=requests.target_ref(target, threads), backend=backend,
             # 0 is the server's default.
             trials=requests.number(trials, "trials", least=1, hint=_LOOK_UP),
-            seed=seed, leased=leased,
+            seed=requests.number(seed, "seed"), leased=leased,
             # The key makes a repetition the same run.
             request_id=request_id or uuid.uuid4().hex,
-            budget=None if seconds is None else requests.duration(seconds),
+            budget=None if seconds is None else requests.duration(seconds, "seconds"),
         )  # fmt: skip
         with asked.named():
             message: pb.TuneOperation = yield Call("Tune", request)
@@ -293,7 +293,8 @@ class Calls:
         token = ""
         while most is None or len(found) < most:
             request = pb.ListTunesRequest(
-                page_size=0 if most is None else most - len(found), page_token=token
+                page_size=0 if most is None else min(most - len(found), requests.MOST),
+                page_token=token,
             )
             message: pb.ListTunesResponse = yield Call("ListTunes", request)
             with answers():
@@ -309,9 +310,9 @@ class Calls:
         """See Client.lease."""
         request = pb.LeaseRequest(
             target=target.hash if isinstance(target, Target) else target,
-            count=count,
-            wait=requests.duration(wait_s),
-            term=None if term_s is None else requests.duration(term_s),
+            count=requests.number(count, "count", least=1),
+            wait=requests.duration(wait_s, "wait_s"),
+            term=None if term_s is None else requests.duration(term_s, "term_s"),
         )
         message: pb.LeaseResponse = yield Call("Lease", request, wait_s + _GRACE_S)
         with answers():

@@ -199,6 +199,38 @@ def test_none_is_not_the_servers_default(connect):
             client.rank(KERNEL, n=0)
 
 
+@pytest.mark.parametrize(
+    ("method", "wrong"),
+    [
+        ("rank", {"n": -1}), ("rank", {"n": 2**32}), ("rank", {"n": 2.5}), ("rank", {"seed": -1}),
+        ("rank", {"seed": 2**32}), ("start_tune", {"seed": 2**32}), ("tune", {"trials": 2**32}),
+        ("start_tune", {"seconds": 1e300}), ("start_tune", {"seconds": float("inf")}),
+        ("tune", {"seconds": float("nan")}), ("tune", {"seconds": -1.0}),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_message_holds_are_bad_usage(connect, method, wrong):
+    (name,) = wrong
+    with connect(NOWHERE) as client, pytest.raises(UsageError, match=f"^{name} is "):
+        getattr(client, method)(KERNEL, **wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"count": 2**32}, {"wait_s": -1.0}, {"wait_s": 1e12}, {"term_s": 1e12}]
+)
+def test_nor_are_leases_of_them(connect, wrong):
+    (name,) = wrong
+    with connect(NOWHERE) as client, pytest.raises(UsageError, match=f"^{name} is "):
+        client.lease("0" * 64, **wrong)
+
+
+def test_more_runs_than_a_message_can_ask_for_are_all(connect):
+    async def listed(request, context):
+        return pb.ListTunesResponse(tunes=[pb.TuneOperation(name="tunes/1")])
+
+    with answering(ListTunes=listed) as address, connect(address) as client:
+        assert len(client.list_tunes(2**40)) == 1
+
+
 def test_a_target_is_this_machine_or_the_servers_or_known(client, elsewhere):
     here, there = client.predict(KERNEL), client.predict(KERNEL, target="server")
     assert here == there
