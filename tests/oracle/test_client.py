@@ -22,7 +22,7 @@ from costmodel.oracle.access import Scope
 from costmodel.oracle.clients import add_client, client_text
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.requests import record_requests, schedules_of
-from costmodel.oracle.status import NotFoundError, RefusedError, UnreachableError
+from costmodel.oracle.status import NotFoundError, RefusedError, TooSlowError, UnreachableError
 from costmodel.records import Outcome, Schedule
 from costmodel.store import open_store
 from costmodel.target import host_target
@@ -432,7 +432,7 @@ def test_a_limit_that_was_passed_names_the_servers_option(serve):
     with Client(server.address) as client:
         with pytest.raises(UsageError, match="larger than max") as large:
             client.rank(KERNEL + "// " + "x" * (1 << 20))
-        with pytest.raises(UnsupportedError, match=r"more than 0\.001 s") as slow:
+        with pytest.raises(TooSlowError, match=r"more than 0\.001 s") as slow:
             client.predict(KERNEL)
     assert "costmodel serve --max-message MIB" in large.value.hint
     assert "costmodel serve --timeout S" in slow.value.hint
