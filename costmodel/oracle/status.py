@@ -44,6 +44,7 @@ __all__ = [
     "TooSlowError",
     "UnreachableError",
     "error_from",
+    "passes",
     "status_of",
 ]
 
@@ -125,6 +126,14 @@ def code_of(error: BaseException) -> Code:
     if isinstance(error, OracleError):
         return error.code
     return next((code for kind, code in _CODES if isinstance(error, kind)), Code.INTERNAL)
+
+
+_PASSING = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED)
+
+
+def passes(error: CostModelError) -> bool:
+    """Whether the call that ended so may succeed later; a store that is held or full is such."""
+    return code_of(error) in _PASSING
 
 
 def status_of(error: CostModelError) -> grpc.Status:
