@@ -35,7 +35,7 @@ from costmodel.oracle.replies import (
     scores_from,
 )
 from costmodel.oracle.requests import Kernel, Scheduled
-from costmodel.oracle.status import NotFoundError, UnreachableError
+from costmodel.oracle.status import NothingKnownError, UnreachableError
 from costmodel.oracle.steps import Call, Local, Plan, Stream, answers
 from costmodel.records import Measurement, Target, Workload
 from costmodel.report.files import output_directory
@@ -214,7 +214,7 @@ class Calls:
         try:
             with asked.named():
                 message: pb.LookupResponse = yield Call("Lookup", request)
-        except NotFoundError:
+        except NothingKnownError:
             return None
         with answers():
             return lookup_from(message)

@@ -159,7 +159,8 @@ class Client:
         """The best schedule that the oracle's store knows, or None.
 
         ``toolchain`` is the hash of versions that it must have been measured with, by default
-        those that the server has installed; "any" where they do not matter.
+        those that the server has installed; "any" where they do not matter. Raises NotFoundError
+        for the hash of a kernel or a target that the oracle does not know.
         """
         return self._run(self._calls.lookup(source, function, target, backend, threads, toolchain))
 

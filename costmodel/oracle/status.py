@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DOMAIN",
     "NotFoundError",
+    "NothingKnownError",
     "OracleError",
     "OverloadedError",
     "RefusedError",
@@ -93,6 +94,10 @@ class NotFoundError(OracleError, InputError):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         InputError.__init__(self, message, hint=hint)
+
+
+class NothingKnownError(NotFoundError):
+    """Nothing correct has been measured of a kernel on a target, both of which may be known."""
 
 
 class RefusedError(OracleError, InputError):
@@ -198,7 +203,14 @@ def _details(error: CostModelError) -> Iterator[Message]:
 _OURS: dict[str, type[CostModelError]] = {
     name: getattr(errors, name) for name in errors.__all__
 } | {
-    kind.__name__: kind for kind in (NotFoundError, OverloadedError, TooSlowError, UnreachableError)
+    kind.__name__: kind
+    for kind in (
+        NotFoundError,
+        NothingKnownError,
+        OverloadedError,
+        TooSlowError,
+        UnreachableError,
+    )
 }
 
 _HINTS = {

@@ -279,6 +279,13 @@ def test_what_is_recorded_is_found(client, elsewhere):
     assert next(client.measurements(KERNEL, target=elsewhere)) == found[0]
 
 
+def test_nothing_is_known_of_what_is_known_alone(client, elsewhere):
+    assert client.lookup(KERNEL, target=client.register_target(elsewhere)) is None
+    for asked, target in ((KERNEL, "0" * 64), ("0" * 64, elsewhere)):
+        with pytest.raises(NotFoundError, match="has the hash 0000"):
+            client.lookup(asked, target=target)
+
+
 def test_records_are_sent_in_pieces(client, elsewhere, monkeypatch):
     monkeypatch.setattr("costmodel.oracle.requests._PIECE", 2000)
     pieces = list(record_requests([builders.measurement() for _ in range(40)]))

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from costmodel.backends.registry import load
-from costmodel.oracle.convert import measurement_to
+from costmodel.oracle.convert import measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.records import Environment, Schedule, TimingPolicy
 from tests.oracle.answering import answering
@@ -99,6 +99,27 @@ def test_what_a_kernel_takes(programs, shared, tmp_path):
         pb.RecordRequest(workloads=[workload], measurements=[measurement_to(found)])
     )
     assert cost()[-1] == 'measured   12.5 us, by tvm: {"kind":"default"}'
+
+
+def test_of_a_target_without_measurements_nothing_is_known(programs, shared, tmp_path):
+    kernel = tmp_path / "kernel.mlir"
+    kernel.write_text(KERNEL)
+
+    def cost(target):
+        return subprocess.run(
+            [programs / "costmodel_cost", shared.address, kernel, target],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    known = shared.stub().RegisterTarget(
+        pb.RegisterTargetRequest(target=target_to(builders.target(cpu="of test_cpp")))
+    )
+    done = cost(known.hash)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "measured   nothing yet"
+    done = cost("0" * 64)
+    assert done.returncode == 2, done.stderr
+    assert "no target has the hash 0000" in done.stderr
 
 
 def test_a_table_for_people(ask, shared):

@@ -10,9 +10,11 @@ from costmodel.oracle.convert import FieldError
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.status import (
     NotFoundError,
+    NothingKnownError,
     OracleError,
     OverloadedError,
     RefusedError,
+    TooSlowError,
     UnreachableError,
     status_of,
 )
@@ -57,7 +59,17 @@ def test_each_of_ours_comes_back_as_it_was(kind):
     assert found.exit_status == given.exit_status
 
 
-@pytest.mark.parametrize("kind", [NotFoundError, OverloadedError, RefusedError, UnreachableError])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        NotFoundError,
+        NothingKnownError,
+        OverloadedError,
+        RefusedError,
+        TooSlowError,
+        UnreachableError,
+    ],
+)
 def test_each_of_the_oracles_too(kind):
     found = raised(kind("it went wrong", hint="do that"))
     assert type(found) is kind

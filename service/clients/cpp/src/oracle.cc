@@ -217,10 +217,11 @@ class GrpcOracle final : public Oracle {
     grpc::ClientContext context;
     Prepare(options, &context);
     const grpc::Status status = stub_->Lookup(&context, request, &response);
-    if (status.error_code() == grpc::NOT_FOUND && options.target.empty()) {
-      return std::optional<Known>();
+    if (!status.ok()) {
+      Error error = ErrorOf(status, connection_.address);
+      if (error.reason == "NothingKnownError") return std::optional<Known>();
+      return error;
     }
-    if (!status.ok()) return ErrorOf(status, connection_.address);
     Known known;
     known.workload = response.workload();
     known.latency_us = response.latency_us();
