@@ -320,7 +320,7 @@ class AsyncClient:
         try:
             return await getattr(self._stub, step.method)(
                 step.request,
-                timeout=deadline(step.method, step.seconds, self._timeout),
+                timeout=deadline(step.method, step.waits, self._timeout),
                 metadata=self.connection.metadata,
             )
         except grpc.RpcError as error:

@@ -55,8 +55,6 @@ _Result = TypeVar("_Result", PredictResult, RankResult)
 
 #: Schedules in one request: as many as the trained network reads all of.
 _PIECE = 256
-#: Seconds that a server is given beyond what it was asked to wait.
-_GRACE_S = 30.0
 
 _LOOK_UP = "`lookup` gives the best that the oracle's store knows, and measures nothing"
 
@@ -314,7 +312,7 @@ class Calls:
             wait=requests.duration(wait_s, "wait_s"),
             term=None if term_s is None else requests.duration(term_s, "term_s"),
         )
-        message: pb.LeaseResponse = yield Call("Lease", request, wait_s + _GRACE_S)
+        message: pb.LeaseResponse = yield Call("Lease", request, wait_s)
         with answers():
             return tuple(map(lease_from, message.candidates))
 

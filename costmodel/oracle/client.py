@@ -79,8 +79,8 @@ class Client:
         ``token`` says who it is; what is not given comes from the environment, as for
         ``costmodel.oracle.connection.find_connection``. With ``fallback`` ``predict`` and
         ``rank`` answer on this machine where nobody is reached, from ``store`` and ``weights``,
-        with a note. A call that is not
-        a stream may take ``timeout`` seconds at the most, by default what suits its method.
+        with a note. A call that is not a stream may take ``timeout`` seconds, its repetitions
+        included and what the server is asked to wait not; by default what suits its method.
         Raises UsageError for an address, file or token that cannot be used.
         """
         self.connection = own_connection(address, ca, cert, key, token)
@@ -371,7 +371,7 @@ class Client:
         try:
             return getattr(self._stub, step.method)(
                 step.request,
-                timeout=deadline(step.method, step.seconds, self._timeout),
+                timeout=deadline(step.method, step.waits, self._timeout),
                 metadata=self.connection.metadata,
             )
         except grpc.RpcError as error:

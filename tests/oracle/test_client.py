@@ -328,6 +328,29 @@ def test_a_call_ends_when_it_takes_too_long(connect):
         client.list_targets()
 
 
+@pytest.mark.parametrize("seconds", [None, 300.0, 600.0])
+def test_how_long_a_call_may_take_is_the_users_to_say(connect, seconds):
+    left = {}
+
+    async def targets(request, context):
+        left["call"] = context.time_remaining()
+        return pb.ListTargetsResponse()
+
+    async def lease(request, context):
+        left["wait"] = context.time_remaining()
+        return pb.LeaseResponse()
+
+    with (
+        answering(ListTargets=targets, Lease=lease) as address,
+        connect(address, timeout=seconds) as client,
+    ):
+        client.list_targets()
+        client.lease("0" * 64, wait_s=2000.0)
+    usual = channel.DEADLINES["ListTargets"] if seconds is None else seconds
+    assert left["call"] == pytest.approx(usual, abs=20)
+    assert left["wait"] == pytest.approx(2000 + usual, abs=20)
+
+
 def test_a_server_that_dies_in_a_call_is_asked_again(connect):
     calls = []
 
