@@ -299,6 +299,20 @@ def _status(error: grpc.Call | grpc.aio.AioRpcError) -> Status | None:
     return None
 
 
+_REFUSALS = (
+    Code.PERMISSION_DENIED, Code.UNAUTHENTICATED, Code.UNIMPLEMENTED, Code.FAILED_PRECONDITION,
+)  # fmt: skip
+
+
+def _by_code(code: Code, message: str, hint: str | None, *, refused: bool) -> OracleError:
+    """The error of a code alone; a refusal, which no repetition helps, if it may be one."""
+    if refused and code in _REFUSALS:
+        return RefusedError(message, hint=hint, code=code)
+    found = OracleError(message, hint=hint)
+    found.code = code
+    return found
+
+
 def _rebuilt(
     info: details.ErrorInfo, code: Code, message: str, retry: details.RetryInfo | None
 ) -> CostModelError:
@@ -307,8 +321,8 @@ def _rebuilt(
     if info.reason == "FieldError":
         return errors.UsageError(message, hint=hint)
     kind = _OURS.get(info.reason)
-    if info.reason == "RefusedError" or kind is None:
-        return RefusedError(message, hint=hint, code=code)
+    if kind is None:  # of a newer server, or one whose code says more
+        return _by_code(code, message, hint, refused=info.reason != OracleError.__name__)
     found = kind(message, hint=hint)
     if isinstance(found, OverloadedError) and retry is not None:
         found.retry_s = retry.retry_delay.ToNanoseconds() / 1e9
