@@ -11,8 +11,10 @@ import pytest
 import trustme
 
 from costmodel.backends.registry import load
+from costmodel.oracle import channel
 from costmodel.oracle.convert import measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.status import OverloadedError, UnreachableError, status_of
 from costmodel.records import Environment, Schedule, TimingPolicy
 from tests.oracle.answering import answering
 from tests.oracle.papers import issue, write_authority
@@ -219,6 +221,24 @@ def test_white_space_around_a_token_is_none_of_it(ask, monkeypatch):
         done = ask("--oracle", address)
     assert done.returncode == 0, done.stderr
     assert sent == ["Bearer s3cret"]
+
+
+@pytest.mark.parametrize("failures", [4, 5])
+@pytest.mark.parametrize("error", [OverloadedError("full", retry_s=0.01), UnreachableError("ends")])
+def test_a_server_that_is_away_or_busy_is_asked_as_often_as_from_python(ask, error, failures):
+    calls = []
+
+    async def rank(request, context):
+        calls.append(request)
+        if len(calls) <= failures:
+            status = status_of(error)
+            await context.abort(status.code, status.details, status.trailing_metadata)
+        return pb.RankResponse()
+
+    with answering(Rank=rank) as address:
+        done = ask("--oracle", address)
+    assert len(calls) == channel._RETRIES["maxAttempts"] == 5
+    assert done.returncode == (0 if failures < 5 else 1), done.stderr
 
 
 def test_help_names_every_option(ask):

@@ -14,11 +14,13 @@ namespace {
 
 namespace pb = costmodel::v1;
 
-// Calls that did not reach the server are made again, with growing pauses.
+// Calls are made again where nobody answers or the server is busy, with growing pauses or after as
+// long as it asks for: as by the client in Python (costmodel/oracle/channel.py).
 constexpr char kService[] = R"({"methodConfig": [{
   "name": [{"service": "costmodel.v1.Oracle"}],
-  "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "2s",
-                  "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]})";
+  "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "5s",
+                  "backoffMultiplier": 2,
+                  "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}}]})";
 constexpr int kMostBytes = 64 << 20;
 
 const char* Name(grpc::StatusCode code) {
@@ -293,6 +295,10 @@ Result<std::shared_ptr<Oracle>> Oracle::Connect(const Connection& connection) {
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   }
   arguments.SetServiceConfigJSON(kService);
+  // So that each of a call's tries is one to connect, if it has to be.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   arguments.SetMaxReceiveMessageSize(kMostBytes);
   auto channel = grpc::CreateCustomChannel(connection.address, credentials, arguments);
   return std::shared_ptr<Oracle>(std::make_shared<GrpcOracle>(std::move(checked), channel));
