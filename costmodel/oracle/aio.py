@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,12 +47,15 @@ __all__ = ["AsyncClient"]
 
 _T = TypeVar("_T")
 
+#: Seconds that a task that was cancelled waits for the end of its run to be asked for.
+_ABANDON_S = 30.0
+
 
 class AsyncClient:
     """``Client`` for one event loop; an asynchronous context manager.
 
     Its methods take and give what those of ``Client`` do, where they are explained. A task that is
-    cancelled while it waits for ``tune`` cancels the run.
+    cancelled while it waits for ``tune`` cancels the run, as far as the server can be asked to.
     """
 
     def __init__(
@@ -176,19 +181,32 @@ class AsyncClient:
         leased: bool = False,
         progress: ProgressListener | None = None,
     ) -> TuneResult:
+        start = partial(
+            self.start_tune, source, trials=trials, seconds=seconds, seed=seed, target=target,
+            backend=backend, function=function, threads=threads, leased=leased,
+            request_id=uuid.uuid4().hex,
+        )  # fmt: skip
+        begun: TuneRun | None = None
         with folder_for(out) as folder:
-            begun = await self.start_tune(
-                source, trials=trials, seconds=seconds, seed=seed, target=target,
-                backend=backend, function=function, threads=threads, leased=leased,
-            )  # fmt: skip
-            following = Following(begun, progress or Silent(), seconds)
-            kernel = self._calls.about(source, function, target, backend, threads)
             try:
+                begun = await start()
+                following = Following(begun, progress or Silent(), seconds)
+                kernel = self._calls.about(source, function, target, backend, threads)
                 await self._follow(following, kernel)
             except asyncio.CancelledError:
-                await asyncio.shield(self.cancel_tune(begun.name))
+                await asyncio.shield(self._abandon(begun, start))
                 raise
             return await self._conclude(following, folder)
+
+    async def _abandon(
+        self, begun: TuneRun | None, start: Callable[[], Awaitable[TuneRun]]
+    ) -> None:
+        """End a run whose caller was cancelled, which no failure may hide."""
+        with suppress(CostModelError, TimeoutError):
+            async with asyncio.timeout(_ABANDON_S):
+                # It may have begun without an answer: the same request is the same run.
+                run = await start() if begun is None else begun
+                await self.cancel_tune(run.name)
 
     async def wait_tune(
         self,
@@ -302,7 +320,7 @@ class AsyncClient:
         try:
             return await getattr(self._stub, step.method)(
                 step.request,
-                timeout=deadline(step.method, step.seconds, self._timeout),
+                timeout=deadline(step.method, step.waits, self._timeout),
                 metadata=self.connection.metadata,
             )
         except grpc.RpcError as error:

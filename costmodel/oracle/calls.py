@@ -35,7 +35,7 @@ from costmodel.oracle.replies import (
     scores_from,
 )
 from costmodel.oracle.requests import Kernel, Scheduled
-from costmodel.oracle.status import NotFoundError, UnreachableError
+from costmodel.oracle.status import NothingKnownError, UnreachableError
 from costmodel.oracle.steps import Call, Local, Plan, Stream, answers
 from costmodel.records import Measurement, Target, Workload
 from costmodel.report.files import output_directory
@@ -55,8 +55,8 @@ _Result = TypeVar("_Result", PredictResult, RankResult)
 
 #: Schedules in one request: as many as the trained network reads all of.
 _PIECE = 256
-#: Seconds that a server is given beyond what it was asked to wait.
-_GRACE_S = 30.0
+
+_LOOK_UP = "`lookup` gives the best that the oracle's store knows, and measures nothing"
 
 
 def own_connection(
@@ -133,7 +133,11 @@ class Calls:
         asked = requests.kernel(source, function)
         where = requests.target_ref(target, threads)
         request = pb.RankRequest(
-            workload=asked.message, target=where, backend=backend, count=n, seed=seed
+            workload=asked.message,
+            target=where,
+            backend=backend,
+            count=requests.number(n, "n", least=1),  # 0 is the server's default
+            seed=requests.number(seed, "seed"),
         )
         started = time.monotonic()
         try:
@@ -208,7 +212,7 @@ class Calls:
         try:
             with asked.named():
                 message: pb.LookupResponse = yield Call("Lookup", request)
-        except NotFoundError:
+        except NothingKnownError:
             return None
         with answers():
             return lookup_from(message)
@@ -246,10 +250,12 @@ class Calls:
         asked = requests.kernel(source, function)
         request = pb.TuneRequest(
             workload=asked.message, target=requests.target_ref(target, threads), backend=backend,
-            trials=trials, seed=seed, leased=leased,
+            # 0 is the server's default.
+            trials=requests.number(trials, "trials", least=1, hint=_LOOK_UP),
+            seed=requests.number(seed, "seed"), leased=leased,
             # The key makes a repetition the same run.
             request_id=request_id or uuid.uuid4().hex,
-            budget=None if seconds is None else requests.duration(seconds),
+            budget=None if seconds is None else requests.duration(seconds, "seconds"),
         )  # fmt: skip
         with asked.named():
             message: pb.TuneOperation = yield Call("Tune", request)
@@ -285,7 +291,8 @@ class Calls:
         token = ""
         while most is None or len(found) < most:
             request = pb.ListTunesRequest(
-                page_size=0 if most is None else most - len(found), page_token=token
+                page_size=0 if most is None else min(most - len(found), requests.MOST),
+                page_token=token,
             )
             message: pb.ListTunesResponse = yield Call("ListTunes", request)
             with answers():
@@ -301,11 +308,11 @@ class Calls:
         """See Client.lease."""
         request = pb.LeaseRequest(
             target=target.hash if isinstance(target, Target) else target,
-            count=count,
-            wait=requests.duration(wait_s),
-            term=None if term_s is None else requests.duration(term_s),
+            count=requests.number(count, "count", least=1),
+            wait=requests.duration(wait_s, "wait_s"),
+            term=None if term_s is None else requests.duration(term_s, "term_s"),
         )
-        message: pb.LeaseResponse = yield Call("Lease", request, wait_s + _GRACE_S)
+        message: pb.LeaseResponse = yield Call("Lease", request, wait_s)
         with answers():
             return tuple(map(lease_from, message.candidates))
 

@@ -56,12 +56,13 @@ _RETRIES = {
 _ONCE_WHEN_BUSY = ("Lease",)
 
 
-def deadline(method: str, seconds: float | None, longest: float | None) -> float | None:
-    """Seconds that a call may take: ``seconds``, or what suits the method; ``longest`` at most."""
+def deadline(method: str, waits: float, seconds: float | None) -> float | None:
+    """Seconds that a call may take: ``seconds``, or for None what suits the method.
+
+    ``waits`` are those that the server was asked to wait, which are added.
+    """
     suits = DEADLINES[method] if seconds is None else seconds
-    if suits is None or longest is None:
-        return suits
-    return min(suits, longest)
+    return None if suits is None else waits + suits
 
 
 def _service_config() -> str:

@@ -79,8 +79,8 @@ class Client:
         ``token`` says who it is; what is not given comes from the environment, as for
         ``costmodel.oracle.connection.find_connection``. With ``fallback`` ``predict`` and
         ``rank`` answer on this machine where nobody is reached, from ``store`` and ``weights``,
-        with a note. A call that is not
-        a stream may take ``timeout`` seconds at the most, by default what suits its method.
+        with a note. A call that is not a stream may take ``timeout`` seconds, its repetitions
+        included and what the server is asked to wait not; by default what suits its method.
         Raises UsageError for an address, file or token that cannot be used.
         """
         self.connection = own_connection(address, ca, cert, key, token)
@@ -159,7 +159,8 @@ class Client:
         """The best schedule that the oracle's store knows, or None.
 
         ``toolchain`` is the hash of versions that it must have been measured with, by default
-        those that the server has installed; "any" where they do not matter.
+        those that the server has installed; "any" where they do not matter. Raises NotFoundError
+        for the hash of a kernel or a target that the oracle does not know.
         """
         return self._run(self._calls.lookup(source, function, target, backend, threads, toolchain))
 
@@ -215,7 +216,8 @@ class Client:
         The run goes on while a connection is lost, and is found again. What it leaves is put into
         ``out``. An interrupt cancels it: what was measured is kept, and the best so far is the
         result; a second one leaves at once. Where ``leased``, or for another target than the
-        server, clients measure (``lease``). Raises OracleError for a run that fails.
+        server, clients measure (``lease``). Raises OracleError for a run that fails, and UsageError
+        for no trials: ``lookup`` measures nothing.
         """
         with folder_for(out) as folder:
             begun = self.start_tune(
@@ -369,7 +371,7 @@ class Client:
         try:
             return getattr(self._stub, step.method)(
                 step.request,
-                timeout=deadline(step.method, step.seconds, self._timeout),
+                timeout=deadline(step.method, step.waits, self._timeout),
                 metadata=self.connection.metadata,
             )
         except grpc.RpcError as error:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import PurePath
 from typing import Any
 
@@ -21,10 +22,12 @@ from costmodel.records import Measurement, Schedule, SourceLocation, Target, Wor
 from costmodel.results import RankedSchedule
 
 __all__ = [
+    "MOST",
     "Kernel",
     "Scheduled",
     "duration",
     "kernel",
+    "number",
     "record_requests",
     "schedules_of",
     "target_ref",
@@ -39,6 +42,10 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 #: Bytes of measurements in one request: far below what any server takes.
 _PIECE = 1 << 20
+
+#: The largest number of a message, and the longest time in seconds: some 31 years.
+MOST = 2**32 - 1
+_LONGEST_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -157,8 +164,19 @@ def _named(target: str | Target) -> str:
     return target.cpu if isinstance(target, Target) else target
 
 
-def duration(seconds: float) -> Duration:
-    """Seconds, to the nanosecond."""
+def number(value: int, name: str, *, least: int = 0, hint: str | None = None) -> int:
+    """A whole number of a message. Raises UsageError for one that is none or out of range."""
+    if not isinstance(value, Integral) or not least <= value <= MOST:
+        raise UsageError(
+            f"{name} is {value!r}, and has to be a whole number from {least} to {MOST}", hint=hint
+        )
+    return value
+
+
+def duration(seconds: float, name: str) -> Duration:
+    """Seconds, to the nanosecond. Raises UsageError for what is no time that can be waited."""
+    if not 0 <= seconds <= _LONGEST_S:  # so not for NaN either
+        raise UsageError(f"{name} is {seconds}, and has to be seconds from 0 to {_LONGEST_S:g}")
     found = Duration()
     found.FromNanoseconds(round(seconds * 1e9))
     return found

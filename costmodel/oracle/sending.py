@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from costmodel.errors import CostModelError
 from costmodel.oracle.client import Client
-from costmodel.oracle.status import OverloadedError, RefusedError, UnreachableError
+from costmodel.oracle.status import OverloadedError, RefusedError, passes
 from costmodel.records import Measurement, Target, Workload
 
 __all__ = ["Sender"]
@@ -115,17 +115,19 @@ class Sender:
             if self._barred is not None:
                 raise self._barred
             self._record(batch)
-        except (UnreachableError, OverloadedError) as raised:
-            error, again = raised, min(max(2 * pause, _PAUSE_S), _LONGEST_S)
-            if isinstance(raised, OverloadedError):
-                again = max(again, raised.retry_s)
         except RefusedError as raised:
             error, refused = raised, len(batch)
             self._barred = raised
         except CostModelError as raised:
-            error, refused = raised, 1
-            if len(batch) > 1:  # one that is refused is not to take the others with it
+            error = raised
+            if passes(raised):
+                again = min(max(2 * pause, _PAUSE_S), _LONGEST_S)
+                if isinstance(raised, OverloadedError):
+                    again = max(again, raised.retry_s)
+            elif len(batch) > 1:  # one that is refused is not to take the others with it
                 return self._each(batch)
+            else:
+                refused = 1
         except Exception as raised:  # the thread's last line of defence: the user is told
             error, refused = CostModelError(f"unexpected {raised!r}"), len(batch)
         self._told(0 if again else len(batch), refused, error)
@@ -156,8 +158,6 @@ class Sender:
             self._refused += refused
             if error is not None:
                 self._why = error.message
-                self._hurried = self._hurried and not isinstance(
-                    error, UnreachableError | OverloadedError
-                )
+                self._hurried = self._hurried and not passes(error)
             self._busy = False
             self._news.notify_all()

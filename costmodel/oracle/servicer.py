@@ -30,7 +30,7 @@ from costmodel.oracle.proto.oracle_pb2_grpc import OracleServicer
 from costmodel.oracle.reading import StoreReader
 from costmodel.oracle.runs import Runs
 from costmodel.oracle.scoring import Scoring
-from costmodel.oracle.status import NotFoundError, RefusedError
+from costmodel.oracle.status import NotFoundError, NothingKnownError, RefusedError
 from costmodel.oracle.texts import Texts, text_key
 from costmodel.oracle.writer import Writer
 from costmodel.records import Measurement, Target, TimingPolicy, Workload, digest
@@ -163,10 +163,12 @@ class Servicer(OracleServicer):
             workload, asked.target.hash, self._made(request, backend)
         )
         if found is None:
+            if request.workload.WhichOneof("source") == "hash":
+                await self._known(workload)  # raises where nobody has heard of it
             hint = "tune it, or record measurements of it"
             if not request.any_toolchain:
                 hint += "; what other versions of the compilers made is told to any_toolchain"
-            raise NotFoundError(
+            raise NothingKnownError(
                 "nothing correct has been measured of this kernel on this target", hint=hint
             )
         return found.response

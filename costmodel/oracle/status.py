@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 __all__ = [
     "DOMAIN",
     "NotFoundError",
+    "NothingKnownError",
     "OracleError",
     "OverloadedError",
     "RefusedError",
     "TooSlowError",
     "UnreachableError",
     "error_from",
+    "passes",
     "status_of",
 ]
 
@@ -94,6 +96,10 @@ class NotFoundError(OracleError, InputError):
         InputError.__init__(self, message, hint=hint)
 
 
+class NothingKnownError(NotFoundError):
+    """Nothing correct has been measured of a kernel on a target, both of which may be known."""
+
+
 class RefusedError(OracleError, InputError):
     """The caller is not known or may not do this; or the server does not do it at all."""
 
@@ -125,6 +131,14 @@ def code_of(error: BaseException) -> Code:
     if isinstance(error, OracleError):
         return error.code
     return next((code for kind, code in _CODES if isinstance(error, kind)), Code.INTERNAL)
+
+
+_PASSING = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED)
+
+
+def passes(error: CostModelError) -> bool:
+    """Whether the call that ended so may succeed later; a store that is held or full is such."""
+    return code_of(error) in _PASSING
 
 
 def status_of(error: CostModelError) -> grpc.Status:
@@ -189,7 +203,14 @@ def _details(error: CostModelError) -> Iterator[Message]:
 _OURS: dict[str, type[CostModelError]] = {
     name: getattr(errors, name) for name in errors.__all__
 } | {
-    kind.__name__: kind for kind in (NotFoundError, OverloadedError, TooSlowError, UnreachableError)
+    kind.__name__: kind
+    for kind in (
+        NotFoundError,
+        NothingKnownError,
+        OverloadedError,
+        TooSlowError,
+        UnreachableError,
+    )
 }
 
 _HINTS = {
@@ -278,6 +299,20 @@ def _status(error: grpc.Call | grpc.aio.AioRpcError) -> Status | None:
     return None
 
 
+_REFUSALS = (
+    Code.PERMISSION_DENIED, Code.UNAUTHENTICATED, Code.UNIMPLEMENTED, Code.FAILED_PRECONDITION,
+)  # fmt: skip
+
+
+def _by_code(code: Code, message: str, hint: str | None, *, refused: bool) -> OracleError:
+    """The error of a code alone; a refusal, which no repetition helps, if it may be one."""
+    if refused and code in _REFUSALS:
+        return RefusedError(message, hint=hint, code=code)
+    found = OracleError(message, hint=hint)
+    found.code = code
+    return found
+
+
 def _rebuilt(
     info: details.ErrorInfo, code: Code, message: str, retry: details.RetryInfo | None
 ) -> CostModelError:
@@ -286,8 +321,8 @@ def _rebuilt(
     if info.reason == "FieldError":
         return errors.UsageError(message, hint=hint)
     kind = _OURS.get(info.reason)
-    if info.reason == "RefusedError" or kind is None:
-        return RefusedError(message, hint=hint, code=code)
+    if kind is None:  # of a newer server, or one whose code says more
+        return _by_code(code, message, hint, refused=info.reason != OracleError.__name__)
     found = kind(message, hint=hint)
     if isinstance(found, OverloadedError) and retry is not None:
         found.retry_s = retry.retry_delay.ToNanoseconds() / 1e9

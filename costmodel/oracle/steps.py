@@ -24,11 +24,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Call:
-    """One request, one answer. ``seconds`` is the deadline; None: that of the method."""
+    """One request, one answer; ``waits`` are the seconds that the server is asked to wait."""
 
     method: str
     request: Message
-    seconds: float | None = None
+    waits: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ __all__ = ["Following", "Watching"]
 #: Seconds that a server may be away, for a restart, before watching is given up.
 PATIENCE_S = 120.0
 _FIRST_S, _LONGEST_S = 0.5, 5.0
+#: Seconds within which a try has found out that nobody is there.
+_CONNECTING_S = 10.0
 #: How a call ends whose server goes away in order.
 _ENDED = (grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED)
 
@@ -33,9 +35,13 @@ class Watching:
     clock: Callable[[], float] = time.monotonic
     over: bool = False
     _pause_s: float = _FIRST_S
+    #: When the try under way began or last had an event; when the first that failed since began.
+    _began: float | None = None
     _since: float | None = None
 
     def request(self) -> pb.WatchTuneRequest:
+        """For another try, which begins with it."""
+        self._began = self.clock()
         return pb.WatchTuneRequest(name=self.name, skip=self.seen)
 
     def take(self, message: pb.TuneEvent) -> TuneEvent:
@@ -43,7 +49,7 @@ class Watching:
         with answers():
             event = event_from(message)
         self.seen, self._pause_s, self._since = event.number + 1, _FIRST_S, None
-        self.over = event.end is not None
+        self.over, self._began = event.end is not None, self.clock()
         return event
 
     def lost(self, error: CostModelError | None) -> float:
@@ -55,7 +61,11 @@ class Watching:
         if error is not None and not _of_connection(error):
             raise error
         now = self.clock()
-        self._since = now if self._since is None else self._since
+        began, self._began = now if self._began is None else self._began, None
+        if self._streamed(error, now - began):
+            self._since, self._pause_s = now, _FIRST_S
+        elif self._since is None:
+            self._since = began
         if now - self._since > PATIENCE_S:
             raise UnreachableError(
                 f"the connection to {self.name} was lost: {error.message if error else 'it ended'}",
@@ -63,6 +73,13 @@ class Watching:
             )
         pause, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_S)
         return max(pause, error.retry_s) if isinstance(error, OverloadedError) else pause
+
+    def _streamed(self, error: CostModelError | None, seconds: float) -> bool:
+        """Whether somebody was there for so long: proxies end streams of runs that are silent."""
+        if isinstance(error, OverloadedError):  # its seconds are those of gRPC's own pauses
+            return False
+        shortest = _CONNECTING_S if isinstance(error, UnreachableError) else self._pause_s
+        return seconds > shortest
 
 
 def _of_connection(error: CostModelError) -> bool:

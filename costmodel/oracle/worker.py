@@ -17,7 +17,7 @@ from costmodel.interrupts import Interrupts
 from costmodel.ir import analyze, read_text
 from costmodel.measure.cores import usable_cores
 from costmodel.measure.measurer import Measurer
-from costmodel.oracle.status import OracleError
+from costmodel.oracle.status import passes
 from costmodel.records import Measurement, Schedule, Target, TimingPolicy, Workload
 from costmodel.store.entries import Entry, TargetEntry, WorkloadEntry
 from costmodel.store.rescue import Rescue
@@ -117,8 +117,8 @@ class Worker:
         try:
             term = _START_S + _COUNT * 60.0
             found = self._client.lease(target, count=_COUNT, wait_s=_WAIT_S, term_s=term)
-        except OracleError as error:
-            if not _passes(error):
+        except CostModelError as error:
+            if not passes(error):
                 raise
             _log.warning("%s", error)
             time.sleep(_RETRY_S)
@@ -161,12 +161,12 @@ class Worker:
             self._told(measurement)
 
     def _hand_in(self) -> None:
-        """All that was made; what cannot be now is tried again. Raises OracleError if refused."""
+        """All that was made; what cannot be now is tried again. Raises what will not pass."""
         for lease, (_, measurement) in list(self._made.items()):
             try:
                 self._client.complete(lease, measurement)
-            except OracleError as error:
-                if not _passes(error):
+            except CostModelError as error:
+                if not passes(error):
                     raise
                 _log.warning("%s", error)
                 return
@@ -246,11 +246,3 @@ class _Measuring:
 
     def close(self) -> None:
         self._stack.close()
-
-
-def _passes(error: OracleError) -> bool:
-    """Whether another try may succeed."""
-    from grpc import StatusCode
-
-    passing = (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.RESOURCE_EXHAUSTED)
-    return error.code in passing

@@ -22,7 +22,7 @@ from costmodel.oracle.access import Scope
 from costmodel.oracle.clients import add_client, client_text
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.requests import record_requests, schedules_of
-from costmodel.oracle.status import NotFoundError, RefusedError, UnreachableError
+from costmodel.oracle.status import NotFoundError, RefusedError, TooSlowError, UnreachableError
 from costmodel.records import Outcome, Schedule
 from costmodel.store import open_store
 from costmodel.target import host_target
@@ -198,6 +198,50 @@ def test_what_is_wrong_with_a_question_is_said(client, tmp_path):
         client.rank(loops)
 
 
+def test_none_is_not_the_servers_default(connect):
+    """Which is what 0 says on the wire."""
+    with connect(NOWHERE) as client:
+        for trials in (0, -1):
+            for ask in (client.tune, client.start_tune):
+                with pytest.raises(UsageError, match=f"trials is {trials}") as caught:
+                    ask(KERNEL, trials=trials)
+                assert "lookup" in caught.value.hint
+        with pytest.raises(UsageError, match="n is 0"):
+            client.rank(KERNEL, n=0)
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong"),
+    [
+        ("rank", {"n": -1}), ("rank", {"n": 2**32}), ("rank", {"n": 2.5}), ("rank", {"seed": -1}),
+        ("rank", {"seed": 2**32}), ("start_tune", {"seed": 2**32}), ("tune", {"trials": 2**32}),
+        ("start_tune", {"seconds": 1e300}), ("start_tune", {"seconds": float("inf")}),
+        ("tune", {"seconds": float("nan")}), ("tune", {"seconds": -1.0}),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_message_holds_are_bad_usage(connect, method, wrong):
+    (name,) = wrong
+    with connect(NOWHERE) as client, pytest.raises(UsageError, match=f"^{name} is "):
+        getattr(client, method)(KERNEL, **wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"count": 2**32}, {"wait_s": -1.0}, {"wait_s": 1e12}, {"term_s": 1e12}]
+)
+def test_nor_are_leases_of_them(connect, wrong):
+    (name,) = wrong
+    with connect(NOWHERE) as client, pytest.raises(UsageError, match=f"^{name} is "):
+        client.lease("0" * 64, **wrong)
+
+
+def test_more_runs_than_a_message_can_ask_for_are_all(connect):
+    async def listed(request, context):
+        return pb.ListTunesResponse(tunes=[pb.TuneOperation(name="tunes/1")])
+
+    with answering(ListTunes=listed) as address, connect(address) as client:
+        assert len(client.list_tunes(2**40)) == 1
+
+
 def test_a_target_is_this_machine_or_the_servers_or_known(client, elsewhere):
     here, there = client.predict(KERNEL), client.predict(KERNEL, target="server")
     assert here == there
@@ -246,6 +290,13 @@ def test_what_is_recorded_is_found(client, elsewhere):
     assert next(client.measurements(KERNEL, target=elsewhere)) == found[0]
 
 
+def test_nothing_is_known_of_what_is_known_alone(client, elsewhere):
+    assert client.lookup(KERNEL, target=client.register_target(elsewhere)) is None
+    for asked, target in ((KERNEL, "0" * 64), ("0" * 64, elsewhere)):
+        with pytest.raises(NotFoundError, match="has the hash 0000"):
+            client.lookup(asked, target=target)
+
+
 def test_records_are_sent_in_pieces(client, elsewhere, monkeypatch):
     monkeypatch.setattr("costmodel.oracle.requests._PIECE", 2000)
     pieces = list(record_requests([builders.measurement() for _ in range(40)]))
@@ -286,6 +337,29 @@ def test_a_call_ends_when_it_takes_too_long(connect):
         pytest.raises(UnreachableError, match="Deadline"),
     ):
         client.list_targets()
+
+
+@pytest.mark.parametrize("seconds", [None, 300.0, 600.0])
+def test_how_long_a_call_may_take_is_the_users_to_say(connect, seconds):
+    left = {}
+
+    async def targets(request, context):
+        left["call"] = context.time_remaining()
+        return pb.ListTargetsResponse()
+
+    async def lease(request, context):
+        left["wait"] = context.time_remaining()
+        return pb.LeaseResponse()
+
+    with (
+        answering(ListTargets=targets, Lease=lease) as address,
+        connect(address, timeout=seconds) as client,
+    ):
+        client.list_targets()
+        client.lease("0" * 64, wait_s=2000.0)
+    usual = channel.DEADLINES["ListTargets"] if seconds is None else seconds
+    assert left["call"] == pytest.approx(usual, abs=20)
+    assert left["wait"] == pytest.approx(2000 + usual, abs=20)
 
 
 def test_a_server_that_dies_in_a_call_is_asked_again(connect):
@@ -399,7 +473,7 @@ def test_a_limit_that_was_passed_names_the_servers_option(serve):
     with Client(server.address) as client:
         with pytest.raises(UsageError, match="larger than max") as large:
             client.rank(KERNEL + "// " + "x" * (1 << 20))
-        with pytest.raises(UnsupportedError, match=r"more than 0\.001 s") as slow:
+        with pytest.raises(TooSlowError, match=r"more than 0\.001 s") as slow:
             client.predict(KERNEL)
     assert "costmodel serve --max-message MIB" in large.value.hint
     assert "costmodel serve --timeout S" in slow.value.hint

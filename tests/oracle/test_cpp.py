@@ -11,9 +11,12 @@ import pytest
 import trustme
 
 from costmodel.backends.registry import load
-from costmodel.oracle.convert import measurement_to
+from costmodel.oracle import channel
+from costmodel.oracle.convert import measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
+from costmodel.oracle.status import OverloadedError, UnreachableError, status_of
 from costmodel.records import Environment, Schedule, TimingPolicy
+from tests.oracle.answering import answering
 from tests.oracle.papers import issue, write_authority
 from tests.oracle.texts import KERNEL
 from tests.store import builders
@@ -100,6 +103,27 @@ def test_what_a_kernel_takes(programs, shared, tmp_path):
     assert cost()[-1] == 'measured   12.5 us, by tvm: {"kind":"default"}'
 
 
+def test_of_a_target_without_measurements_nothing_is_known(programs, shared, tmp_path):
+    kernel = tmp_path / "kernel.mlir"
+    kernel.write_text(KERNEL)
+
+    def cost(target):
+        return subprocess.run(
+            [programs / "costmodel_cost", shared.address, kernel, target],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    known = shared.stub().RegisterTarget(
+        pb.RegisterTargetRequest(target=target_to(builders.target(cpu="of test_cpp")))
+    )
+    done = cost(known.hash)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "measured   nothing yet"
+    done = cost("0" * 64)
+    assert done.returncode == 2, done.stderr
+    assert "no target has the hash 0000" in done.stderr
+
+
 def test_a_table_for_people(ask, shared):
     done = ask("--oracle", shared.address, "--n", 8, "--top", 3)
     assert done.returncode == 0, done.stderr
@@ -175,6 +199,46 @@ def test_a_token_is_not_sent_in_the_clear(ask, tmp_path, host):
     done = ask("--oracle", f"{host}:50151", "--token-file", token)
     assert done.returncode == 2
     assert "in the clear" in done.stderr
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "two words", "\n", "gr\u00fcn", "\x7f"])
+def test_a_token_that_no_call_can_carry_is_bad_usage(ask, monkeypatch, token):
+    monkeypatch.setenv("COSTMODEL_ORACLE_TOKEN", token)
+    done = ask("--oracle", "127.0.0.1:1")
+    assert done.returncode == 2, done.stderr
+    assert "the token is empty or has characters that none has" in done.stderr
+
+
+def test_white_space_around_a_token_is_none_of_it(ask, monkeypatch):
+    sent = []
+
+    async def rank(request, context):
+        sent.append(dict(context.invocation_metadata())["authorization"])
+        return pb.RankResponse()
+
+    monkeypatch.setenv("COSTMODEL_ORACLE_TOKEN", " s3cret\r\n")
+    with answering(Rank=rank) as address:
+        done = ask("--oracle", address)
+    assert done.returncode == 0, done.stderr
+    assert sent == ["Bearer s3cret"]
+
+
+@pytest.mark.parametrize("failures", [4, 5])
+@pytest.mark.parametrize("error", [OverloadedError("full", retry_s=0.01), UnreachableError("ends")])
+def test_a_server_that_is_away_or_busy_is_asked_as_often_as_from_python(ask, error, failures):
+    calls = []
+
+    async def rank(request, context):
+        calls.append(request)
+        if len(calls) <= failures:
+            status = status_of(error)
+            await context.abort(status.code, status.details, status.trailing_metadata)
+        return pb.RankResponse()
+
+    with answering(Rank=rank) as address:
+        done = ask("--oracle", address)
+    assert len(calls) == channel._RETRIES["maxAttempts"] == 5
+    assert done.returncode == (0 if failures < 5 else 1), done.stderr
 
 
 def test_help_names_every_option(ask):

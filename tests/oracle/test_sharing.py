@@ -8,7 +8,7 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from costmodel.errors import UsageError
+from costmodel.errors import StoreFullError, StoreLockedError, UsageError
 from costmodel.ir import read_text
 from costmodel.oracle import Client, Sharing, channel
 from costmodel.oracle.proto import oracle_pb2 as pb
@@ -119,6 +119,32 @@ def test_what_could_not_be_sent_is_sent_when_it_can_be(make, impatient):
         recorder.open.set()
         assert oracle.settle() == []
     assert sorted(recorder.ids) == ids(mine)
+
+
+@pytest.mark.parametrize("trouble", [StoreLockedError, StoreFullError])
+def test_a_store_that_is_held_or_full_refuses_nothing(make, trouble):
+    calls, kept, opened = [], [], threading.Event()
+
+    async def record(request, context):
+        calls.append(request)
+        if not opened.is_set():
+            status = status_of(trouble("not now"))
+            # A negative pause is gRPC's way of saying that no other try is wanted.
+            trailing = [pair for pair in status.trailing_metadata if "retry" not in pair[0]]
+            trailing.append(("grpc-retry-pushback-ms", "-1"))
+            await context.abort(status.code, status.details, tuple(trailing))
+        kept.extend(one.id for one in request.measurements)
+        return pb.RecordResponse(added=len(request.measurements))
+
+    mine = make(5)
+    with answering(Record=record) as address, Client(address) as client, Sharing(client) as oracle:
+        oracle.offer(mine)
+        (note,) = oracle.settle()
+        assert "5 measurements were not recorded at the oracle: not now" in note
+        assert len(calls) < 5  # not one by one
+        opened.set()
+        assert oracle.settle() == []
+    assert sorted(kept) == ids(mine)
 
 
 def test_nobody_waits_for_an_oracle_that_hangs(make):

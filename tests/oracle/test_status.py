@@ -10,9 +10,11 @@ from costmodel.oracle.convert import FieldError
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.status import (
     NotFoundError,
+    NothingKnownError,
     OracleError,
     OverloadedError,
     RefusedError,
+    TooSlowError,
     UnreachableError,
     status_of,
 )
@@ -57,7 +59,17 @@ def test_each_of_ours_comes_back_as_it_was(kind):
     assert found.exit_status == given.exit_status
 
 
-@pytest.mark.parametrize("kind", [NotFoundError, OverloadedError, RefusedError, UnreachableError])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        NotFoundError,
+        NothingKnownError,
+        OverloadedError,
+        RefusedError,
+        TooSlowError,
+        UnreachableError,
+    ],
+)
 def test_each_of_the_oracles_too(kind):
     found = raised(kind("it went wrong", hint="do that"))
     assert type(found) is kind
@@ -67,6 +79,34 @@ def test_each_of_the_oracles_too(kind):
 
 def test_a_refusal_keeps_its_code():
     assert raised(RefusedError("who?", code=Code.UNAUTHENTICATED)).code is Code.UNAUTHENTICATED
+
+
+class NewerError(CostModelError):
+    """A kind of which this version has not heard."""
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (Code.INTERNAL, OracleError), (Code.UNAVAILABLE, OracleError),
+        (Code.RESOURCE_EXHAUSTED, OracleError), (Code.INVALID_ARGUMENT, OracleError),
+        (Code.PERMISSION_DENIED, RefusedError), (Code.UNAUTHENTICATED, RefusedError),
+        (Code.UNIMPLEMENTED, RefusedError), (Code.FAILED_PRECONDITION, RefusedError),
+    ],
+)  # fmt: skip
+def test_a_kind_that_is_not_known_is_what_its_code_says(code, kind, monkeypatch):
+    monkeypatch.setattr("costmodel.oracle.status._CODES", ((NewerError, code),))
+    found = raised(NewerError("it went wrong", hint="do that"))
+    assert (type(found), found.code) == (kind, code)
+    assert (found.message, found.hint) == ("it went wrong", "do that")
+
+
+@pytest.mark.parametrize("code", [Code.INTERNAL, Code.UNAVAILABLE, Code.FAILED_PRECONDITION])
+def test_a_fault_of_the_oracle_is_no_bad_input(code):
+    given = OracleError("it went wrong", hint="do that")
+    given.code = code
+    found = raised(given)
+    assert (type(found), found.code, found.exit_status) == (OracleError, code, 1)
 
 
 def test_how_long_to_wait_comes_along():

@@ -3,15 +3,19 @@
 import asyncio
 import hashlib
 import signal
+import threading
 from pathlib import Path
 
+import grpc
 import pytest
 
 from costmodel.backends.registry import load
 from costmodel.oracle import AsyncClient, Client
+from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.replies import TuneState
 from costmodel.records import Environment
 from costmodel.results import Silent
+from tests.oracle.answering import answering
 from tests.oracle.texts import KERNEL
 from tests.store import builders
 
@@ -97,6 +101,49 @@ def test_an_interrupt_ends_a_run_with_the_best_so_far(server, tmp_path):
             return await client.wait_tune(newest.name)
 
     assert asyncio.run(cancelled()).measured >= 1
+
+
+class Tuning:
+    """Begins a run, with or without an answer to the first request, and never ends it."""
+
+    def __init__(self, *, silent):
+        self.silent, self.reached = silent, threading.Event()
+        self.asked, self.cancelled = [], []
+
+    async def tune(self, request, context):
+        self.asked.append(request)
+        if self.silent and len(self.asked) == 1:
+            self.reached.set()
+            await asyncio.sleep(600)
+        return pb.TuneOperation(name="tunes/1", state=pb.TUNE_STATE_RUNNING)
+
+    async def watch(self, request, context):
+        self.reached.set()
+        await asyncio.sleep(600)
+        yield
+
+    async def cancel(self, request, context):
+        self.cancelled.append(request.name)
+        await context.abort(grpc.StatusCode.INTERNAL, "not that one")
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_who_is_cancelled_cancels_the_run_whether_that_fails_or_not(silent):
+    server = Tuning(silent=silent)
+
+    async def cancelled(address):
+        async with AsyncClient(address) as client:
+            task = asyncio.create_task(client.tune(KERNEL))
+            assert await asyncio.to_thread(server.reached.wait, 60)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    methods = {"Tune": server.tune, "WatchTune": server.watch, "CancelTune": server.cancel}
+    with answering(**methods) as address:
+        asyncio.run(cancelled(address))
+    assert server.cancelled == ["tunes/1"]
+    assert server.asked == [server.asked[0]] * (2 if silent else 1)
 
 
 def test_candidates_are_lent_and_come_back(server):

@@ -116,6 +116,39 @@ def test_patience_ends():
     assert f"costmodel runs watch {NAME}" in caught.value.hint
 
 
+def trying(error, seconds, most):
+    """Lose as many connections as one watches for, each after ``seconds``; how long that took."""
+    now = 0.0
+    watching = Watching(NAME, clock=lambda: now)
+    for _ in range(most):
+        watching.request()
+        now += seconds
+        try:
+            now += watching.lost(error)
+        except UnreachableError:
+            return now
+    return None
+
+
+AWAY, ENDED = UnreachableError("nobody"), OracleError("cancelled")
+ENDED.code = grpc.StatusCode.CANCELLED
+
+
+@pytest.mark.parametrize("error", [None, AWAY, ENDED])
+def test_a_silent_run_is_watched_over_any_number_of_losses(error):
+    """One that waits has no events for hours, and proxies end streams that are idle."""
+    assert trying(error, 60.0, 500) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [(None, 0.0), (ENDED, 0.1), (AWAY, 0.0), (AWAY, 2.0), (AWAY, 7.0),
+     (OverloadedError("full"), 20.0)],
+)  # fmt: skip
+def test_nobody_is_watched_for_two_minutes_of_tries(error, seconds):
+    assert 120 < trying(error, seconds, 500) < 150
+
+
 def test_an_answer_that_is_none_is_the_servers_fault():
     trial = pb.TuneEvent(trial=pb.TuneTrial(outcome=99))
     with pytest.raises(OracleError, match="cannot be read"):

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from costmodel.backends.registry import load
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, StoreFullError, StoreLockedError
 from costmodel.ir import read_text
 from costmodel.oracle import Client
 from costmodel.oracle.convert import policy_from, schedule_from
@@ -32,6 +32,7 @@ from costmodel.store import open_store
 from costmodel.store.lines import read_lines
 from costmodel.target import host_target
 from tests.oracle.running import KERNEL, own_target
+from tests.store import builders
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,33 @@ def test_what_the_oracle_refuses_ends_the_worker(oracle: Oracle) -> None:
     client = Refusing(oracle.loop, oracle.pool, oracle.target, oracle.stored)
     with pytest.raises(RefusedError, match="may not record"):
         Worker(client, oracle.target).run()
+
+
+def test_a_store_that_is_held_or_full_is_waited_for(
+    oracle: Oracle, kernel: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("costmodel.oracle.worker._RETRY_S", 0.01)
+    troubles: list[BaseException] = [
+        StoreLockedError("somebody holds it"), StoreFullError("no room"), StoreFullError("no room"),
+        StoreLockedError("somebody holds it"),
+    ]  # fmt: skip
+    handed_in = []
+
+    class Troubled(Oracle):
+        def lease(self, target: str, **options: Any) -> list[Lent]:
+            raise troubles.pop(0) if troubles else KeyboardInterrupt
+
+        def complete(self, lease: str, measurement: Measurement | None) -> bool:
+            if troubles:
+                raise troubles.pop(0)
+            handed_in.append(lease)
+            return True
+
+    client = Troubled(oracle.loop, oracle.pool, oracle.target, oracle.stored)
+    worker = Worker(client, oracle.target)
+    worker._made["lent"] = kernel, builders.measurement()
+    worker.run()
+    assert handed_in == ["lent"]
 
 
 def test_the_command_measures_for_a_server(serve: Callable[..., Any], tmp_path: Path) -> None:

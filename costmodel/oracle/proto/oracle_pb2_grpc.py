@@ -144,7 +144,7 @@ class OracleServicer:
 
     def Lookup(self, request, context):
         """The best schedule that is known of a workload on a target, with its measurement; NOT_FOUND
-        where none is. Scope: read.
+        where none is, with the reason NothingKnownError. Scope: read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,5 +1,5 @@
-// Asks an oracle what a kernel takes: predicted, and the best that was measured. Exit status: 0
-// done, 1 could not, 2 bad input or usage.
+// Asks an oracle what a kernel takes: predicted, and the best that was measured, on the server's
+// machine or another target that it knows. Exit status: 0 done, 1 could not, 2 bad input or usage.
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -18,14 +18,15 @@ int Fail(const costmodel::Error& error) {
 }  // namespace
 
 int main(int count, char** values) {
-  if (count != 3) {
-    std::cerr << "Usage: costmodel_cost HOST:PORT FILE\n";
+  if (count != 3 && count != 4) {
+    std::cerr << "Usage: costmodel_cost HOST:PORT FILE [TARGET]\n";
     return 2;
   }
   costmodel::Connection connection;
   connection.address = values[1];
   costmodel::CallOptions options;
   options.file_name = values[2];
+  if (count == 4) options.target = values[3];
   std::ifstream file(options.file_name, std::ios::binary);
   std::ostringstream mlir;
   if (!file || !(mlir << file.rdbuf())) {

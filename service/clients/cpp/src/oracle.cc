@@ -14,11 +14,13 @@ namespace {
 
 namespace pb = costmodel::v1;
 
-// Calls that did not reach the server are made again, with growing pauses.
+// Calls are made again where nobody answers or the server is busy, with growing pauses or after as
+// long as it asks for: as by the client in Python (costmodel/oracle/channel.py).
 constexpr char kService[] = R"({"methodConfig": [{
   "name": [{"service": "costmodel.v1.Oracle"}],
-  "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "2s",
-                  "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]})";
+  "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "5s",
+                  "backoffMultiplier": 2,
+                  "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}}]})";
 constexpr int kMostBytes = 64 << 20;
 
 const char* Name(grpc::StatusCode code) {
@@ -114,6 +116,19 @@ std::optional<std::string> ReadFile(const std::string& path) {
   return text.str();
 }
 
+// A token without the white space around it; nothing for one that no header can carry, which gRPC
+// would end the process for.
+std::optional<std::string> Trimmed(const std::string& token) {
+  constexpr char kSpace[] = " \t\n\v\f\r";
+  const auto first = token.find_first_not_of(kSpace);
+  if (first == std::string::npos) return std::nullopt;
+  std::string found = token.substr(first, token.find_last_not_of(kSpace) - first + 1);
+  for (const char letter : found) {
+    if (letter < '!' || letter > '~') return std::nullopt;
+  }
+  return found;
+}
+
 // Whether an address cannot leave this machine. A name that only begins as a number is none.
 bool OnThisMachine(const std::string& address) {
   if (address.rfind("unix:", 0) == 0) return true;
@@ -204,10 +219,11 @@ class GrpcOracle final : public Oracle {
     grpc::ClientContext context;
     Prepare(options, &context);
     const grpc::Status status = stub_->Lookup(&context, request, &response);
-    if (status.error_code() == grpc::NOT_FOUND && options.target.empty()) {
-      return std::optional<Known>();
+    if (!status.ok()) {
+      Error error = ErrorOf(status, connection_.address);
+      if (error.reason == "NothingKnownError") return std::optional<Known>();
+      return error;
     }
-    if (!status.ok()) return ErrorOf(status, connection_.address);
     Known known;
     known.workload = response.workload();
     known.latency_us = response.latency_us();
@@ -244,6 +260,15 @@ std::string Error::Text() const {
 }
 
 Result<std::shared_ptr<Oracle>> Oracle::Connect(const Connection& connection) {
+  Connection checked = connection;
+  if (!connection.token.empty()) {
+    const std::optional<std::string> token = Trimmed(connection.token);
+    if (!token) {  // never the token itself: messages end up in logs
+      return InputError("the token is empty or has characters that none has",
+                        "it is one line, as `costmodel token` printed it");
+    }
+    checked.token = *token;
+  }
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   grpc::ChannelArguments arguments;
   if (connection.tls) {
@@ -270,9 +295,13 @@ Result<std::shared_ptr<Oracle>> Oracle::Connect(const Connection& connection) {
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   }
   arguments.SetServiceConfigJSON(kService);
+  // So that each of a call's tries is one to connect, if it has to be.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   arguments.SetMaxReceiveMessageSize(kMostBytes);
   auto channel = grpc::CreateCustomChannel(connection.address, credentials, arguments);
-  return std::shared_ptr<Oracle>(std::make_shared<GrpcOracle>(connection, channel));
+  return std::shared_ptr<Oracle>(std::make_shared<GrpcOracle>(std::move(checked), channel));
 }
 
 }  // namespace costmodel

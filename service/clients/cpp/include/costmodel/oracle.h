@@ -131,7 +131,7 @@ class Oracle {
   virtual Result<Ranking> Rank(const std::string& mlir, const RankOptions& options = {}) = 0;
   virtual Result<Prediction> Predict(const std::string& mlir, const CallOptions& options = {}) = 0;
   // The best schedule that is known by the compilers that the server has installed; nothing where
-  // none is.
+  // none is. A target that the server does not know is an error.
   virtual Result<std::optional<Known>> Lookup(const std::string& mlir,
                                               const CallOptions& options = {}) = 0;
 };
