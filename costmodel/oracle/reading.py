@@ -1,6 +1,7 @@
 """Reads of the store, the short ones in the server's own thread.
 
 What was read is kept until the store changes, whoever changes it: SQLite says so in microseconds.
+Of a workload that has more measurements than before only those are read.
 Where somebody holds the file, or much is to be read, a second connection does it in another thread.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +32,7 @@ _T = TypeVar("_T")
 _KEPT, _BESIDE = 64 << 20, 2000
 #: Seconds that the second connection waits.
 _WAIT_S = 5.0
-#: Measurements of a workload that are looked through in the server's own thread.
+#: Measurements of a workload, or those added, that are looked through in the server's own thread.
 _SHORT = 1000
 
 
@@ -54,14 +56,22 @@ class Known:
         )
 
 
+@dataclass
+class _Kept:
+    """What was found, when the file was of a version and of what it is about in a state."""
+
+    version: int
+    state: tuple[int, int] | None
+    found: Any
+
+
 class StoreReader:
     """Belongs to one event loop and its thread."""
 
     def __init__(self, path: Path) -> None:
         self._quick = open_store(path, read_only=True, wait_s=0.0)
         self._patient = open_store(path, read_only=True, wait_s=_WAIT_S)
-        self._kept: LRUCache[Hashable, Any] = LRUCache(_KEPT, getsizeof=_size)
-        self._version = -1
+        self._kept: LRUCache[Hashable, _Kept] = LRUCache(_KEPT, getsizeof=_size)
 
     def close(self) -> None:
         """Close both connections."""
@@ -76,44 +86,50 @@ class StoreReader:
         ``made`` are backends with hashes of their versions, any of which will do; None is any.
         """
 
-        def find(store: SQLiteStore) -> Known | None:
-            found = [
-                store.best_known(
-                    workload=workload, target=target, backend=backend, toolchain=toolchain
-                )
-                for backend, toolchain in made
-            ]
-            best = min((one for one in found if one), key=lambda one: one[0], default=None)
+        key = ("known", workload, target, tuple(made))
+        with suppress(StoreLockedError):
+            valid, found = self._valid(key, (workload, target))
+            if valid:
+                return found  # type: ignore[no-any-return]
+        bests = [await self._best(workload, target, *each, None) for each in made]
+        best = min((one for one in bests if one), key=lambda one: one[0], default=None)
+
+        def tell(store: SQLiteStore, _: object) -> Known | None:
             return None if best is None else Known(*best, store.outcomes(workload, target))
 
-        key = ("known", workload, target, tuple(made))
-        return await self._read(key, find, of=(workload, target))
+        return await self._read(key, tell, of=(workload, target))
 
     async def best_us(
         self, workload: str, target: str, toolchains: dict[str, str], policy: str
     ) -> float | None:
         """The lowest median of measurements by the toolchains of now, in microseconds."""
+        bests = [
+            await self._best(workload, target, backend, toolchain, policy)
+            for backend, toolchain in toolchains.items()
+        ]
+        return min((one[0] for one in bests if one is not None), default=None)
 
-        def find(store: SQLiteStore) -> float | None:
-            found = [
-                store.best_known(
-                    workload=workload, target=target, backend=backend, toolchain=toolchain,
-                    policy=policy,
-                )
-                for backend, toolchain in toolchains.items()
-            ]  # fmt: skip
-            return min((one[0] for one in found if one is not None), default=None)
+    async def _best(
+        self, workload: str, target: str, *key: str | None
+    ) -> tuple[float, Measurement] | None:
+        names = dict(zip(("backend", "toolchain", "policy"), key, strict=True))
 
-        key = ("best", workload, target, tuple(toolchains.items()), policy)
-        return await self._read(key, find, of=(workload, target))
+        def find(store: SQLiteStore, before: _Kept | None) -> tuple[float, Measurement] | None:
+            if before is None or before.state is None:
+                return store.best_known(workload=workload, target=target, **names)
+            return store.best_since(
+                before.found, before.state, workload=workload, target=target, **names
+            )
+
+        return await self._read(("best", workload, target, *key), find, of=(workload, target))
 
     async def workload(self, hash: str) -> Workload | None:
         """The workload of a hash, if the store has it."""
-        return await self._read(("workload", hash), lambda store: store.workload(hash))
+        return await self._read(("workload", hash), lambda store, _: store.workload(hash))
 
     async def target(self, hash: str) -> Target | None:
         """The target of a hash, if the store has it."""
-        return await self._read(("target", hash), lambda store: store.target(hash))
+        return await self._read(("target", hash), lambda store, _: store.target(hash))
 
     async def targets(self) -> list[Target]:
         """Every target that the store has."""
@@ -128,36 +144,54 @@ class StoreReader:
     async def _read(
         self,
         key: Hashable,
-        find: Callable[[SQLiteStore], _T],
+        find: Callable[[SQLiteStore, _Kept | None], _T],
         *,
         of: tuple[str, str] | None = None,
     ) -> _T:
-        """What ``find`` says; ``of`` are the workload and target whose measurements it reads."""
-        try:
-            version = self._quick.version()
-            if version != self._version:
-                self._kept.clear()
-                self._version = version
-            if key in self._kept:
-                kept: _T = self._kept[key]
-                return kept
-            if of is None or self._quick.count(*of) <= _SHORT:
-                return self._keep(key, find(self._quick))
-        except StoreLockedError:
-            version = None
-        found = await asyncio.to_thread(find, self._patient)
-        return self._keep(key, found) if self._version == version else found
+        """What ``find`` says, which is told what it said before.
 
-    def _keep(self, key: Hashable, found: _T) -> _T:
-        if _size(found) <= self._kept.maxsize:
-            self._kept[key] = found
+        ``of`` are the workload and target whose measurements it reads.
+        """
+        try:
+            valid, found = self._valid(key, of)
+            if valid:
+                return found  # type: ignore[no-any-return]
+            version = self._quick.version()
+            state = None if of is None else self._quick.state(*of)
+            before = self._kept.get(key)
+            looked_through = before.state[0] if before and before.state else 0
+            if state is None or state[0] - looked_through <= _SHORT:
+                return self._keep(key, version, state, find(self._quick, before))
+        except StoreLockedError:
+            return await asyncio.to_thread(find, self._patient, None)
+        return self._keep(key, version, state, await asyncio.to_thread(find, self._patient, None))
+
+    def _valid(self, key: Hashable, of: tuple[str, str] | None) -> tuple[bool, Any]:
+        """Whether what was kept holds still, and it. Raises StoreLockedError."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return False, None
+        version = self._quick.version()
+        if kept.version != version and of is not None and kept.state == self._quick.state(*of):
+            kept.version = version  # what has changed is of others
+        return kept.version == version, kept.found
+
+    def _keep(self, key: Hashable, version: int, state: tuple[int, int] | None, found: _T) -> _T:
+        kept = _Kept(version, state, found)
+        if _size(kept) <= self._kept.maxsize:
+            self._kept[key] = kept
         return found
 
 
-def _size(found: object) -> int:
+def _size(kept: _Kept) -> int:
     """Of what is kept: texts are the clients', and may be long."""
+    found = kept.found
+    if isinstance(found, tuple):
+        found = found[1]
     if isinstance(found, Workload):
         return _BESIDE + len(found.text)
     if isinstance(found, Known):
-        return _BESIDE + len(found.best.schedule.text) + 8 * len(found.best.samples_us)
+        found = found.best
+    if isinstance(found, Measurement):
+        return _BESIDE + len(found.schedule.text) + 8 * len(found.samples_us)
     return _BESIDE

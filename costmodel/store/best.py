@@ -9,7 +9,7 @@ from typing import Any
 from costmodel.records import Measurement, Outcome
 from costmodel.store.connection import Connection
 
-__all__ = ["find_best"]
+__all__ = ["find_best", "improve_best"]
 
 #: Decodes rows by their ``seq``; bad ones are left out (and warned of).
 Reader = Callable[[Sequence[int]], list[Measurement]]
@@ -39,16 +39,55 @@ def find_best(
         if not all(map(_is_text, key)):
             read([seq])  # a damaged row: warns of it
             continue
-        rows = connection.query(
-            f"SELECT m.seq, m.outcome FROM {_SOURCE} WHERE {conditions} "
-            "AND m.schedule = ? AND m.toolchain = ? AND m.policy = ? "
-            "ORDER BY m.timestamp, m.outcome != ?",
-            [*parameters, *key, Outcome.OK.value],
-        )
-        found = _judge(rows, read)
+        found = _judge(_rows_of(connection, conditions, parameters, key), read)
         if found is not None and (best is None or found[0] < best[0]):
             best = found
     return best
+
+
+def improve_best(
+    connection: Connection,
+    read: Reader,
+    conditions: str,
+    parameters: Sequence[str],
+    known: tuple[float, Measurement] | None,
+    after: int,
+) -> tuple[float, Measurement] | None:
+    """As ``find_best``, which said ``known`` before those of a ``seq`` over ``after`` were added.
+
+    Only their keys are looked at; all, where the best one's is among them, which may have become
+    slower.
+    """
+    added = connection.query(
+        f"SELECT DISTINCT m.schedule, m.toolchain, m.policy FROM {_SOURCE} "
+        f"WHERE {conditions} AND m.seq > ?",
+        [*parameters, after],
+    )
+    keys = [key for key in added if all(map(_is_text, key))]
+    if known is not None and _key(known[1]) in keys:
+        return find_best(connection, read, conditions, parameters)
+    judged = [_judge(_rows_of(connection, conditions, parameters, key), read) for key in keys]
+    return min((one for one in [known, *judged] if one), key=lambda one: one[0], default=None)
+
+
+def _key(measurement: Measurement) -> tuple[str, str, str]:
+    return (
+        measurement.schedule.hash,
+        measurement.environment.toolchain,
+        measurement.policy.hash,
+    )
+
+
+def _rows_of(
+    connection: Connection, conditions: str, parameters: Sequence[str], key: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """The ``seq`` and outcome of a key's measurements, oldest first."""
+    return connection.query(
+        f"SELECT m.seq, m.outcome FROM {_SOURCE} WHERE {conditions} "
+        "AND m.schedule = ? AND m.toolchain = ? AND m.policy = ? "
+        "ORDER BY m.timestamp, m.outcome != ?",
+        [*parameters, *key, Outcome.OK.value],
+    )
 
 
 _SOURCE = "measurements m LEFT JOIN schedules s ON s.hash = m.schedule"

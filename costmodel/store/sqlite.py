@@ -22,7 +22,7 @@ from costmodel.errors import (
 )
 from costmodel.records import Measurement, Schedule, Target, Workload
 from costmodel.store import counts, inserts, rows, verify
-from costmodel.store.best import find_best
+from costmodel.store.best import find_best, improve_best
 from costmodel.store.codec import DecodeError, unpack_features
 from costmodel.store.connection import Connection
 from costmodel.store.entries import Document, Entry, FeaturesEntry, TargetEntry, WorkloadEntry
@@ -174,17 +174,37 @@ class SQLiteStore:
         where, parameters = _where(workload, target, backend, toolchain, policy)
         return find_best(self._connection, self._read, where, parameters)
 
-    def state(self, workload: str, target: str) -> object:
-        """Differs after measurements of a workload on a target were added, by whoever."""
-        return self._connection.query(
-            "SELECT count(*), max(timestamp) FROM measurements WHERE workload = ? AND target = ?",
-            [workload, target],
-        )[0]
+    def best_since(
+        self,
+        known: tuple[float, Measurement] | None,
+        state: tuple[int, int],
+        *,
+        workload: str,
+        target: str,
+        **key: str | None,
+    ) -> tuple[float, Measurement] | None:
+        """As ``best_known``, which said ``known`` in an earlier ``state``.
 
-    def count(self, workload: str, target: str) -> int:
-        """How many measurements of a workload on a target there are."""
-        sql = "SELECT count(*) FROM measurements WHERE workload = ? AND target = ?"
-        return int(self._connection.query(sql, [workload, target])[0][0])
+        It looks only at what was added since; at all where something is gone.
+        """
+        count, last = state
+        ((added,),) = self._connection.query(
+            "SELECT count(*) FROM measurements WHERE workload = ? AND target = ? AND seq > ?",
+            [workload, target, last],
+        )
+        if count + added != self.state(workload, target)[0]:
+            return self.best_known(workload=workload, target=target, **key)
+        where, parameters = _where(workload, target, *(key.get(name) for name in _KEY))
+        return improve_best(self._connection, self._read, where, parameters, known, last)
+
+    def state(self, workload: str, target: str) -> tuple[int, int]:
+        """How many measurements of a workload on a target there are, and the last one's number.
+
+        Differs after some were added or removed, by whoever.
+        """
+        sql = "SELECT count(*), max(seq) FROM measurements WHERE workload = ? AND target = ?"
+        ((count, last),) = self._connection.query(sql, [workload, target])
+        return int(count), int(last or 0)
 
     def added_after(
         self, number: int, *, workload: str, target: str
@@ -371,6 +391,9 @@ class SQLiteStore:
 
 def _import_command(files: Sequence[Path], store: Path) -> str:
     return shlex.join(["costmodel", "cache", "import", *map(str, files), "--store", str(store)])
+
+
+_KEY = ("backend", "toolchain", "policy")
 
 
 def _where(

@@ -240,5 +240,5 @@ def test_what_was_added_after_a_number(tmp_path):
         store.add([early])
         assert store.added_after(number, **names)[1] == [early]
         assert store.added_after(0, **names)[1] == [early, late]
-        assert store.count(**names) == 2
-        assert store.count(names["workload"], "0" * 64) == 0
+        assert store.state(**names)[0] == 2
+        assert store.state(names["workload"], "0" * 64) == (0, 0)

@@ -1,0 +1,74 @@
+"""The best of a workload, found anew and from what was the best before: the same."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costmodel.records import Outcome
+from costmodel.store import open_store
+from tests.store import builders
+
+KEY = {"workload": builders.workload().hash, "target": builders.target().hash}
+#: Schedule, version of the toolchain, samples (none: a failure, or a wrong result), and when.
+ADDED = st.tuples(
+    st.integers(0, 3),
+    st.sampled_from(["1.0", "2.0"]),
+    st.one_of(
+        st.lists(st.integers(1, 6).map(float), min_size=1, max_size=3),
+        st.sampled_from([Outcome.WRONG_RESULT, Outcome.CRASH]),
+    ),
+    st.integers(1, 5),
+)
+
+
+def _measurement(tile, version, found, when):
+    changes = {
+        "schedule": builders.schedule(tile), "environment": builders.environment(version),
+        "timestamp": float(when),
+    }  # fmt: skip
+    if isinstance(found, Outcome):
+        return builders.failure(found, **changes)
+    return builders.measurement(*found, **changes)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """Opens a store that has the workload and target, and no measurement."""
+    folder, made = tmp_path_factory.mktemp("best"), []
+
+    def make():
+        made.append(folder / f"{len(made)}.sqlite")
+        store = open_store(made[-1])
+        store.add_workload(builders.workload())
+        store.add_target(builders.target())
+        return store
+
+    return make
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    batches=st.lists(st.lists(ADDED, max_size=4), max_size=5),
+    toolchain=st.sampled_from([None, builders.environment("1.0").toolchain]),
+)
+def test_from_the_best_before_as_anew(fresh, batches, toolchain):
+    with fresh() as store:
+        asked = KEY | {"toolchain": toolchain}
+        state, known = store.state(**KEY), store.best_known(**asked)
+        for batch in batches:
+            store.add(_measurement(*one) for one in batch)
+            known, state = store.best_since(known, state, **asked), store.state(**KEY)
+            anew = store.best_known(**asked)
+            assert (known and known[0]) == (anew and anew[0])
+            assert state[0] == len(list(store.measurements(**KEY)))
+
+
+def test_where_something_is_gone_all_is_looked_at(fresh):
+    with fresh() as store:
+        store.add([builders.measurement(1.0, schedule=builders.schedule(1)),
+                   builders.measurement(2.0, schedule=builders.schedule(2))])  # fmt: skip
+        known, state = store.best_known(**KEY), store.state(**KEY)
+        store._connection.query("DELETE FROM measurements WHERE median_us = 1.0")
+        store.add([builders.measurement(3.0, schedule=builders.schedule(3))])
+        assert store.best_since(known, state, **KEY) == store.best_known(**KEY)
+        assert store.best_known(**KEY)[0] == 2.0
