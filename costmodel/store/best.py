@@ -58,9 +58,9 @@ def improve_best(
     Only their keys are looked at; all, where the best one's is among them, which may have become
     slower.
     """
-    added = connection.query(
-        f"SELECT DISTINCT m.schedule, m.toolchain, m.policy FROM {_SOURCE} "
-        f"WHERE {conditions} AND m.seq > ?",
+    added = connection.query(  # from the last one's number on, and not through the workload's all
+        "SELECT DISTINCT m.schedule, m.toolchain, m.policy FROM measurements m NOT INDEXED "
+        f"LEFT JOIN schedules s ON s.hash = m.schedule WHERE {conditions} AND m.seq > ?",
         [*parameters, after],
     )
     keys = [key for key in added if all(map(_is_text, key))]

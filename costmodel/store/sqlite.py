@@ -189,7 +189,8 @@ class SQLiteStore:
         """
         count, last = state
         ((added,),) = self._connection.query(
-            "SELECT count(*) FROM measurements WHERE workload = ? AND target = ? AND seq > ?",
+            "SELECT count(*) FROM measurements NOT INDEXED "
+            "WHERE workload = ? AND target = ? AND seq > ?",
             [workload, target, last],
         )
         if count + added != self.state(workload, target)[0]:
