@@ -82,9 +82,11 @@ def _rows_of(
     connection: Connection, conditions: str, parameters: Sequence[str], key: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
     """The ``seq`` and outcome of a key's measurements, oldest first."""
+    # By the schedule's index: `+` keeps SQLite from going through all of the workload's instead.
+    others = conditions.replace("m.", "+m.")
     return connection.query(
-        f"SELECT m.seq, m.outcome FROM {_SOURCE} WHERE {conditions} "
-        "AND m.schedule = ? AND m.toolchain = ? AND m.policy = ? "
+        f"SELECT m.seq, m.outcome FROM {_SOURCE} WHERE {others} "
+        "AND m.schedule = ? AND +m.toolchain = ? AND +m.policy = ? "
         "ORDER BY m.timestamp, m.outcome != ?",
         [*parameters, *key, Outcome.OK.value],
     )
