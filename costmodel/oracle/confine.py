@@ -3,8 +3,9 @@
 From ``confine`` on a process and all that it starts read and run the system's programs and those of
 this installation, write in one folder, and reach neither the network nor, by a signal or a
 debugger, a process outside. What Linux forbids a process by Landlock it can never get back
-(landlock(7)). What Landlock does not know is forbidden by seccomp(2): sockets other than TCP's,
-limits of other processes, and changes to the mode, owner, times or attributes of any file.
+(landlock(7)). What Landlock does not know is forbidden by seccomp(2): sockets of every kind, of
+which it knows TCP's alone, limits of other processes, and changes to the mode, owner, times or
+attributes of any file.
 """
 
 from __future__ import annotations

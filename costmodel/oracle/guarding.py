@@ -23,6 +23,7 @@ _log = structlog.get_logger("costmodel.oracle")
 _Context = Any
 #: Calls under way of one machine to what is open to all: a stream of a server's health is one.
 _STRANGERS = 64
+_WHO_SETS = "the operator of the server sets how many: --max-calls"
 
 
 class Guard(Wrapping):
@@ -64,7 +65,8 @@ class Guard(Wrapping):
                         principal = None
                     else:
                         principal = await self._admit(method, context)
-                        held.enter_context(self._limiter.holding(principal.name, self._calls))
+                        holding = self._limiter.holding(principal.name, self._calls, _WHO_SETS)
+                        held.enter_context(holding)
                 except CostModelError as error:
                     await _refuse(method, error, context, peer)
                     raise  # never reached: that raised

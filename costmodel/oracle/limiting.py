@@ -51,12 +51,15 @@ class Limiter:
         self._under_way: Counter[str] = Counter()
 
     @contextmanager
-    def holding(self, name: str, most: int | None) -> Iterator[None]:
-        """One more call of a client is under way. Raises OverloadedError where ``most`` are."""
+    def holding(self, name: str, most: int | None, hint: str = "") -> Iterator[None]:
+        """One more call of a client is under way.
+
+        Raises OverloadedError where ``most`` are; ``hint`` says who sets how many.
+        """
         if most is not None and self._under_way[name] >= most:
             raise OverloadedError(
                 f"{name} has {most} calls under way, and no more are taken",
-                hint="wait for one to end; the operator of the server sets how many: --max-calls",
+                hint="; ".join(filter(None, ("wait for one to end", hint))),
             )
         self._under_way[name] += 1
         try:

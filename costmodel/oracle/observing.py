@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import grpc
@@ -33,17 +33,12 @@ class Observer(Wrapping):
 
     def around(self, method: str, handler: Any, *, many: bool) -> tuple[Any, Around]:
         """Messages are read here, so that one that cannot be read gets a status that says so."""
-        name, read = method.rpartition("/")[2], handler.request_deserializer
-
-        @asynccontextmanager
-        async def watched(request: Any, context: _Context) -> AsyncIterator[Any]:
-            async with _watched(name, context):
-                yield _parsed(request, read, many=many)
-
+        parsed = partial(_parsed, handler.request_deserializer, many)
+        watched = partial(_watched, method.rpartition("/")[2], parsed)
         return handler._replace(request_deserializer=None), watched
 
 
-def _parsed(request: Any, read: _Read, *, many: bool) -> Any:
+def _parsed(read: _Read, many: bool, request: Any) -> Any:
     if not many:
         return _message(request, read)
 
@@ -62,13 +57,15 @@ def _message(data: bytes, read: _Read) -> Any:
 
 
 @asynccontextmanager
-async def _watched(method: str, context: _Context) -> AsyncIterator[None]:
+async def _watched(
+    method: str, parsed: Callable[[Any], Any], request: Any, context: _Context
+) -> AsyncIterator[Any]:
     """Count the call and log its end; an error that we raised becomes its status."""
     started, code = time.perf_counter(), "OK"
     peer = context.peer()  # now: once a client has gone, to ask would end the process
     metrics.UNDER_WAY.inc()
     try:
-        yield
+        yield parsed(request)
     except CostModelError as error:
         status = status_of(error)
         code = status.code.name

@@ -27,6 +27,8 @@ from costmodel.store.sqlite import SQLiteStore
 __all__ = ["Known", "StoreReader"]
 
 _T = TypeVar("_T")
+#: Of a workload's measurements on a target, as SQLiteStore.state tells it.
+_State = tuple[int, int]
 
 #: Characters of answers that are kept, about, and of what is beside the texts of each.
 _KEPT, _BESIDE = 64 << 20, 2000
@@ -61,8 +63,14 @@ class _Kept:
     """What was found, when the file was of a version and of what it is about in a state."""
 
     version: int
-    state: tuple[int, int] | None
+    state: _State | None
     found: Any
+
+    def holds(self, version: int, state: _State | None) -> bool:
+        """Whether it does now; where only others have changed, it is of this version from now."""
+        if state is not None and state == self.state:
+            self.version = version
+        return version == self.version
 
 
 class StoreReader:
@@ -88,9 +96,9 @@ class StoreReader:
 
         key = ("known", workload, target, tuple(made))
         with suppress(StoreLockedError):
-            valid, found = self._valid(key, (workload, target))
-            if valid:
-                return found  # type: ignore[no-any-return]
+            kept = self._kept.get(key)
+            if kept is not None and kept.holds(*self._now(kept, (workload, target))):
+                return kept.found  # type: ignore[no-any-return]
         bests = [await self._best(workload, target, *each, None) for each in made]
         best = min((one for one in bests if one), key=lambda one: one[0], default=None)
 
@@ -153,34 +161,31 @@ class StoreReader:
         ``of`` are the workload and target whose measurements it reads.
         """
         try:
-            valid, found = self._valid(key, of)
-            if valid:
-                return found  # type: ignore[no-any-return]
-            version = self._quick.version()
-            state = None if of is None else self._quick.state(*of)
             before = self._kept.get(key)
+            version, state = self._now(before, of)
+            if before is not None and before.holds(version, state):
+                return before.found  # type: ignore[no-any-return]
             looked_through = before.state[0] if before and before.state else 0
             if state is None or state[0] - looked_through <= _SHORT:
-                return self._keep(key, version, state, find(self._quick, before))
+                found = find(self._quick, before)
+                self._keep(key, _Kept(version, state, found))
+                return found
         except StoreLockedError:
             return await asyncio.to_thread(find, self._patient, None)
-        return self._keep(key, version, state, await asyncio.to_thread(find, self._patient, None))
+        found = await asyncio.to_thread(find, self._patient, None)
+        self._keep(key, _Kept(version, state, found))
+        return found
 
-    def _valid(self, key: Hashable, of: tuple[str, str] | None) -> tuple[bool, Any]:
-        """Whether what was kept holds still, and it. Raises StoreLockedError."""
-        kept = self._kept.get(key)
-        if kept is None:
-            return False, None
+    def _now(self, kept: _Kept | None, of: tuple[str, str] | None) -> tuple[int, _State | None]:
+        """The file's version, and the state of what is asked about. Raises StoreLockedError."""
         version = self._quick.version()
-        if kept.version != version and of is not None and kept.state == self._quick.state(*of):
-            kept.version = version  # what has changed is of others
-        return kept.version == version, kept.found
+        if kept is not None and kept.version == version:
+            return version, kept.state
+        return version, None if of is None else self._quick.state(*of)
 
-    def _keep(self, key: Hashable, version: int, state: tuple[int, int] | None, found: _T) -> _T:
-        kept = _Kept(version, state, found)
+    def _keep(self, key: Hashable, kept: _Kept) -> None:
         if _size(kept) <= self._kept.maxsize:
             self._kept[key] = kept
-        return found
 
 
 def _size(kept: _Kept) -> int:

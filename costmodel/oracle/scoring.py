@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from costmodel import errors
 from costmodel.errors import CostModelError, InputError, UnsupportedError
 from costmodel.lines import ChildDiedError, LineProcess
 from costmodel.oracle import metrics
 from costmodel.oracle.convert import FieldError
-from costmodel.oracle.status import OverloadedError, TooSlowError, UnreachableError
+from costmodel.oracle.status import KINDS, OverloadedError, TooSlowError, UnreachableError
 from costmodel.records import SourceLocation, Target
 from costmodel.store.codec import target_to_json
 
@@ -304,10 +303,7 @@ def _error(fields: Mapping[str, Any]) -> CostModelError:
     message, hint = fields["message"], fields["hint"]
     if fields["field"]:
         return FieldError(fields["field"], message, hint=hint)
-    if fields["class"] == TooSlowError.__name__:
-        return TooSlowError(message, hint=hint)
-    kind: type[CostModelError] = getattr(errors, fields["class"], CostModelError)
-    found = kind(message, hint=hint)
+    found = KINDS.get(fields["class"], CostModelError)(message, hint=hint)
     if isinstance(found, InputError) and fields["place"] is not None:
         found.location = SourceLocation(*fields["place"])
     return found

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DOMAIN",
+    "KINDS",
     "NotFoundError",
     "NothingKnownError",
     "OracleError",
@@ -200,7 +201,8 @@ def _details(error: CostModelError) -> Iterator[Message]:
         yield details.RetryInfo(retry_delay=wait)
 
 
-_OURS: dict[str, type[CostModelError]] = {
+#: The errors that come back as they were raised, by their names.
+KINDS: dict[str, type[CostModelError]] = {
     name: getattr(errors, name) for name in errors.__all__
 } | {
     kind.__name__: kind
@@ -320,7 +322,7 @@ def _rebuilt(
     hint = facts.get("hint")
     if info.reason == "FieldError":
         return errors.UsageError(message, hint=hint)
-    kind = _OURS.get(info.reason)
+    kind = KINDS.get(info.reason)
     if kind is None:  # of a newer server, or one whose code says more
         return _by_code(code, message, hint, refused=info.reason != OracleError.__name__)
     found = kind(message, hint=hint)

@@ -58,9 +58,9 @@ def improve_best(
     Only their keys are looked at; all, where the best one's is among them, which may have become
     slower.
     """
-    added = connection.query(  # from the last one's number on, and not through the workload's all
-        "SELECT DISTINCT m.schedule, m.toolchain, m.policy FROM measurements m NOT INDEXED "
-        f"LEFT JOIN schedules s ON s.hash = m.schedule WHERE {conditions} AND m.seq > ?",
+    added = connection.query(
+        f"SELECT DISTINCT m.schedule, m.toolchain, m.policy FROM {_SOURCE} "
+        f"WHERE {_unindexed(conditions)} AND m.seq > ?",
         [*parameters, after],
     )
     keys = [key for key in added if all(map(_is_text, key))]
@@ -82,14 +82,17 @@ def _rows_of(
     connection: Connection, conditions: str, parameters: Sequence[str], key: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
     """The ``seq`` and outcome of a key's measurements, oldest first."""
-    # By the schedule's index: `+` keeps SQLite from going through all of the workload's instead.
-    others = conditions.replace("m.", "+m.")
     return connection.query(
-        f"SELECT m.seq, m.outcome FROM {_SOURCE} WHERE {others} "
+        f"SELECT m.seq, m.outcome FROM {_SOURCE} WHERE {_unindexed(conditions)} "
         "AND m.schedule = ? AND +m.toolchain = ? AND +m.policy = ? "
         "ORDER BY m.timestamp, m.outcome != ?",
         [*parameters, *key, Outcome.OK.value],
     )
+
+
+def _unindexed(conditions: str) -> str:
+    """By what else is asked: SQLite would go through all of the workload's measurements instead."""
+    return conditions.replace("m.", "+m.")
 
 
 _SOURCE = "measurements m LEFT JOIN schedules s ON s.hash = m.schedule"

@@ -37,7 +37,7 @@ class Rescue:
         self._name = f"costmodel-rescue-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         self._rescued: set[str] = set()
         #: Lines of the workloads and targets that every file has.
-        self._context: dict[str, str] = {}
+        self._context: list[str] = []
         self.files: list[Path] = []
 
     def write(self, entries: Iterable[Entry]) -> list[Entry]:
@@ -47,15 +47,17 @@ class Rescue:
         """
         lost = []
         for entry in entries:
-            if _name(entry) in self._rescued:
+            name = _name(entry)
+            if name in self._rescued:
                 continue
             line = dumps(encode(entry)) + "\n"
             if not (self.files and _append(self.files[-1], line)) and not self._start(line):
                 lost.append(entry)
                 continue
-            self._rescued |= {_name(entry)} - {""}
+            if name is not None:
+                self._rescued.add(name)
             if isinstance(entry, WorkloadEntry | TargetEntry):
-                self._context[_name(entry)] = line
+                self._context.append(line)
         return lost
 
     def _start(self, line: str) -> bool:
@@ -64,20 +66,20 @@ class Rescue:
             self._places = rescue_places(self._preferred)
         for place in self._places:
             file = place / f"{self._name}-{len(self.files)}.jsonl"
-            text = "".join([HEADER, "\n", *self._context.values(), line])
+            text = "".join([HEADER, "\n", *self._context, line])
             if not file.exists() and _append(file, text):
                 self.files.append(file)
                 return True
         return False
 
 
-def _name(entry: Entry) -> str:
-    """Of what is written once; nothing for what may be written again."""
+def _name(entry: Entry) -> str | None:
+    """Of what is written once; None for what may be written again."""
     if isinstance(entry, Measurement):
         return entry.id
     if isinstance(entry, WorkloadEntry):
         return entry.workload.hash
-    return entry.target.hash if isinstance(entry, TargetEntry) else ""
+    return entry.target.hash if isinstance(entry, TargetEntry) else None
 
 
 def _append(file: Path, text: str) -> bool:

@@ -195,7 +195,7 @@ class SQLiteStore:
         )
         if count + added != self.state(workload, target)[0]:
             return self.best_known(workload=workload, target=target, **key)
-        where, parameters = _where(workload, target, *(key.get(name) for name in _KEY))
+        where, parameters = _where(workload, target, **key)
         return improve_best(self._connection, self._read, where, parameters, known, last)
 
     def state(self, workload: str, target: str) -> tuple[int, int]:
@@ -394,15 +394,12 @@ def _import_command(files: Sequence[Path], store: Path) -> str:
     return shlex.join(["costmodel", "cache", "import", *map(str, files), "--store", str(store)])
 
 
-_KEY = ("backend", "toolchain", "policy")
-
-
 def _where(
     workload: str | None,
     target: str | None,
-    backend: str | None,
-    toolchain: str | None,
-    policy: str | None,
+    backend: str | None = None,
+    toolchain: str | None = None,
+    policy: str | None = None,
 ) -> tuple[str, list[str]]:
     """A condition on measurements ``m`` and schedules ``s``, and its parameters."""
     wanted = {
