@@ -17,6 +17,11 @@ import pytest
 
 from costmodel.cli.main import main
 
+#: Before a command that is started as a process: Ctrl-C is not ignored by it, as it is by what a
+#: shell runs in the background, these tests perhaps. (Not ``preexec_fn``: that forks, and a fork
+#: takes along the threads of gRPC, which then end the process.)
+HEARS_CTRL_C = ("env", "--default-signal=INT")
+
 
 def call(
     *arguments: object, cwd: Path | None = None, environment: Mapping[str, str | None] | None = None

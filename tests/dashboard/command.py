@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.commands import HEARS_CTRL_C
+
 WAIT_S = 120.0
 
 
@@ -32,10 +34,9 @@ class Running:
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
     """Start it; Ctrl-C is not ignored, as it would be beside a shell."""
     return subprocess.Popen(
-        [sys.executable, "-m", "costmodel.cli", "dashboard", *map(str, arguments)],
+        [*HEARS_CTRL_C, sys.executable, "-m", "costmodel.cli", "dashboard", *map(str, arguments)],
         env={**os.environ, "COSTMODEL_WEIGHTS": "none"}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
     )  # fmt: skip
 
 

@@ -6,10 +6,8 @@ seconds to import.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.commands import call
+from tests.commands import HEARS_CTRL_C, call
 
 #: Small enough to be tuned in seconds, with something to win.
 KERNEL = """\
@@ -36,17 +34,11 @@ COMMAND = (sys.executable, "-m", "costmodel.cli")
 TRIALS = 8
 
 
-#: Capabilities with which root reads and writes everything (capabilities(7)), and prctl's number
-#: for giving one away.
-CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
-PR_CAPBSET_DROP = 24
-
-
-def obey_permissions() -> None:
-    """Have what this process becomes obey the permissions of files, also as root."""
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH) if os.geteuid() == 0 else ():
-        if ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
-            raise OSError("cannot give up a capability")
+#: Has a command obey the permissions of files also as root, by giving up the capabilities with
+#: which root reads and writes everything (capabilities(7)).
+OBEYS_PERMISSIONS = (
+    ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+)
 
 
 @dataclass(frozen=True)
@@ -82,10 +74,9 @@ class Place:
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
+            [*(OBEYS_PERMISSIONS if self.confined else ()), *COMMAND, *map(str, arguments)],
             cwd=self.path, env=self.environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False,
-            preexec_fn=obey_permissions if self.confined else None,
         )  # fmt: skip
 
     def call(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -99,11 +90,9 @@ class Place:
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Without waiting, in a session of its own, so that what it leaves running is found."""
         return subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            [*HEARS_CTRL_C, *COMMAND, *map(str, arguments)],
             cwd=self.path, env=self.environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-            # A shell has what it runs in the background ignore Ctrl-C, these tests perhaps.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def json(self, *arguments: str | Path) -> dict[str, Any]:

@@ -60,7 +60,6 @@ def start(
     *arguments: str | Path,
     weights: str | None = "none",
     environment: dict[str, str] | None = None,
-    preexec: Callable[[], None] | None = None,
 ) -> Server:
     """Start a server on a free port with the store in ``folder``, and wait until it listens."""
     store, log = folder / "store.sqlite", folder / "serve.log"
@@ -71,7 +70,7 @@ def start(
             [*COMMAND, "--listen", "127.0.0.1:0", "--store", str(store), "--processes", "1",
              *map(str, arguments)],
             env=kept | (environment or {}), cwd=folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=errors, text=True, preexec_fn=preexec,
+            stdout=subprocess.PIPE, stderr=errors, text=True,
         )  # fmt: skip
     assert process.stdout is not None
     line = process.stdout.readline()

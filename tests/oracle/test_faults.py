@@ -260,7 +260,8 @@ def test_a_store_that_another_process_holds(serve):
 
 def test_a_full_disk(serve):
     limit = 1 << 20
-    server = serve(preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    server = serve()
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
     names = prepare(server)
     stub, kept = server.stub(), []
     with refused(Code.RESOURCE_EXHAUSTED) as caught:
