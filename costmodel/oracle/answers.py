@@ -203,13 +203,13 @@ def refusal(error: Exception) -> Answer:
     }
 
 
-def main(store: str, weights: str, memory: str, threads: str) -> None:
+def main(store: str, weights: str, memory: str) -> None:
     """Answer lines until standard input ends; where it cannot, say why to the first and end."""
     resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     replies = os.fdopen(os.dup(1), "wb")  # what compilers print must not be among the answers
     os.dup2(2, 1)
-    os.environ["OMP_NUM_THREADS"] = threads
+    os.environ["OMP_NUM_THREADS"] = "1"
 
     def reply(found: list[Answer]) -> None:
         replies.write(json.dumps(found).encode() + b"\n")
@@ -217,16 +217,25 @@ def main(store: str, weights: str, memory: str, threads: str) -> None:
 
     try:
         answers = Answers(Path(store), Path(weights) if weights else None)
-        _warm(Path(weights) if weights else None, int(threads))
+        _warm(Path(weights) if weights else None)
     except CostModelError as error:
         sys.stdin.buffer.readline()
         reply([refusal(error)])
         return
     for line in sys.stdin.buffer:
-        reply(answers.answer(json.loads(line)))
+        asked = json.loads(line)
+        _use_threads(asked["threads"])
+        reply(answers.answer(asked["questions"]))
 
 
-def _warm(weights: Path | None, threads: int) -> None:
+def _use_threads(count: int) -> None:
+    """Have the network, if it has been imported, score in so many threads."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
+def _warm(weights: Path | None) -> None:
     """Import now what every question needs. Raises UsageError for weights that are none."""
     from costmodel.models.shipped import load, shipped_weights
 
@@ -235,7 +244,3 @@ def _warm(weights: Path | None, threads: int) -> None:
     except (InputError, ModuleNotFoundError):
         if weights is not None:
             raise
-        return
-    import torch
-
-    torch.set_num_threads(threads)

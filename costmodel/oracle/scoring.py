@@ -17,6 +17,7 @@ from typing import Any
 
 from costmodel.errors import CostModelError, InputError, UnsupportedError
 from costmodel.lines import ChildDiedError, LineProcess
+from costmodel.measure.cores import usable_cores
 from costmodel.oracle import metrics
 from costmodel.oracle.convert import FieldError
 from costmodel.oracle.status import KINDS, OverloadedError, TooSlowError, UnreachableError
@@ -40,14 +41,13 @@ _NICE = 5
 
 @dataclass(frozen=True)
 class ScoringOptions:
-    """``processes`` that score, each with so many ``threads`` and bytes of address space.
+    """``processes`` that score, each with so many bytes of address space.
 
     A question that takes longer than ``timeout_s`` seconds ends its process; more than ``waiting``
     questions, or ``waiting_bytes`` of them, are refused.
     """
 
     processes: int
-    threads: int = 1
     memory_bytes: int = 16 << 30
     timeout_s: float = 60.0
     waiting: int = 512
@@ -82,9 +82,8 @@ class Scoring:
     ) -> None:
         self._options = options
         self._own = [own.hash, *target_to_json(own)]
-        arguments = [
-            str(store), str(weights or ""), str(options.memory_bytes), str(options.threads),
-        ]  # fmt: skip
+        self._cores = len(usable_cores())
+        arguments = [str(store), str(weights or ""), str(options.memory_bytes)]
         self._children = [
             LineProcess(
                 "costmodel.oracle.answers", arguments, timeout_s=options.timeout_s, nice=_NICE
@@ -225,6 +224,11 @@ class Scoring:
                 batch.append(asked)
         return batch
 
+    @property
+    def _share_of_cores(self) -> int:
+        """Threads for what is asked now: cores of processes that have nothing to do are free."""
+        return min(1 + self._idle, self._cores)
+
     async def _answer(
         self, child: LineProcess, batch: Sequence[_Asked], *, again: bool = False
     ) -> None:
@@ -240,7 +244,9 @@ class Scoring:
         loop = asyncio.get_running_loop()
         questions = [asked.question for asked in batch]
         try:
-            answers = await loop.run_in_executor(self._threads, _exchange, child, questions)
+            answers = await loop.run_in_executor(
+                self._threads, _exchange, child, questions, self._share_of_cores
+            )
         except (ChildDiedError, TimeoutError) as error:
             metrics.DEATHS.inc()
             # Others of the batch, or whoever killed the process, may be to blame.
@@ -259,9 +265,13 @@ class Scoring:
 
 
 def _exchange(
-    child: LineProcess, questions: Sequence[Question], timeout_s: float | None = None
+    child: LineProcess,
+    questions: Sequence[Question],
+    threads: int = 1,
+    *,
+    timeout_s: float | None = None,
 ) -> list[Answer]:
-    line = json.dumps(questions).encode()
+    line = json.dumps({"threads": threads, "questions": questions}).encode()
     answers: list[Answer] = json.loads(child.ask(line, timeout_s=timeout_s))
     return answers
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from cachetools import LRUCache
@@ -24,6 +25,9 @@ from costmodel.store import open_store
 from costmodel.store.codec import target_from_json, workload_from_json
 from costmodel.store.sqlite import SQLiteStore
 from costmodel.tally import Tally
+
+if TYPE_CHECKING:
+    from costmodel.models.transformer.model import Transformer
 
 __all__ = ["Subject", "Subjects"]
 
@@ -44,8 +48,9 @@ class Subject:
     """A kernel on a target by a backend, and what the store knows of it.
 
     The trained model scores, at the level of what has been measured of this kernel. Where it does
-    not know the target or the kernel, the model of ``costmodel.rank`` does, which reads the
-    scheduled programs and takes longer.
+    not know the target or the kernel, or does not read its schedules since they are of a transform
+    script, the model of ``costmodel.rank`` does, which reads the scheduled programs and takes
+    longer.
     """
 
     def __init__(self, session: Session, store: SQLiteStore) -> None:
@@ -59,7 +64,7 @@ class Subject:
     @property
     def model_name(self) -> str:
         """Who scores."""
-        trained = self.session.trained.model
+        trained = self._trained
         return trained.name if trained is not None else self._model.name
 
     @property
@@ -69,9 +74,18 @@ class Subject:
         return [reason] if reason else []
 
     @property
+    def _trained(self) -> Transformer | None:
+        """The trained model, where it reads the schedules."""
+        chosen = self.session.trained
+        if self.workload.script is not None or not isinstance(chosen, Trained):
+            return None
+        return chosen.model
+
+    @property
     def _model(self) -> CostModel:
         if self._stand_in is None:
-            self._stand_in = self.session.model(self._store, 0, own=True)
+            # Of a session of its own: its trained model, if any, learns from the first again.
+            self._stand_in = replace(self.session).model(self._store, 0, own=True)
         return self._stand_in
 
     def refresh(self) -> bool:
@@ -94,9 +108,8 @@ class Subject:
         for measurement in fresh:
             self.tally.add(measurement)
         self._stand_in = None
-        trained = self.session.trained.model
-        if trained is not None:
-            trained.update([
+        if self._trained is not None:
+            self._trained.update([
                 Example(self.session.query(one.schedule, _NO_FEATURES), one.latency_us)
                 for one in fresh
                 if np.isfinite(self.tally.latency_us(one.schedule))
@@ -140,8 +153,7 @@ class Subject:
             raise
 
     def _score(self, schedules: Sequence[Schedule]) -> list[Prediction]:
-        chosen = self.session.trained
-        model = chosen.model if isinstance(chosen, Trained) else None
+        model = self._trained
         if model is not None:
             if len(schedules) > TOGETHER:
                 model.forget()  # the same question has the same answer

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import costmodel
+from costmodel.backends.registry import load as load_backend
 from costmodel.errors import UsageError
 from costmodel.ir import read_workload
 from costmodel.models.shipped import WEIGHTS_VARIABLE, choose, load, shipped_weights
@@ -67,6 +70,23 @@ def test_tuning_is_never_said_to_end_behind_the_default(target: Target) -> None:
     for path in sorted(KERNELS.glob("*.mlir"))[:12]:
         default, tuned = model.wholes(read_workload(path), target, "iree").log_us
         assert tuned <= default, path.name
+
+
+def test_threads_change_no_answer(target: Target) -> None:
+    space = load_backend("tvm").space(WORKLOAD, target)
+    schedules = [space.default(), *space.sample(600, random.Random(0))]
+    model = Transformer(load(shipped_weights()))
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            told = model.estimates(WORKLOAD, target, schedules[:200]).log_us
+            found.append((told, model.skim(WORKLOAD, target, schedules)))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for one, three in zip(*found, strict=True):
+        assert one.tolist() == three.tolist()
 
 
 def test_weights_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

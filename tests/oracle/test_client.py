@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import itertools
 import json
+import random
 import signal
 import uuid
 from dataclasses import replace
@@ -120,6 +121,31 @@ def test_of_a_kernel_with_a_script_the_oracle_says_what_is_said_here(client, sha
     assert found.notes == costmodel.rank(SCRIPTED, store=shared.store, **asked).notes
     scores = client.rank_schedules(read_workload(SCRIPTED), found.schedules, backend="iree")
     assert "does not read transform scripts" in scores.notes[0]
+
+
+def test_what_is_measured_of_a_kernel_with_a_script_ranks_it_as_here(client, shared, monkeypatch):
+    monkeypatch.delenv("COSTMODEL_WEIGHTS")
+    workload, own = read_workload(SCRIPTED), host_target(threads=1, measure=False)
+    space = load("iree").space(workload, own)
+    schedules = space.sample(24, random.Random(1))
+    rows = list(zip(schedules, space.features(schedules), strict=True))
+    with open_store(shared.store) as store:
+        store.add_workload(workload)
+        store.add_target(own)
+        store.add_features(space.feature_set, workload.hash, rows)
+        store.add([
+            builders.measurement(
+                10.0 * (1 + float(features.sum()) % 7), workload=workload.hash, target=own.hash,
+                schedule=one, environment=builders.installed("iree"),
+            )
+            for one, features in rows
+        ])  # fmt: skip
+    asked = {"n": 24, "backend": "iree", "threads": 1}
+    found = client.rank(SCRIPTED, **asked)
+    here = costmodel.rank(SCRIPTED, store=shared.store, **asked)
+    assert "xgboost" in found.model
+    assert len({one.predicted_us for one in found.schedules}) > 2
+    assert alike(found.to_json() | {"seconds": 0.0}, here.to_json() | {"seconds": 0.0})
 
 
 def test_schedules_are_scored_in_their_order_in_any_number(client):

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from costmodel.backends.registry import load
 from costmodel.oracle import channel
 from costmodel.oracle.convert import measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.status import OverloadedError, UnreachableError, status_of
-from costmodel.records import Environment, Schedule, TimingPolicy
+from costmodel.records import Schedule, TimingPolicy
 from tests.oracle.answering import answering
 from tests.oracle.papers import issue, write_authority
 from tests.oracle.texts import KERNEL
@@ -90,11 +89,10 @@ def test_what_a_kernel_takes(programs, shared, tmp_path):
     assert float(predicted.split()[1]) == pytest.approx(there.latency_us, rel=1e-4)
     assert float(roofline.split()[1]) == pytest.approx(there.roofline_us, rel=1e-4)
     assert measured == "measured   nothing yet"
-    (compiler,) = load("tvm").parts
     found = builders.measurement(
         12.5, workload=there.workload, target=there.target_hash, policy=TimingPolicy(),
         schedule=Schedule("tvm", '{"kind":"default"}'),
-        environment=Environment(dict(compiler.versions()), {}),
+        environment=builders.installed("tvm"),
     )  # fmt: skip
     workload = pb.Workload(mlir=kernel.read_text())
     shared.stub().Record(

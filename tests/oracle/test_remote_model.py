@@ -15,7 +15,7 @@ from costmodel.models.boosted import Boosted
 from costmodel.models.roofline import estimates_us
 from costmodel.oracle import Client, channel
 from costmodel.oracle.remote_model import RemoteModel
-from costmodel.records import Candidate, Environment, TimingPolicy
+from costmodel.records import Candidate
 from costmodel.target import host_target
 from tests.oracle.texts import KERNEL
 from tests.store import builders
@@ -96,12 +96,12 @@ def test_what_the_oracle_learns_meanwhile_does_not_shift_it(client, queries):
     model = RemoteModel(client, "transformer")
     assert close(list(model.expected_us(queries[:3])), at_first[:3])
     candidate = queries[0].candidate
-    versions = Environment(dict(load("iree").versions()), {})
     client.record(
         [
             builders.measurement(
                 10.0 * us, workload=candidate.workload.hash, target=candidate.target.hash,
-                schedule=query.candidate.schedule, environment=versions, policy=TimingPolicy(),
+                schedule=query.candidate.schedule,
+                environment=builders.installed("iree"),
             )
             for query, us in zip(queries, at_first, strict=True)
         ],

@@ -31,6 +31,7 @@ from costmodel.oracle.status import NotFoundError, OverloadedError
 from costmodel.records import Environment, Measurement, Outcome, TimingPolicy
 from costmodel.store import open_store
 from tests.oracle.running import PATIENCE_S, Served, serving, spec
+from tests.store import builders
 
 NOTHING = RunLimits(concurrent=0, leased=0)
 
@@ -107,7 +108,7 @@ def store_one_that_is_known(it: Served) -> None:
         store.add([
             Measurement(
                 id="known", workload=workload.hash, schedule=guess, target=it.own.hash,
-                environment=Environment(dict(backend.versions()), {}), policy=TimingPolicy(),
+                environment=builders.installed("iree"), policy=TimingPolicy(),
                 outcome=Outcome.OK, samples_us=(1e6,), timestamp=1.7e9,
             )
         ])  # fmt: skip

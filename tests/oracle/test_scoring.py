@@ -39,17 +39,20 @@ class Recorded:
     def __init__(self, scoring):
         self.batches, self.free = [], asyncio.Event()
         self.woken, self.garbage = 0, False
-        (self.child,) = scoring._children
-        self.child.ask = self._ask
+        self.threads = []
+        for child in scoring._children:
+            child.ask = self._ask
         self._loop = asyncio.get_running_loop()
 
     def _ask(self, line, *, timeout_s=None):
-        questions = json.loads(line)
+        asked = json.loads(line)
+        questions = asked["questions"]
         if questions[0]["kind"] in ("ready", "warm"):
             self.woken += questions[0]["kind"] == "ready"
             return json.dumps([{"toolchains": {}}]).encode()
         if self.garbage:
             return b"Segmentation fault"
+        self.threads.append(asked["threads"])
         self.batches.append([one["number"] for one in questions])
         asyncio.run_coroutine_threadsafe(self.free.wait(), self._loop).result(60)
         return json.dumps([{"number": one["number"]} for one in questions]).encode()
@@ -59,9 +62,9 @@ def question(number, size=1):
     return {"kind": "rank", "number": number, "schedules": [["tvm", "{}"]] * size}
 
 
-def with_recorded(path, test, **options):
+def with_recorded(path, test, *, processes=1, **options):
     async def run():
-        scoring = Scoring(path, None, TARGET, ScoringOptions(1, **options))
+        scoring = Scoring(path, None, TARGET, ScoringOptions(processes, **options))
         recorded = Recorded(scoring)
         await scoring.start()
         try:
@@ -90,6 +93,22 @@ def test_what_waits_together_is_asked_together(path):
         assert recorded.batches == [[0], [1, 2, 3, 4, 5]]
 
     with_recorded(path, test)
+
+
+def test_cores_of_processes_that_have_nothing_to_do_are_free(path, monkeypatch):
+    monkeypatch.setattr("costmodel.oracle.scoring.usable_cores", lambda: range(3))
+
+    async def test(scoring, recorded):
+        asked = []
+        for number in range(4):
+            await until(lambda: scoring._idle == 4 - len(asked))
+            asked.append(asyncio.create_task(scoring.ask(question(number))))
+            await until(lambda: len(recorded.batches) == len(asked))
+        recorded.free.set()
+        await asyncio.gather(*asked)
+        assert recorded.threads == [3, 3, 2, 1]
+
+    with_recorded(path, test, processes=4)
 
 
 def test_a_batch_has_an_end(path):

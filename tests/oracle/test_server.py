@@ -16,11 +16,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 import costmodel
-from costmodel.backends.registry import load
 from costmodel.oracle import servicer
 from costmodel.oracle.convert import measurement_from, measurement_to, target_to
 from costmodel.oracle.proto import oracle_pb2 as pb
-from costmodel.records import Environment, Outcome, Schedule, TimingPolicy
+from costmodel.records import Outcome, Schedule, TimingPolicy
 from costmodel.store import open_store
 from tests.oracle.conftest import COMMAND
 from tests.oracle.texts import KERNEL
@@ -72,12 +71,11 @@ def test_a_prediction_tells_the_best_that_these_compilers_made_until_now(shared)
                                  policy=TimingPolicy())  # fmt: skip
     stub.Record(pb.RecordRequest(measurements=[measurement_to(other)]))
     assert stub.Predict(asked) == first  # that was made by other versions
-    (compiler,) = load("tvm").parts
     for latency_us, best in ((9.0, 9.0), (7.0, 7.0), (8.0, 7.0)):
         found = builders.measurement(
             latency_us, schedule=Schedule("tvm", f'{{"n":{latency_us:.0f}}}'),
             workload=first.workload, target=first.target_hash, policy=TimingPolicy(),
-            environment=Environment(dict(compiler.versions()), {}),
+            environment=builders.installed("tvm"),
         )  # fmt: skip
         stub.Record(pb.RecordRequest(measurements=[measurement_to(found)]))
         assert stub.Predict(asked).measured_us == stub.Predict(asked).measured_us == best
@@ -94,11 +92,10 @@ def test_what_was_learned_of_a_schedule_that_proves_wrong_is_taken_back(shared):
         return {one.schedule_hash: one.predicted_us for one in stub.Rank(asked).schedules}
 
     first = stub.Rank(asked)
-    (compiler,) = load("tvm").parts
     good = builders.measurement(
         1e6, workload=first.workload, target=first.target_hash, policy=TimingPolicy(),
         schedule=Schedule("tvm", first.schedules[0].schedule.text),
-        environment=Environment(dict(compiler.versions()), {}),
+        environment=builders.installed("tvm"),
     )  # fmt: skip
     before = ranked()
     stub.Record(pb.RecordRequest(workloads=[workload], measurements=[measurement_to(good)]))

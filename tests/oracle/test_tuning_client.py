@@ -9,11 +9,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from costmodel.backends.registry import load
 from costmodel.oracle import AsyncClient, Client
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.replies import TuneState
-from costmodel.records import Environment
 from costmodel.results import Silent
 from tests.oracle.answering import answering
 from tests.oracle.texts import KERNEL
@@ -157,7 +155,7 @@ def test_candidates_are_lent_and_come_back(server):
         assert first.schedule != second.schedule
         measurement = builders.measurement(
             workload=first.workload, target=own.hash, schedule=first.schedule,
-            policy=first.policy, environment=Environment(dict(load("tvm").versions()), {}),
+            policy=first.policy, environment=builders.installed("tvm"),
         )  # fmt: skip
         assert client.complete(first.lease, measurement)
         assert client.complete(second.lease, None)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from costmodel.backends.registry import load
 from costmodel.records import (
     Environment,
     Measurement,
@@ -44,6 +45,11 @@ def schedule(tile: int = 8, backend: str = "tvm") -> Schedule:
 
 def environment(version: str = "1.0") -> Environment:
     return Environment({"tvm": version}, {"host": "test", "load": 0.5, "flags": ["a", None]})
+
+
+def installed(backend: str) -> Environment:
+    """Of what is measured by the compilers that are installed."""
+    return Environment(dict(load(backend).versions()), {})
 
 
 def measurement(*samples: float, **changes: Any) -> Measurement:

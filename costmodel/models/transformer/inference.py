@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,10 +22,13 @@ __all__ = [
     "estimate_functions",
     "estimate_schedules",
     "estimate_tuned",
+    "in_threads",
     "read",
     "within_one",
 ]
 
+_Part = TypeVar("_Part")
+_Made = TypeVar("_Made")
 Array = NDArray[np.float64]
 #: Schedules scored at once, of like length.
 _CHUNK = 32
@@ -72,16 +77,36 @@ class Estimates:
 def estimate(
     network: CostNetwork, memory: Memory, schedules: Sequence[tuple[str, ScheduleInput]]
 ) -> Estimates:
-    """Of schedules of the one workload in ``memory``."""
+    """Of schedules of the one workload in ``memory``, by PyTorch's number of threads."""
     most = memory.sites.shape[1] - 1
-    parts, order = [], []
-    for places in by_length([len(read.words) for _, read in schedules], _CHUNK):
+
+    def score(places: Sequence[int]) -> Estimates:
         those = [schedules[place] for place in places]
         batch = schedule_batch([those], network.choice_index, network.config.backends, most)
         with torch.inference_mode():
-            parts.append(_estimates(network.score(memory, batch.to(network.device))))
-        order += places
-    return Estimates.joined(parts).at(np.argsort(order))
+            return _estimates(network.score(memory, batch.to(network.device)))
+
+    # The longest first: they take longest, and no thread should be left alone with them.
+    groups = [*by_length([len(read.words) for _, read in schedules], _CHUNK)][::-1]
+    order = [place for places in groups for place in places]
+    return Estimates.joined(in_threads(score, groups)).at(np.argsort(order))
+
+
+def in_threads(work: Callable[[_Part], _Made], parts: Iterable[_Part]) -> list[_Made]:
+    """What ``work`` makes of each part, in order, in as many threads as PyTorch may use.
+
+    Of parts that are small, threads that have one each get more done than those that share it.
+    """
+    listed, threads = [*parts], torch.get_num_threads()
+    if threads == 1 or len(listed) < 2:
+        return [work(part) for part in listed]
+    try:
+        with ThreadPoolExecutor(
+            min(threads, len(listed)), initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            return list(pool.map(work, listed))
+    finally:
+        torch.set_num_threads(threads)  # which threads to come have as well
 
 
 def read(network: CostNetwork, workload: WorkloadInput) -> Memory:

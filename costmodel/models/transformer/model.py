@@ -17,7 +17,7 @@ from costmodel.models.levels import Levels
 from costmodel.models.roofline import ASSUMED_LOG_STD, SCHEDULE_LOG_STD, rates_are_known
 from costmodel.models.transformer.batches import by_length, schedule_batch
 from costmodel.models.transformer.examples import tuned_schedule
-from costmodel.models.transformer.inference import Estimates, estimate, read
+from costmodel.models.transformer.inference import Estimates, estimate, in_threads, read
 from costmodel.models.transformer.inputs import (
     ScheduleInput,
     WorkloadInput,
@@ -227,11 +227,14 @@ class Transformer:
     def _skim(self, one: _Read, inputs: Sequence[_Input]) -> Array:
         network, most = self._weights.network, one.memory.sites.shape[1] - 1
         told = np.zeros(len(inputs))
-        for places in by_length([len(each.words) for _, each in inputs], _SKIMMED):
+
+        def skim(places: Sequence[int]) -> None:
             those = [inputs[place] for place in places]
             batch = schedule_batch([those], network.choice_index, network.config.backends, most)
             with torch.inference_mode():
                 told[places] = network.skim(one.memory, batch)[0].double().numpy()
+
+        in_threads(skim, by_length([len(each.words) for _, each in inputs], _SKIMMED))
         return told
 
     def _reading(self, workload: Workload, target: Target, backends: set[str]) -> _Read:
