@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -219,11 +222,17 @@ class Client:
         server, clients measure (``lease``). Raises OracleError for a run that fails, and UsageError
         for no trials: ``lookup`` measures nothing.
         """
+        start = partial(
+            self.start_tune, source, trials=trials, seconds=seconds, seed=seed, target=target,
+            backend=backend, function=function, threads=threads, leased=leased,
+            request_id=uuid.uuid4().hex,
+        )  # fmt: skip
         with folder_for(out) as folder:
-            begun = self.start_tune(
-                source, trials=trials, seconds=seconds, seed=seed, target=target,
-                backend=backend, function=function, threads=threads, leased=leased,
-            )  # fmt: skip
+            try:
+                begun = start()
+            except KeyboardInterrupt:
+                self._abandon(start)
+                raise
             following = Following(begun, progress or Silent(), seconds)
             kernel = self._calls.about(source, function, target, backend, threads)
             interrupted = False
@@ -234,6 +243,11 @@ class Client:
                 self.cancel_tune(begun.name)
                 self._rest(following)
             return self._conclude(following, folder, interrupted=interrupted)
+
+    def _abandon(self, start: Callable[[], TuneRun]) -> None:
+        """End a run that may have begun without an answer: the same request is the same run."""
+        with suppress(CostModelError, KeyboardInterrupt):
+            self.cancel_tune(start().name)
 
     def wait_tune(
         self,

@@ -125,6 +125,31 @@ class Tuning:
         await context.abort(grpc.StatusCode.INTERNAL, "not that one")
 
 
+def test_an_interrupt_before_the_first_answer_cancels_the_run():
+    server = Tuning(silent=True)
+    # As Ctrl-C, which is ignored where tests run in the background.
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+
+    def press():
+        assert server.reached.wait(60)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    try:
+        with (
+            answering(Tune=server.tune, CancelTune=server.cancel) as address,
+            Client(address) as client,
+            pytest.raises(KeyboardInterrupt),
+        ):
+            client.tune(KERNEL)
+    finally:
+        presser.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert server.cancelled == ["tunes/1"]
+    assert server.asked[0] == server.asked[1]
+
+
 @pytest.mark.parametrize("silent", [False, True])
 def test_who_is_cancelled_cancels_the_run_whether_that_fails_or_not(silent):
     server = Tuning(silent=silent)
