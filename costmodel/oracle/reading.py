@@ -1,19 +1,19 @@
 """Reads of the store, the short ones in the server's own thread.
 
 What was read is kept until the store changes, whoever changes it: SQLite says so in microseconds.
-Of a workload that has more measurements than before only those are read.
-Where somebody holds the file, or much is to be read, a second connection does it in another thread.
+Of the measurements of a workload that were added since, only those are read. Where somebody holds
+the file, or much is to be read, a second connection does it in another thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
@@ -26,16 +26,25 @@ from costmodel.store.sqlite import SQLiteStore
 
 __all__ = ["Known", "StoreReader"]
 
-_T = TypeVar("_T")
-#: Of a workload's measurements on a target, as SQLiteStore.state tells it.
-_State = tuple[int, int]
-
-#: Characters of answers that are kept, about, and of what is beside the texts of each.
+#: Bytes of what is kept of measurements and of workloads each, and of what is beside the texts.
 _KEPT, _BESIDE = 64 << 20, 2000
+#: Targets that are kept.
+_TARGETS = 1000
 #: Seconds that the second connection waits.
 _WAIT_S = 5.0
-#: Measurements of a workload, or those added, that are looked through in the server's own thread.
+#: Measurements, of anything, that are looked through in the server's own thread.
 _SHORT = 1000
+
+
+class _Made(NamedTuple):
+    """Which measurements count: None is any."""
+
+    backend: str | None
+    toolchain: str | None
+    policy: str | None
+
+
+_Best = tuple[float, Measurement] | None
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Known:
 
     latency_us: float
     best: Measurement
-    outcomes: dict[str, int]
+    outcomes: Mapping[str, int]
 
     @cached_property
     def response(self) -> pb.LookupResponse:
@@ -58,19 +67,33 @@ class Known:
         )
 
 
-@dataclass
-class _Kept:
-    """What was found, when the file was of a version and of what it is about in a state."""
+@dataclass(frozen=True)
+class _Seen:
+    """What the measurements of a workload on a target say, up to those of a number.
 
-    version: int
-    state: _State | None
-    found: Any
+    ``version`` is that of the file before they were read; none where it could not be asked.
+    ``size`` is about how many bytes all this is, answers to come among it.
+    """
 
-    def holds(self, version: int, state: _State | None) -> bool:
-        """Whether it does now; where only others have changed, it is of this version from now."""
-        if state is not None and state == self.state:
-            self.version = version
-        return version == self.version
+    version: int | None = None
+    until: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    bests: Mapping[_Made, _Best] = field(default_factory=dict)
+    size: int = _BESIDE
+    #: What was said of the best of several, each time the same.
+    _told: dict[tuple[_Made, ...], Known | None] = field(default_factory=dict)
+
+    def best(self, asked: Iterable[_Made]) -> _Best:
+        """The fastest of these."""
+        found = (best for each in asked if (best := self.bests[each]) is not None)
+        return min(found, key=lambda best: best[0], default=None)
+
+    def known(self, asked: tuple[_Made, ...]) -> Known | None:
+        """The fastest of these with how all ended; None where nothing correct is known."""
+        if asked not in self._told:
+            best = self.best(asked)
+            self._told[asked] = None if best is None else Known(*best, self.outcomes)
+        return self._told[asked]
 
 
 class StoreReader:
@@ -79,7 +102,13 @@ class StoreReader:
     def __init__(self, path: Path) -> None:
         self._quick = open_store(path, read_only=True, wait_s=0.0)
         self._patient = open_store(path, read_only=True, wait_s=_WAIT_S)
-        self._kept: LRUCache[Hashable, _Kept] = LRUCache(_KEPT, getsizeof=_size)
+        self._seen: LRUCache[tuple[str, str], _Seen] = LRUCache(
+            _KEPT, getsizeof=lambda seen: seen.size
+        )
+        self._workloads: LRUCache[str, Workload] = LRUCache(
+            _KEPT, getsizeof=lambda workload: _BESIDE + len(workload.text)
+        )
+        self._targets: LRUCache[str, tuple[int, Target | None]] = LRUCache(_TARGETS)
 
     def close(self) -> None:
         """Close both connections."""
@@ -93,51 +122,39 @@ class StoreReader:
 
         ``made`` are backends with hashes of their versions, any of which will do; None is any.
         """
-
-        key = ("known", workload, target, tuple(made))
-        with suppress(StoreLockedError):
-            kept = self._kept.get(key)
-            if kept is not None and kept.holds(*self._now(kept, (workload, target))):
-                return kept.found  # type: ignore[no-any-return]
-        bests = [await self._best(workload, target, *each, None) for each in made]
-        best = min((one for one in bests if one), key=lambda one: one[0], default=None)
-
-        def tell(store: SQLiteStore, _: object) -> Known | None:
-            return None if best is None else Known(*best, store.outcomes(workload, target))
-
-        return await self._read(key, tell, of=(workload, target))
+        asked = tuple(_Made(*each, None) for each in made)
+        return (await self._look(workload, target, asked)).known(asked)
 
     async def best_us(
-        self, workload: str, target: str, toolchains: dict[str, str], policy: str
+        self, workload: str, target: str, toolchains: Mapping[str, str], policy: str
     ) -> float | None:
         """The lowest median of measurements by the toolchains of now, in microseconds."""
-        bests = [
-            await self._best(workload, target, backend, toolchain, policy)
-            for backend, toolchain in toolchains.items()
-        ]
-        return min((one[0] for one in bests if one is not None), default=None)
-
-    async def _best(
-        self, workload: str, target: str, *key: str | None
-    ) -> tuple[float, Measurement] | None:
-        names = dict(zip(("backend", "toolchain", "policy"), key, strict=True))
-
-        def find(store: SQLiteStore, before: _Kept | None) -> tuple[float, Measurement] | None:
-            if before is None or before.state is None:
-                return store.best_known(workload=workload, target=target, **names)
-            return store.best_since(
-                before.found, before.state, workload=workload, target=target, **names
-            )
-
-        return await self._read(("best", workload, target, *key), find, of=(workload, target))
+        asked = [_Made(backend, made, policy) for backend, made in toolchains.items()]
+        best = (await self._look(workload, target, asked)).best(asked)
+        return None if best is None else best[0]
 
     async def workload(self, hash: str) -> Workload | None:
         """The workload of a hash, if the store has it."""
-        return await self._read(("workload", hash), lambda store, _: store.workload(hash))
+        found = self._workloads.get(hash)
+        if found is None:
+            try:
+                found = self._quick.workload(hash)
+            except StoreLockedError:
+                found = await asyncio.to_thread(self._patient.workload, hash)
+            if found is not None and _BESIDE + len(found.text) <= _KEPT:
+                self._workloads[hash] = found
+        return found
 
     async def target(self, hash: str) -> Target | None:
-        """The target of a hash, if the store has it."""
-        return await self._read(("target", hash), lambda store, _: store.target(hash))
+        """The target of a hash, if the store has it, with the rates measured last."""
+        try:
+            version = self._quick.version()
+            kept = self._targets.get(hash)
+            if kept is None or kept[0] != version:
+                kept = self._targets[hash] = version, self._quick.target(hash)
+            return kept[1]
+        except StoreLockedError:
+            return await asyncio.to_thread(self._patient.target, hash)
 
     async def targets(self) -> list[Target]:
         """Every target that the store has."""
@@ -149,54 +166,64 @@ class StoreReader:
         """Those of a workload on a target, oldest first; for another thread to read."""
         return self._patient.measurements(workload=workload, target=target, backend=backend)
 
-    async def _read(
-        self,
-        key: Hashable,
-        find: Callable[[SQLiteStore, _Kept | None], _T],
-        *,
-        of: tuple[str, str] | None = None,
-    ) -> _T:
-        """What ``find`` says, which is told what it said before.
-
-        ``of`` are the workload and target whose measurements it reads.
-        """
+    async def _look(self, workload: str, target: str, asked: Sequence[_Made]) -> _Seen:
+        """What the measurements say now, the best of those that are ``asked`` for among it."""
+        before = self._seen.get((workload, target), _Seen())
+        told = all(each in before.bests for each in asked)
+        version = None
         try:
-            before = self._kept.get(key)
-            version, state = self._now(before, of)
-            if before is not None and before.holds(version, state):
-                return before.found  # type: ignore[no-any-return]
-            looked_through = before.state[0] if before and before.state else 0
-            if state is None or state[0] - looked_through <= _SHORT:
-                found = find(self._quick, before)
-                self._keep(key, _Kept(version, state, found))
-                return found
+            version = self._quick.version()
+            if told and version == before.version:
+                return before
+            if self._quick.newest() - (before.until if told else 0) <= _SHORT:
+                found = _look(self._quick, before, version, workload, target, asked)
+                return self._keep(workload, target, found)
         except StoreLockedError:
-            return await asyncio.to_thread(find, self._patient, None)
-        found = await asyncio.to_thread(find, self._patient, None)
-        self._keep(key, _Kept(version, state, found))
+            pass
+        found = await asyncio.to_thread(
+            _look, self._patient, before, version, workload, target, asked
+        )
+        return self._keep(workload, target, found)
+
+    def _keep(self, workload: str, target: str, found: _Seen) -> _Seen:
+        """Keep it, unless somebody who looked meanwhile has seen more."""
+        kept = self._seen.get((workload, target))
+        if (kept is None or kept.until <= found.until) and found.size <= _KEPT:
+            self._seen[workload, target] = found
         return found
 
-    def _now(self, kept: _Kept | None, of: tuple[str, str] | None) -> tuple[int, _State | None]:
-        """The file's version, and the state of what is asked about. Raises StoreLockedError."""
-        version = self._quick.version()
-        if kept is not None and kept.version == version:
-            return version, kept.state
-        return version, None if of is None else self._quick.state(*of)
 
-    def _keep(self, key: Hashable, kept: _Kept) -> None:
-        if _size(kept) <= self._kept.maxsize:
-            self._kept[key] = kept
+def _look(
+    store: SQLiteStore,
+    before: _Seen,
+    version: int | None,
+    workload: str,
+    target: str,
+    asked: Sequence[_Made],
+) -> _Seen:
+    """What was seen ``before``, with what was added since, and with the best of those asked for.
+
+    What is added meanwhile may be seen in part; it is looked at again the next time.
+    """
+    until = store.newest()
+    if until < before.until:  # another file
+        before = _Seen()
+    added = store.outcomes(workload, target, after=before.until, until=until)
+    if not added and all(made in before.bests for made in asked):
+        return replace(before, version=version, until=until)
+    names = {"workload": workload, "target": target}
+    bests = dict(before.bests)
+    if added:
+        for made, best in before.bests.items():
+            bests[made] = store.best_since(best, before.until, **names, **made._asdict())
+    for made in asked:
+        if made not in bests:
+            bests[made] = store.best_known(**names, **made._asdict())
+    outcomes = Counter(before.outcomes) + Counter(added)
+    return _Seen(version, until, outcomes, bests, _size(bests.values()))
 
 
-def _size(kept: _Kept) -> int:
-    """Of what is kept: texts are the clients', and may be long."""
-    found = kept.found
-    if isinstance(found, tuple):
-        found = found[1]
-    if isinstance(found, Workload):
-        return _BESIDE + len(found.text)
-    if isinstance(found, Known):
-        found = found.best
-    if isinstance(found, Measurement):
-        return _BESIDE + len(found.schedule.text) + 8 * len(found.samples_us)
-    return _BESIDE
+def _size(bests: Iterable[_Best]) -> int:
+    """Each is kept as it was read, as it is answered, and in pieces."""
+    listed = {best[1].id: best[1] for best in bests if best is not None}
+    return _BESIDE + 3 * sum(measurement_to(one).ByteSize() for one in listed.values())

@@ -11,7 +11,9 @@ from costmodel.store.codec import printable
 from costmodel.store.connection import Connection
 from costmodel.store.inserts import TABLE
 
-__all__ = ["outcomes", "stats"]
+__all__ = ["outcomes", "stats", "way"]
+
+_ALL = 2**63 - 1
 
 
 def stats(connection: Connection, path: Path) -> dict[str, Any]:
@@ -28,12 +30,19 @@ def stats(connection: Connection, path: Path) -> dict[str, Any]:
     }
 
 
-def outcomes(connection: Connection, workload: str, target: str) -> dict[str, int]:
-    """How many measurements of a workload on a target ended how."""
+def way(after: int) -> str:
+    """How SQLite is to find measurements over a number: what was added lately by its number."""
+    return "NOT INDEXED" if after else ""
+
+
+def outcomes(
+    connection: Connection, workload: str, target: str, after: int = 0, until: int | None = None
+) -> dict[str, int]:
+    """How many measurements of a workload on a target, of these numbers, ended how."""
     counted = connection.query(
-        "SELECT outcome, count(*) FROM measurements WHERE workload = ? AND target = ? "
-        "GROUP BY outcome ORDER BY outcome",
-        [workload, target],
+        f"SELECT outcome, count(*) FROM measurements {way(after)} WHERE workload = ? "
+        "AND target = ? AND seq > ? AND seq <= ? GROUP BY outcome ORDER BY outcome",
+        [workload, target, after, _ALL if until is None else until],
     )
     return {printable(str(key)): count for key, count in counted}
 

@@ -177,35 +177,22 @@ class SQLiteStore:
     def best_since(
         self,
         known: tuple[float, Measurement] | None,
-        state: tuple[int, int],
+        number: int,
         *,
         workload: str,
         target: str,
         **key: str | None,
     ) -> tuple[float, Measurement] | None:
-        """As ``best_known``, which said ``known`` in an earlier ``state``.
+        """As ``best_known``, which said ``known`` when the newest of all had this ``number``.
 
-        It looks only at what was added since; at all where something is gone.
+        It looks only at what was added since: measurements are never taken away.
         """
-        count, last = state
-        ((added,),) = self._connection.query(
-            "SELECT count(*) FROM measurements NOT INDEXED "
-            "WHERE workload = ? AND target = ? AND seq > ?",
-            [workload, target, last],
-        )
-        if count + added != self.state(workload, target)[0]:
-            return self.best_known(workload=workload, target=target, **key)
         where, parameters = _where(workload, target, **key)
-        return improve_best(self._connection, self._read, where, parameters, known, last)
+        return improve_best(self._connection, self._read, where, parameters, known, number)
 
-    def state(self, workload: str, target: str) -> tuple[int, int]:
-        """How many measurements of a workload on a target there are, and the last one's number.
-
-        Differs after some were added or removed, by whoever.
-        """
-        sql = "SELECT count(*), max(seq) FROM measurements WHERE workload = ? AND target = ?"
-        ((count, last),) = self._connection.query(sql, [workload, target])
-        return int(count), int(last or 0)
+    def newest(self) -> int:
+        """The number of the measurement that was added last, of anything; 0 where there is none."""
+        return int(self._connection.query("SELECT max(seq) FROM measurements")[0][0] or 0)
 
     def added_after(
         self, number: int, *, workload: str, target: str
@@ -215,8 +202,8 @@ class SQLiteStore:
         Oldest first, with the number for the next call; 0 is the beginning.
         """
         found = self._connection.query(
-            "SELECT seq FROM measurements WHERE workload = ? AND target = ? AND seq > ? "
-            "ORDER BY timestamp, seq",
+            f"SELECT seq FROM measurements {counts.way(number)} "
+            "WHERE workload = ? AND target = ? AND seq > ? ORDER BY timestamp, seq",
             [workload, target, number],
         )
         numbers = [seq for (seq,) in found]
@@ -318,9 +305,14 @@ class SQLiteStore:
         """Counts by workload, target, backend and outcome; size in bytes; schema version."""
         return counts.stats(self._connection, self.path)
 
-    def outcomes(self, workload: str, target: str) -> dict[str, int]:
-        """How many measurements of a workload on a target ended how."""
-        return counts.outcomes(self._connection, workload, target)
+    def outcomes(
+        self, workload: str, target: str, *, after: int = 0, until: int | None = None
+    ) -> dict[str, int]:
+        """How many measurements of a workload on a target ended how.
+
+        Of those with numbers over ``after``, and up to ``until``, as ``newest`` gives them.
+        """
+        return counts.outcomes(self._connection, workload, target, after, until)
 
     def verify(self) -> list[str]:
         """Every damage found, one sentence each; empty for a sound store."""

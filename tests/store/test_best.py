@@ -54,21 +54,9 @@ def fresh(tmp_path_factory):
 def test_from_the_best_before_as_anew(fresh, batches, toolchain):
     with fresh() as store:
         asked = KEY | {"toolchain": toolchain}
-        state, known = store.state(**KEY), store.best_known(**asked)
+        number, known = store.newest(), store.best_known(**asked)
         for batch in batches:
             store.add(_measurement(*one) for one in batch)
-            known, state = store.best_since(known, state, **asked), store.state(**KEY)
+            known, number = store.best_since(known, number, **asked), store.newest()
             anew = store.best_known(**asked)
             assert (known and known[0]) == (anew and anew[0])
-            assert state[0] == len(list(store.measurements(**KEY)))
-
-
-def test_where_something_is_gone_all_is_looked_at(fresh):
-    with fresh() as store:
-        store.add([builders.measurement(1.0, schedule=builders.schedule(1)),
-                   builders.measurement(2.0, schedule=builders.schedule(2))])  # fmt: skip
-        known, state = store.best_known(**KEY), store.state(**KEY)
-        store._connection.query("DELETE FROM measurements WHERE median_us = 1.0")
-        store.add([builders.measurement(3.0, schedule=builders.schedule(3))])
-        assert store.best_since(known, state, **KEY) == store.best_known(**KEY)
-        assert store.best_known(**KEY)[0] == 2.0

@@ -240,5 +240,8 @@ def test_what_was_added_after_a_number(tmp_path):
         store.add([early])
         assert store.added_after(number, **names)[1] == [early]
         assert store.added_after(0, **names)[1] == [early, late]
-        assert store.state(**names)[0] == 2
-        assert store.state(names["workload"], "0" * 64) == (0, 0)
+        assert number < store.newest() == store.added_after(0, **names)[0]
+        assert store.outcomes(**names) == {"ok": 2}
+        assert store.outcomes(**names, after=number) == {"ok": 1}
+        assert store.outcomes(**names, until=number) == {"ok": 1}
+        assert store.outcomes(**names, after=store.newest()) == {}
