@@ -18,7 +18,7 @@ from costmodel.ir import analyze, check_tunable, locate_text
 from costmodel.models.base import CostModel, Example
 from costmodel.models.shipped import Trained
 from costmodel.oracle.convert import FieldError
-from costmodel.records import Prediction, Schedule, SourceLocation, Target, Workload
+from costmodel.records import Measurement, Prediction, Schedule, SourceLocation, Target, Workload
 from costmodel.results import PredictResult
 from costmodel.session import Session
 from costmodel.store import open_store
@@ -96,15 +96,18 @@ class Subject:
         version = self._store.version()
         if version == self._version:
             return True
-        self._number, added = self._store.added_after(
+        number, added = self._store.added_after(
             self._number, workload=self.workload.hash, target=self.target.hash
         )
-        self._version = version
         fresh = [one for one in added if self.session.counts(one)]
         if any(not one.ok and np.isfinite(self.tally.latency_us(one.schedule)) for one in fresh):
             return False
-        if not fresh:
-            return True
+        if fresh:
+            self._learn(fresh)
+        self._number, self._version = number, version
+        return True
+
+    def _learn(self, fresh: Sequence[Measurement]) -> None:
         for measurement in fresh:
             self.tally.add(measurement)
         self._stand_in = None
@@ -114,7 +117,6 @@ class Subject:
                 for one in fresh
                 if np.isfinite(self.tally.latency_us(one.schedule))
             ])  # fmt: skip
-        return True
 
     def predict(self) -> PredictResult:
         """As ``costmodel.predict`` says it."""

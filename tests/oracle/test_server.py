@@ -83,6 +83,27 @@ def test_a_prediction_tells_the_best_that_these_compilers_made_until_now(shared)
     assert stub.Predict(asked) == first
 
 
+def test_what_is_no_schedule_neither_refuses_others_nor_keeps_the_model_from_learning(shared):
+    stub = shared.stub()
+    workload = pb.Workload(mlir=KERNEL.replace("@product", "@beside_nonsense"))
+    asked = pb.RankRequest(workload=workload, count=8, backend="tvm")
+    first = stub.Rank(asked)
+    texts = ['{"n":1}', '{"kind":"trace","trace":[[["GetSBlock",[],["x"],[]]],[]]}']
+    texts += [one.schedule.text for one in first.schedules]
+    recorded = [
+        builders.measurement(
+            1e6, workload=first.workload, target=first.target_hash, schedule=Schedule("tvm", text),
+            environment=builders.installed("tvm"), policy=TimingPolicy(),
+        )
+        for text in texts
+    ]  # fmt: skip
+    stub.Record(pb.RecordRequest(workloads=[workload], measurements=map(measurement_to, recorded)))
+    found = stub.Rank(asked)
+    before = {one.schedule_hash: one.predicted_us for one in first.schedules}
+    assert all(one.predicted_us > 10 * before[one.schedule_hash] for one in found.schedules)
+    assert stub.Predict(pb.PredictRequest(workload=workload, backend="tvm")).measured_us == 1e6
+
+
 def test_what_was_learned_of_a_schedule_that_proves_wrong_is_taken_back(shared):
     stub = shared.stub()
     workload = pb.Workload(mlir=KERNEL.replace("@product", "@proven_wrong"))

@@ -326,7 +326,7 @@ class _Trace:
         self, name: str, inputs: list[Any], attributes: list[Any], outputs: list[Any]
     ) -> tuple[int, int]:
         names = [value for value in inputs if isinstance(value, str)]
-        if name == "GetSBlock" and attributes:
+        if name == "GetSBlock" and attributes and outputs:
             self._blocks[str(outputs[0])] = self._places.get(str(attributes[0]), -1)
             return -1, -1
         if name == "GetChildBlocks" and len(outputs) == len(self._sites):

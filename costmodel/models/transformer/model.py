@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from costmodel.backends.choices import Choice, ChoiceReader
-from costmodel.errors import CostModelError, UnsupportedError
+from costmodel.errors import CostModelError, InputError, UnsupportedError
 from costmodel.models.base import Example, Query
 from costmodel.models.levels import Levels
 from costmodel.models.roofline import ASSUMED_LOG_STD, SCHEDULE_LOG_STD, rates_are_known
@@ -130,9 +131,19 @@ class Transformer:
         return ""
 
     def update(self, examples: Sequence[Example]) -> None:
-        """Shift the level of the workloads measured."""
-        good = [e for e in examples if np.isfinite(e.latency_us) and self.knows([e.query])]
+        """Shift the level of the workloads measured; what is no schedule is passed over."""
+        good = [e for e in examples if np.isfinite(e.latency_us) and self._reads(e.query)]
         self._levels.learn(good, self.expected_us([example.query for example in good]))
+
+    def _reads(self, query: Query) -> bool:
+        """Whether it knows this and can read the schedule: stores hold what anybody recorded."""
+        one = query.candidate
+        if not self.knows([query]):
+            return False
+        with suppress(InputError):
+            _choices(one.schedule, self._reading(one.workload, one.target, {one.schedule.backend}))
+            return True
+        return False
 
     def forget(self, *, but: int = 0) -> None:
         """Forget predictions but for so many of the last, and with them what they take.
