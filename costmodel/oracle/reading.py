@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from cachetools import LRUCache
 
@@ -26,10 +28,12 @@ from costmodel.store.sqlite import SQLiteStore
 
 __all__ = ["Known", "StoreReader"]
 
+_T = TypeVar("_T")
+
 #: Bytes of what is kept of measurements and of workloads each, and of what is beside the texts.
 _KEPT, _BESIDE = 64 << 20, 2000
-#: Targets that are kept.
-_TARGETS = 1000
+#: Targets that are kept, and measurements that are read at once.
+_TARGETS, _PAGE = 1000, 500
 #: Seconds that the second connection waits.
 _WAIT_S = 5.0
 #: Measurements, of anything, that are looked through in the server's own thread.
@@ -102,6 +106,8 @@ class StoreReader:
     def __init__(self, path: Path) -> None:
         self._quick = open_store(path, read_only=True, wait_s=0.0)
         self._patient = open_store(path, read_only=True, wait_s=_WAIT_S)
+        # Its own, so that those who wait for a held store hold up nothing else.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
         self._seen: LRUCache[tuple[str, str], _Seen] = LRUCache(
             _KEPT, getsizeof=lambda seen: seen.size
         )
@@ -112,6 +118,7 @@ class StoreReader:
 
     def close(self) -> None:
         """Close both connections."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
         self._quick.close()
         self._patient.close()
 
@@ -140,7 +147,7 @@ class StoreReader:
             try:
                 found = self._quick.workload(hash)
             except StoreLockedError:
-                found = await asyncio.to_thread(self._patient.workload, hash)
+                found = await self._apart(self._patient.workload, hash)
             if found is not None and _BESIDE + len(found.text) <= _KEPT:
                 self._workloads[hash] = found
         return found
@@ -154,17 +161,25 @@ class StoreReader:
                 kept = self._targets[hash] = version, self._quick.target(hash)
             return kept[1]
         except StoreLockedError:
-            return await asyncio.to_thread(self._patient.target, hash)
+            return await self._apart(self._patient.target, hash)
 
     async def targets(self) -> list[Target]:
         """Every target that the store has."""
-        return await asyncio.to_thread(lambda: list(self._patient.targets()))
+        return await self._apart(lambda: list(self._patient.targets()))
 
-    def measurements(
+    async def measurements(
         self, workload: str, target: str, backend: str | None
-    ) -> Iterator[Measurement]:
-        """Those of a workload on a target, oldest first; for another thread to read."""
-        return self._patient.measurements(workload=workload, target=target, backend=backend)
+    ) -> AsyncIterator[Measurement]:
+        """Those of a workload on a target, oldest first."""
+        rows = self._patient.measurements(workload=workload, target=target, backend=backend)
+        while page := await self._apart(lambda: list(islice(rows, _PAGE))):
+            for row in page:
+                yield row
+
+    async def _apart(self, read: Callable[..., _T], *arguments: Any) -> _T:
+        """What is read in the other thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, read, *arguments)
 
     async def _look(self, workload: str, target: str, asked: Sequence[_Made]) -> _Seen:
         """What the measurements say now, the best of those that are ``asked`` for among it."""
@@ -180,9 +195,7 @@ class StoreReader:
                 return self._keep(workload, target, found)
         except StoreLockedError:
             pass
-        found = await asyncio.to_thread(
-            _look, self._patient, before, version, workload, target, asked
-        )
+        found = await self._apart(_look, self._patient, before, version, workload, target, asked)
         return self._keep(workload, target, found)
 
     def _keep(self, workload: str, target: str, found: _Seen) -> _Seen:

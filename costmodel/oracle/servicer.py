@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -196,7 +195,7 @@ class Servicer(OracleServicer):
         found = self._parts.reader.measurements(
             workload, asked.target.hash, None if backend == "auto" else backend
         )
-        async for one in _in_thread(found):
+        async for one in found:
             yield measurement_to(one)
 
     async def Record(self, request: pb.RecordRequest, context: _Context) -> pb.RecordResponse:
@@ -420,19 +419,3 @@ def _read_measurements(messages: Iterable[pb.Measurement]) -> list[Measurement]:
         with within(f"measurements[{place}]"):
             found.append(measurement_from(message))
     return found
-
-
-async def _in_thread(rows: Iterable[Measurement]) -> AsyncIterator[Measurement]:
-    """Rows that are read in another thread, a page at a time."""
-    pages = iter(rows)
-
-    def page() -> Sequence[Measurement]:
-        found: list[Measurement] = []
-        with suppress(StopIteration):
-            while len(found) < 500:
-                found.append(next(pages))
-        return found
-
-    while rows_now := await asyncio.to_thread(page):
-        for row in rows_now:
-            yield row

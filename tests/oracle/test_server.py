@@ -85,7 +85,7 @@ def test_a_prediction_tells_the_best_that_these_compilers_made_until_now(shared)
 
 def test_what_is_no_schedule_neither_refuses_others_nor_keeps_the_model_from_learning(shared):
     stub = shared.stub()
-    workload = pb.Workload(mlir=KERNEL.replace("@product", "@beside_nonsense"))
+    workload = pb.Workload(mlir=KERNEL.replace("64x", "72x"))
     asked = pb.RankRequest(workload=workload, count=8, backend="tvm")
     first = stub.Rank(asked)
     texts = ['{"n":1}', '{"kind":"trace","trace":[[["GetSBlock",[],["x"],[]]],[]]}']
