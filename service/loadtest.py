@@ -33,6 +33,7 @@ from typing import Any
 import grpc
 import psutil
 
+from costmodel.backends import registry
 from costmodel.oracle.convert import measurement_to
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.proto.oracle_pb2_grpc import OracleStub
@@ -121,6 +122,11 @@ class Load:
         self.drawn: list[list[pb.Schedule]] = []
         self.target = ""
         self.hashes: list[str] = []
+        #: By backend, the versions that are installed: what they made counts in every answer.
+        self.made = {
+            part.name: Environment(dict(part.versions()), {})
+            for part in registry.load("auto").parts
+        }
 
     async def prepare(self, schedules: int) -> None:
         """Draw many schedules of each kernel, and record a measurement of some."""
@@ -149,7 +155,7 @@ class Load:
                 workload=self.hashes[number],
                 schedule=Schedule(given.backend, given.text),
                 target=self.target,
-                environment=Environment({"load": "test"}, {}),
+                environment=self.made[given.backend],
                 policy=TimingPolicy(),
                 outcome=Outcome.OK,
                 samples_us=tuple(self.random.uniform(50, 100) for _ in range(10)),
@@ -165,9 +171,7 @@ class Load:
 
     async def lookup(self) -> None:
         found = await self.stub.Lookup(
-            pb.LookupRequest(
-                workload=pb.Workload(hash=self.hashes[self._any()]), any_toolchain=True
-            )
+            pb.LookupRequest(workload=pb.Workload(hash=self.hashes[self._any()]))
         )
         assert found.best.outcome == pb.OUTCOME_OK
 
