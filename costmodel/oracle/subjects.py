@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,16 +121,11 @@ class Subject:
         """As ``costmodel.predict`` says it."""
         return expect(self.session, self.tally.best_us)
 
-    @cached_property
-    def _tunable(self) -> bool:
-        check_tunable(self.workload)
-        return True
-
     def draw(self, count: int, seed: int) -> list[Schedule]:
         """As ``costmodel.rank`` draws them. Raises UnsupportedError for what cannot be tuned."""
-        assert self._tunable
         found = self._drawn.get((count, seed))
         if found is None:
+            check_tunable(self.workload)
             found = draw(self.session, count, seed)
             if len(found) <= _DRAWN:
                 self._drawn[count, seed] = found
