@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,9 @@ from costmodel.oracle.calls import (
     Calls,
     Source,
     Where,
+    call_error,
     check_open,
+    closed_error,
     folder_for,
     own_connection,
 )
@@ -37,7 +39,6 @@ from costmodel.oracle.replies import (
     listed_from,
 )
 from costmodel.oracle.requests import Scheduled
-from costmodel.oracle.status import error_from
 from costmodel.oracle.steps import Local, Plan, Step, Stream, run_async
 from costmodel.oracle.watching import Following, Watching
 from costmodel.records import Measurement, Target
@@ -316,26 +317,41 @@ class AsyncClient:
             return await asyncio.to_thread(step.do)
         if isinstance(step, Stream):
             return [message async for message in self._stream(step.method, step.requests)]
-        check_open(closed=self._closed)
-        try:
+        with self._calling():
             return await getattr(self._stub, step.method)(
                 step.request,
                 timeout=deadline(step.method, step.waits, self._timeout),
                 metadata=self.connection.metadata,
             )
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Around a call: its error is raised as ours."""
+        check_open(closed=self._closed)
+        try:
+            yield
         except grpc.RpcError as error:
-            raise error_from(error, self.connection.address) from None
+            raise call_error(error, self.connection.address, closed=self._closed) from None
+        except asyncio.CancelledError:
+            # gRPC cancels the calls of a channel that is closed; nobody has cancelled the task.
+            if self._closed and not _cancelled():
+                raise closed_error() from None
+            raise
 
     async def _stream(self, method: str, requests: Any) -> AsyncGenerator[Any, None]:
-        check_open(closed=self._closed)
         given = iter(requests) if isinstance(requests, Sequence) else requests
-        call = getattr(self._stub, method)(
-            given, timeout=DEADLINES[method], metadata=self.connection.metadata
-        )
-        try:
-            async for message in call:
-                yield message
-        except grpc.RpcError as error:
-            raise error_from(error, self.connection.address) from None
-        finally:
-            call.cancel()
+        with self._calling():
+            call = getattr(self._stub, method)(
+                given, timeout=DEADLINES[method], metadata=self.connection.metadata
+            )
+            try:
+                async for message in call:
+                    yield message
+            finally:
+                call.cancel()
+
+
+def _cancelled() -> bool:
+    """Whether the task that runs is to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

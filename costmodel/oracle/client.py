@@ -6,7 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,9 @@ from costmodel.oracle.calls import (
     Calls,
     Source,
     Where,
+    call_error,
     check_open,
+    closed_error,
     folder_for,
     own_connection,
 )
@@ -37,7 +39,6 @@ from costmodel.oracle.replies import (
     listed_from,
 )
 from costmodel.oracle.requests import Scheduled
-from costmodel.oracle.status import error_from
 from costmodel.oracle.steps import Local, Plan, Step, Stream, run
 from costmodel.oracle.watching import Following, Watching
 from costmodel.records import Measurement, Target
@@ -60,7 +61,8 @@ class Client:
     Calls are repeated, with growing pauses, where the oracle is away for a moment or busy. What
     is raised is a CostModelError, as the local functions raise it: InputError and its kinds with
     the place in the user's file; and an OracleError: UnreachableError where nobody answers,
-    OverloadedError, NotFoundError, RefusedError. After ``close`` each call is a UsageError.
+    OverloadedError, NotFoundError, RefusedError. After ``close`` each call is a UsageError, and so
+    is one that was under way.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Give the connection up; calls under way end."""
+        """Give the connection up; calls under way end as later ones do, with a UsageError."""
         self._closed = True
         self._channel.close()
 
@@ -381,28 +383,36 @@ class Client:
             return step.do()
         if isinstance(step, Stream):
             return list(self._stream(step.method, step.requests))
-        check_open(closed=self._closed)
-        try:
+        with self._calling():
             return getattr(self._stub, step.method)(
                 step.request,
                 timeout=deadline(step.method, step.waits, self._timeout),
                 metadata=self.connection.metadata,
             )
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Around a call: its error is raised as ours."""
+        check_open(closed=self._closed)
+        try:
+            yield
         except grpc.RpcError as error:
-            raise error_from(error, self.connection.address) from None
+            raise call_error(error, self.connection.address, closed=self._closed) from None
+        except ValueError:  # gRPC's, where another thread has closed it since
+            if self._closed:
+                raise closed_error() from None
+            raise
 
     def _stream(self, method: str, requests: Any) -> Iterator[Any]:
         """Answers one by one; the call is ended where the caller wants no more."""
-        check_open(closed=self._closed)
         given = iter(requests) if isinstance(requests, Sequence) else requests
-        call = getattr(self._stub, method)(
-            given,
-            timeout=DEADLINES[method],
-            metadata=self.connection.metadata,
-        )
-        try:
-            yield from call
-        except grpc.RpcError as error:
-            raise error_from(error, self.connection.address) from None
-        finally:
-            call.cancel()
+        with self._calling():
+            call = getattr(self._stub, method)(
+                given,
+                timeout=DEADLINES[method],
+                metadata=self.connection.metadata,
+            )
+            try:
+                yield from call
+            finally:
+                call.cancel()
