@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from costmodel.oracle.calls import (
     folder_for,
     own_connection,
 )
-from costmodel.oracle.channel import DEADLINES, aio_channel, deadline
+from costmodel.oracle.channel import DEADLINES, aio_channel, deadline, leaving_ends
 from costmodel.oracle.connection import Connection
 from costmodel.oracle.downloads import Download
 from costmodel.oracle.proto import oracle_pb2 as pb
@@ -48,15 +48,13 @@ __all__ = ["AsyncClient"]
 
 _T = TypeVar("_T")
 
-#: Seconds that a task that was cancelled waits for the end of its run to be asked for.
-_ABANDON_S = 30.0
-
 
 class AsyncClient:
     """``Client`` for one event loop; an asynchronous context manager.
 
     Its methods take and give what those of ``Client`` do, where they are explained. A task that is
-    cancelled while it waits for ``tune`` cancels the run, as far as the server can be asked to.
+    cancelled while it waits for ``tune`` cancels the run, as far as the server can be asked to
+    within five seconds, or ``timeout`` if that is less.
     """
 
     def __init__(
@@ -183,31 +181,25 @@ class AsyncClient:
         progress: ProgressListener | None = None,
     ) -> TuneResult:
         start = partial(
-            self.start_tune, source, trials=trials, seconds=seconds, seed=seed, target=target,
-            backend=backend, function=function, threads=threads, leased=leased,
-            request_id=uuid.uuid4().hex,
+            self._calls.start_tune, source, trials, seconds, seed, function, target, backend,
+            threads, leased, uuid.uuid4().hex,
         )  # fmt: skip
         begun: TuneRun | None = None
         with folder_for(out) as folder:
             try:
-                begun = await start()
+                begun = await self._run(start())
                 following = Following(begun, progress or Silent(), seconds)
                 kernel = self._calls.about(source, function, target, backend, threads)
                 await self._follow(following, kernel)
             except asyncio.CancelledError:
-                await asyncio.shield(self._abandon(begun, start))
+                await asyncio.shield(self._abandon(begun, start()))
                 raise
             return await self._conclude(following, folder)
 
-    async def _abandon(
-        self, begun: TuneRun | None, start: Callable[[], Awaitable[TuneRun]]
-    ) -> None:
+    async def _abandon(self, begun: TuneRun | None, start: Plan[TuneRun]) -> None:
         """End a run whose caller was cancelled, which no failure may hide."""
-        with suppress(CostModelError, TimeoutError):
-            async with asyncio.timeout(_ABANDON_S):
-                # It may have begun without an answer: the same request is the same run.
-                run = await start() if begun is None else begun
-                await self.cancel_tune(run.name)
+        with suppress(CostModelError):
+            await self._run(self._calls.abandon_tune(begun, start), leaving_ends(self._timeout))
 
     async def wait_tune(
         self,
@@ -309,10 +301,10 @@ class AsyncClient:
     async def register_target(self, target: Target) -> str:
         return await self._run(self._calls.register_target(target))
 
-    async def _run(self, plan: Plan[_T]) -> _T:
-        return await run_async(plan, self._do)
+    async def _run(self, plan: Plan[_T], ends: float | None = None) -> _T:
+        return await run_async(plan, partial(self._do, ends))
 
-    async def _do(self, step: Step) -> Any:
+    async def _do(self, ends: float | None, step: Step) -> Any:
         if isinstance(step, Local):
             return await asyncio.to_thread(step.do)
         if isinstance(step, Stream):
@@ -320,7 +312,7 @@ class AsyncClient:
         with self._calling():
             return await getattr(self._stub, step.method)(
                 step.request,
-                timeout=deadline(step.method, step.waits, self._timeout),
+                timeout=deadline(step.method, step.waits, self._timeout, ends),
                 metadata=self.connection.metadata,
             )
 

@@ -309,6 +309,11 @@ class Calls:
         with answers():
             return run_from(message)
 
+    def abandon_tune(self, begun: TuneRun | None, start: Plan[TuneRun]) -> Plan[TuneRun]:
+        """End a run, which may have begun without an answer: the same request is the same run."""
+        run = (yield from start) if begun is None else begun
+        return (yield from self.cancel_tune(run.name))
+
     def list_tunes(self, most: int | None) -> Plan[tuple[TuneRun, ...]]:
         """See Client.list_tunes."""
         found: list[TuneRun] = []

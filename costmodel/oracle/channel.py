@@ -9,6 +9,8 @@ some two seconds, since no call waits for a connection longer than its tries tak
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +20,15 @@ from costmodel import __version__
 from costmodel.oracle.connection import Connection
 from costmodel.oracle.proto import oracle_pb2 as pb
 
-__all__ = ["DEADLINES", "MESSAGE_BYTES", "SERVICE", "aio_channel", "channel", "deadline"]
+__all__ = [
+    "DEADLINES",
+    "MESSAGE_BYTES",
+    "SERVICE",
+    "aio_channel",
+    "channel",
+    "deadline",
+    "leaving_ends",
+]
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Oracle"].full_name
 
@@ -46,6 +56,9 @@ DEADLINES: Mapping[str, float | None] = {
     "RegisterTarget": 30.0,
 }
 
+#: Seconds for which a user who interrupts ``tune`` is kept, to end the run.
+_LEAVING_S = 5.0
+
 _RETRIES = {
     "maxAttempts": 5,
     "initialBackoff": "0.1s",
@@ -56,13 +69,28 @@ _RETRIES = {
 _ONCE_WHEN_BUSY = ("Lease",)
 
 
-def deadline(method: str, waits: float, seconds: float | None) -> float | None:
+def deadline(
+    method: str, waits: float, seconds: float | None, ends: float | None = None
+) -> float | None:
     """Seconds that a call may take: ``seconds``, or for None what suits the method.
 
-    ``waits`` are those that the server was asked to wait, which are added.
+    ``waits`` are those that the server was asked to wait, which are added. None of it is after
+    ``ends``, of the monotonic clock.
     """
     suits = DEADLINES[method] if seconds is None else seconds
-    return None if suits is None else waits + suits
+    found = None if suits is None else waits + suits
+    if ends is None:
+        return found
+    left = max(0.0, ends - time.monotonic())
+    return left if found is None else min(found, left)
+
+
+def leaving_ends(seconds: float | None) -> float:
+    """When whoever leaves a run waits no more for its end to be asked for.
+
+    Of the monotonic clock; after ``seconds``, which a call may take, if these are fewer.
+    """
+    return time.monotonic() + min(_LEAVING_S, math.inf if seconds is None else seconds)
 
 
 def _service_config() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from costmodel.oracle.calls import (
     folder_for,
     own_connection,
 )
-from costmodel.oracle.channel import DEADLINES, channel, deadline
+from costmodel.oracle.channel import DEADLINES, channel, deadline, leaving_ends
 from costmodel.oracle.connection import Connection
 from costmodel.oracle.downloads import Download
 from costmodel.oracle.proto import oracle_pb2 as pb
@@ -220,20 +220,20 @@ class Client:
 
         The run goes on while a connection is lost, and is found again. What it leaves is put into
         ``out``. An interrupt cancels it: what was measured is kept, and the best so far is the
-        result; a second one leaves at once. Where ``leased``, or for another target than the
+        result; a second one leaves at once, and one before the server has answered within five
+        seconds, or ``timeout`` if that is less. Where ``leased``, or for another target than the
         server, clients measure (``lease``). Raises OracleError for a run that fails, and UsageError
         for no trials: ``lookup`` measures nothing.
         """
         start = partial(
-            self.start_tune, source, trials=trials, seconds=seconds, seed=seed, target=target,
-            backend=backend, function=function, threads=threads, leased=leased,
-            request_id=uuid.uuid4().hex,
+            self._calls.start_tune, source, trials, seconds, seed, function, target, backend,
+            threads, leased, uuid.uuid4().hex,
         )  # fmt: skip
         with folder_for(out) as folder:
             try:
-                begun = start()
+                begun = self._run(start())
             except KeyboardInterrupt:
-                self._abandon(start)
+                self._abandon(start())
                 raise
             following = Following(begun, progress or Silent(), seconds)
             kernel = self._calls.about(source, function, target, backend, threads)
@@ -246,10 +246,10 @@ class Client:
                 self._rest(following)
             return self._conclude(following, folder, interrupted=interrupted)
 
-    def _abandon(self, start: Callable[[], TuneRun]) -> None:
-        """End a run that may have begun without an answer: the same request is the same run."""
+    def _abandon(self, start: Plan[TuneRun]) -> None:
+        """End a run that may have begun without an answer, as far as that is soon done."""
         with suppress(CostModelError, KeyboardInterrupt):
-            self.cancel_tune(start().name)
+            self._run(self._calls.abandon_tune(None, start), leaving_ends(self._timeout))
 
     def wait_tune(
         self,
@@ -375,10 +375,11 @@ class Client:
         """Have the oracle know a target, or its rates anew; returns its hash."""
         return self._run(self._calls.register_target(target))
 
-    def _run(self, plan: Plan[_T]) -> _T:
-        return run(plan, self._do)
+    def _run(self, plan: Plan[_T], ends: float | None = None) -> _T:
+        """Follow a plan; none of its calls goes on after ``ends``, of the monotonic clock."""
+        return run(plan, partial(self._do, ends))
 
-    def _do(self, step: Step) -> Any:
+    def _do(self, ends: float | None, step: Step) -> Any:
         if isinstance(step, Local):
             return step.do()
         if isinstance(step, Stream):
@@ -386,7 +387,7 @@ class Client:
         with self._calling():
             return getattr(self._stub, step.method)(
                 step.request,
-                timeout=deadline(step.method, step.waits, self._timeout),
+                timeout=deadline(step.method, step.waits, self._timeout, ends),
                 metadata=self.connection.metadata,
             )
 
