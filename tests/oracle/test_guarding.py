@@ -263,10 +263,28 @@ def test_who_was_refused_is_in_the_log(closed: Access) -> None:
     assert "token-eve" not in str(events)
 
 
-def test_refusals_are_counted_by_what_they_were(closed: Access) -> None:
-    def count(method: str, code: str) -> float:
-        return metrics.CALLS.labels(method, code)._value.get()
+def count(method: str, code: str) -> float:
+    return metrics.CALLS.labels(method, code)._value.get()
 
+
+def test_a_stream_that_is_cancelled_is_counted_as_that(closed: Access) -> None:
+    async def check() -> None:
+        async with serving(closed, Observer()) as channel:
+            before = count("RankStream", "CANCELLED"), count("RankStream", "OK")
+            streams = [await held(channel, "read") for _ in range(20)]
+            for stream in streams[:-1]:
+                stream.cancel()
+            await streams[-1].done_writing()
+            assert await streams[-1].read() is grpc.aio.EOF
+            while count("RankStream", "CANCELLED") + count("RankStream", "OK") < sum(before) + 20:
+                await asyncio.sleep(0.01)
+            after = count("RankStream", "CANCELLED"), count("RankStream", "OK")
+            assert after == (before[0] + 19, before[1] + 1)
+
+    run(check())
+
+
+def test_refusals_are_counted_by_what_they_were(closed: Access) -> None:
     async def check() -> None:
         async with serving(closed, Observer()) as channel:
             before = count("Record", "UNAUTHENTICATED"), count("RankStream", "PERMISSION_DENIED")
