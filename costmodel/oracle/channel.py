@@ -35,21 +35,22 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Oracle"].full_name
 #: The largest message either way; servers may allow less.
 MESSAGE_BYTES = 64 << 20
 
-#: Seconds that a call may take, its repetitions included. None: as long as the server has
-#: something to say, since keepalive notices one that is gone.
+#: Seconds that a call may take, its repetitions included. None, of streams whose answers are taken
+#: one by one: as long as the server has something to say, and the caller takes for it, since
+#: keepalive notices a server that is gone.
 DEADLINES: Mapping[str, float | None] = {
     "Predict": 60.0,
     "Rank": 120.0,
     "RankStream": 300.0,
     "Lookup": 30.0,
-    "ListMeasurements": 300.0,
+    "ListMeasurements": None,
     "Record": 60.0,
     "Tune": 60.0,
     "GetTune": 30.0,
     "WatchTune": None,
     "CancelTune": 30.0,
     "ListTunes": 30.0,
-    "DownloadTune": 300.0,
+    "DownloadTune": None,
     "Lease": 30.0,
     "Complete": 60.0,
     "ListTargets": 30.0,

@@ -178,7 +178,10 @@ class Client:
         backend: str = "auto",
         threads: int | None = None,
     ) -> Iterator[Measurement]:
-        """All that the oracle's store knows of a kernel on a target, oldest first."""
+        """All that the oracle's store knows of a kernel on a target, oldest first.
+
+        They come as they are taken, which may take as long as it does.
+        """
         asked, request = self._calls.measurements(source, function, target, backend, threads)
         with asked.named():
             for message in self._stream("ListMeasurements", request):

@@ -389,6 +389,22 @@ def test_how_long_a_call_may_take_is_the_users_to_say(connect, seconds):
     assert left["wait"] == pytest.approx(2000 + usual, abs=20)
 
 
+def test_who_takes_answers_one_by_one_has_all_the_time(connect, tmp_path):
+    left = []
+
+    async def take(request, context):
+        left.append(context.time_remaining())
+        if isinstance(request, pb.WatchTuneRequest):
+            yield pb.TuneEvent(end=pb.TuneOperation(state=pb.TUNE_STATE_DONE))
+
+    methods = dict.fromkeys(("ListMeasurements", "WatchTune", "DownloadTune"), take)
+    with answering(**methods) as address, connect(address, timeout=60.0) as client:
+        assert list(client.measurements(KERNEL)) == []
+        assert len(list(client.watch_tune("tunes/1"))) == 1
+        assert client.download_tune("tunes/1", tmp_path / "out") == {}
+    assert left == [None] * 3
+
+
 def test_a_server_that_dies_in_a_call_is_asked_again(connect):
     calls = []
 
