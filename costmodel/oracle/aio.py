@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +18,13 @@ from costmodel.oracle.calls import (
     Calls,
     Source,
     Where,
+    call_error,
     check_open,
+    closed_error,
     folder_for,
     own_connection,
 )
-from costmodel.oracle.channel import DEADLINES, aio_channel, deadline
+from costmodel.oracle.channel import DEADLINES, aio_channel, deadline, leaving_ends
 from costmodel.oracle.connection import Connection
 from costmodel.oracle.downloads import Download
 from costmodel.oracle.proto import oracle_pb2 as pb
@@ -37,7 +39,6 @@ from costmodel.oracle.replies import (
     listed_from,
 )
 from costmodel.oracle.requests import Scheduled
-from costmodel.oracle.status import error_from
 from costmodel.oracle.steps import Local, Plan, Step, Stream, run_async
 from costmodel.oracle.watching import Following, Watching
 from costmodel.records import Measurement, Target
@@ -47,15 +48,13 @@ __all__ = ["AsyncClient"]
 
 _T = TypeVar("_T")
 
-#: Seconds that a task that was cancelled waits for the end of its run to be asked for.
-_ABANDON_S = 30.0
-
 
 class AsyncClient:
     """``Client`` for one event loop; an asynchronous context manager.
 
     Its methods take and give what those of ``Client`` do, where they are explained. A task that is
-    cancelled while it waits for ``tune`` cancels the run, as far as the server can be asked to.
+    cancelled while it waits for ``tune`` cancels the run, as far as the server can be asked to
+    within five seconds, or ``timeout`` if that is less.
     """
 
     def __init__(
@@ -182,31 +181,25 @@ class AsyncClient:
         progress: ProgressListener | None = None,
     ) -> TuneResult:
         start = partial(
-            self.start_tune, source, trials=trials, seconds=seconds, seed=seed, target=target,
-            backend=backend, function=function, threads=threads, leased=leased,
-            request_id=uuid.uuid4().hex,
+            self._calls.start_tune, source, trials, seconds, seed, function, target, backend,
+            threads, leased, uuid.uuid4().hex,
         )  # fmt: skip
         begun: TuneRun | None = None
         with folder_for(out) as folder:
             try:
-                begun = await start()
+                begun = await self._run(start())
                 following = Following(begun, progress or Silent(), seconds)
                 kernel = self._calls.about(source, function, target, backend, threads)
                 await self._follow(following, kernel)
             except asyncio.CancelledError:
-                await asyncio.shield(self._abandon(begun, start))
+                await asyncio.shield(self._abandon(begun, start()))
                 raise
             return await self._conclude(following, folder)
 
-    async def _abandon(
-        self, begun: TuneRun | None, start: Callable[[], Awaitable[TuneRun]]
-    ) -> None:
+    async def _abandon(self, begun: TuneRun | None, start: Plan[TuneRun]) -> None:
         """End a run whose caller was cancelled, which no failure may hide."""
-        with suppress(CostModelError, TimeoutError):
-            async with asyncio.timeout(_ABANDON_S):
-                # It may have begun without an answer: the same request is the same run.
-                run = await start() if begun is None else begun
-                await self.cancel_tune(run.name)
+        with suppress(CostModelError):
+            await self._run(self._calls.abandon_tune(begun, start), leaving_ends(self._timeout))
 
     async def wait_tune(
         self,
@@ -308,34 +301,49 @@ class AsyncClient:
     async def register_target(self, target: Target) -> str:
         return await self._run(self._calls.register_target(target))
 
-    async def _run(self, plan: Plan[_T]) -> _T:
-        return await run_async(plan, self._do)
+    async def _run(self, plan: Plan[_T], ends: float | None = None) -> _T:
+        return await run_async(plan, partial(self._do, ends))
 
-    async def _do(self, step: Step) -> Any:
+    async def _do(self, ends: float | None, step: Step) -> Any:
         if isinstance(step, Local):
             return await asyncio.to_thread(step.do)
         if isinstance(step, Stream):
             return [message async for message in self._stream(step.method, step.requests)]
-        check_open(closed=self._closed)
-        try:
+        with self._calling():
             return await getattr(self._stub, step.method)(
                 step.request,
-                timeout=deadline(step.method, step.waits, self._timeout),
+                timeout=deadline(step.method, step.waits, self._timeout, ends),
                 metadata=self.connection.metadata,
             )
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Around a call: its error is raised as ours."""
+        check_open(closed=self._closed)
+        try:
+            yield
         except grpc.RpcError as error:
-            raise error_from(error, self.connection.address) from None
+            raise call_error(error, self.connection.address, closed=self._closed) from None
+        except asyncio.CancelledError:
+            # gRPC cancels the calls of a channel that is closed; nobody has cancelled the task.
+            if self._closed and not _cancelled():
+                raise closed_error() from None
+            raise
 
     async def _stream(self, method: str, requests: Any) -> AsyncGenerator[Any, None]:
-        check_open(closed=self._closed)
         given = iter(requests) if isinstance(requests, Sequence) else requests
-        call = getattr(self._stub, method)(
-            given, timeout=DEADLINES[method], metadata=self.connection.metadata
-        )
-        try:
-            async for message in call:
-                yield message
-        except grpc.RpcError as error:
-            raise error_from(error, self.connection.address) from None
-        finally:
-            call.cancel()
+        with self._calling():
+            call = getattr(self._stub, method)(
+                given, timeout=DEADLINES[method], metadata=self.connection.metadata
+            )
+            try:
+                async for message in call:
+                    yield message
+            finally:
+                call.cancel()
+
+
+def _cancelled() -> bool:
+    """Whether the task that runs is to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

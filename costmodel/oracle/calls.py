@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import grpc
+
 from costmodel.errors import CostModelError, UsageError
 from costmodel.oracle import requests
 from costmodel.oracle.connection import Connection, find_connection
@@ -35,13 +37,23 @@ from costmodel.oracle.replies import (
     scores_from,
 )
 from costmodel.oracle.requests import Kernel, Scheduled
-from costmodel.oracle.status import NothingKnownError, UnreachableError
+from costmodel.oracle.status import NothingKnownError, UnreachableError, error_from
 from costmodel.oracle.steps import Call, Local, Plan, Stream, answers
 from costmodel.records import Measurement, Target, Workload
 from costmodel.report.files import output_directory
 from costmodel.results import PredictResult, RankResult
 
-__all__ = ["ANY", "Calls", "Source", "Where", "check_open", "folder_for", "own_connection"]
+__all__ = [
+    "ANY",
+    "Calls",
+    "Source",
+    "Where",
+    "call_error",
+    "check_open",
+    "closed_error",
+    "folder_for",
+    "own_connection",
+]
 
 #: A path, MLIR text, the hash of a workload that the oracle knows, or a workload.
 Source = str | os.PathLike[str] | Workload
@@ -80,7 +92,19 @@ def own_connection(
 def check_open(*, closed: bool) -> None:
     """Raises UsageError where the client that is to call was closed."""
     if closed:
-        raise UsageError("this client is closed", hint="make another, or call before it is closed")
+        raise closed_error()
+
+
+def closed_error() -> UsageError:
+    """What calls of a closed client end with, those that were under way among them."""
+    return UsageError("this client is closed", hint="make another, or close it after its calls")
+
+
+def call_error(error: grpc.RpcError, address: str, *, closed: bool) -> CostModelError:
+    """What a call to ``address`` ended with; ``closed`` says whether its client is."""
+    if closed and error.code() is grpc.StatusCode.CANCELLED:
+        return closed_error()
+    return error_from(error, address)
 
 
 def folder_for(out: str | os.PathLike[str] | None) -> AbstractContextManager[Path | None]:
@@ -284,6 +308,11 @@ class Calls:
         message: pb.TuneOperation = yield Call("CancelTune", pb.CancelTuneRequest(name=name))
         with answers():
             return run_from(message)
+
+    def abandon_tune(self, begun: TuneRun | None, start: Plan[TuneRun]) -> Plan[TuneRun]:
+        """End a run, which may have begun without an answer: the same request is the same run."""
+        run = (yield from start) if begun is None else begun
+        return (yield from self.cancel_tune(run.name))
 
     def list_tunes(self, most: int | None) -> Plan[tuple[TuneRun, ...]]:
         """See Client.list_tunes."""

@@ -9,6 +9,8 @@ some two seconds, since no call waits for a connection longer than its tries tak
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,33 +20,45 @@ from costmodel import __version__
 from costmodel.oracle.connection import Connection
 from costmodel.oracle.proto import oracle_pb2 as pb
 
-__all__ = ["DEADLINES", "MESSAGE_BYTES", "SERVICE", "aio_channel", "channel", "deadline"]
+__all__ = [
+    "DEADLINES",
+    "MESSAGE_BYTES",
+    "SERVICE",
+    "aio_channel",
+    "channel",
+    "deadline",
+    "leaving_ends",
+]
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Oracle"].full_name
 
 #: The largest message either way; servers may allow less.
 MESSAGE_BYTES = 64 << 20
 
-#: Seconds that a call may take, its repetitions included. None: as long as the server has
-#: something to say, since keepalive notices one that is gone.
+#: Seconds that a call may take, its repetitions included. None, of streams whose answers are taken
+#: one by one: as long as the server has something to say, and the caller takes for it, since
+#: keepalive notices a server that is gone.
 DEADLINES: Mapping[str, float | None] = {
     "Predict": 60.0,
     "Rank": 120.0,
     "RankStream": 300.0,
     "Lookup": 30.0,
-    "ListMeasurements": 300.0,
+    "ListMeasurements": None,
     "Record": 60.0,
     "Tune": 60.0,
     "GetTune": 30.0,
     "WatchTune": None,
     "CancelTune": 30.0,
     "ListTunes": 30.0,
-    "DownloadTune": 300.0,
+    "DownloadTune": None,
     "Lease": 30.0,
     "Complete": 60.0,
     "ListTargets": 30.0,
     "RegisterTarget": 30.0,
 }
+
+#: Seconds for which a user who interrupts ``tune`` is kept, to end the run.
+_LEAVING_S = 5.0
 
 _RETRIES = {
     "maxAttempts": 5,
@@ -56,13 +70,28 @@ _RETRIES = {
 _ONCE_WHEN_BUSY = ("Lease",)
 
 
-def deadline(method: str, waits: float, seconds: float | None) -> float | None:
+def deadline(
+    method: str, waits: float, seconds: float | None, ends: float | None = None
+) -> float | None:
     """Seconds that a call may take: ``seconds``, or for None what suits the method.
 
-    ``waits`` are those that the server was asked to wait, which are added.
+    ``waits`` are those that the server was asked to wait, which are added. None of it is after
+    ``ends``, of the monotonic clock.
     """
     suits = DEADLINES[method] if seconds is None else seconds
-    return None if suits is None else waits + suits
+    found = None if suits is None else waits + suits
+    if ends is None:
+        return found
+    left = max(0.0, ends - time.monotonic())
+    return left if found is None else min(found, left)
+
+
+def leaving_ends(seconds: float | None) -> float:
+    """When whoever leaves a run waits no more for its end to be asked for.
+
+    Of the monotonic clock; after ``seconds``, which a call may take, if these are fewer.
+    """
+    return time.monotonic() + min(_LEAVING_S, math.inf if seconds is None else seconds)
 
 
 def _service_config() -> str:

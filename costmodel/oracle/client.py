@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +18,13 @@ from costmodel.oracle.calls import (
     Calls,
     Source,
     Where,
+    call_error,
     check_open,
+    closed_error,
     folder_for,
     own_connection,
 )
-from costmodel.oracle.channel import DEADLINES, channel, deadline
+from costmodel.oracle.channel import DEADLINES, channel, deadline, leaving_ends
 from costmodel.oracle.connection import Connection
 from costmodel.oracle.downloads import Download
 from costmodel.oracle.proto import oracle_pb2 as pb
@@ -37,7 +39,6 @@ from costmodel.oracle.replies import (
     listed_from,
 )
 from costmodel.oracle.requests import Scheduled
-from costmodel.oracle.status import error_from
 from costmodel.oracle.steps import Local, Plan, Step, Stream, run
 from costmodel.oracle.watching import Following, Watching
 from costmodel.records import Measurement, Target
@@ -60,7 +61,8 @@ class Client:
     Calls are repeated, with growing pauses, where the oracle is away for a moment or busy. What
     is raised is a CostModelError, as the local functions raise it: InputError and its kinds with
     the place in the user's file; and an OracleError: UnreachableError where nobody answers,
-    OverloadedError, NotFoundError, RefusedError. After ``close`` each call is a UsageError.
+    OverloadedError, NotFoundError, RefusedError. After ``close`` each call is a UsageError, and so
+    is one that was under way.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Give the connection up; calls under way end."""
+        """Give the connection up; calls under way end as later ones do, with a UsageError."""
         self._closed = True
         self._channel.close()
 
@@ -176,7 +178,10 @@ class Client:
         backend: str = "auto",
         threads: int | None = None,
     ) -> Iterator[Measurement]:
-        """All that the oracle's store knows of a kernel on a target, oldest first."""
+        """All that the oracle's store knows of a kernel on a target, oldest first.
+
+        They come as they are taken, which may take as long as it does.
+        """
         asked, request = self._calls.measurements(source, function, target, backend, threads)
         with asked.named():
             for message in self._stream("ListMeasurements", request):
@@ -218,20 +223,20 @@ class Client:
 
         The run goes on while a connection is lost, and is found again. What it leaves is put into
         ``out``. An interrupt cancels it: what was measured is kept, and the best so far is the
-        result; a second one leaves at once. Where ``leased``, or for another target than the
+        result; a second one leaves at once, and one before the server has answered within five
+        seconds, or ``timeout`` if that is less. Where ``leased``, or for another target than the
         server, clients measure (``lease``). Raises OracleError for a run that fails, and UsageError
         for no trials: ``lookup`` measures nothing.
         """
         start = partial(
-            self.start_tune, source, trials=trials, seconds=seconds, seed=seed, target=target,
-            backend=backend, function=function, threads=threads, leased=leased,
-            request_id=uuid.uuid4().hex,
+            self._calls.start_tune, source, trials, seconds, seed, function, target, backend,
+            threads, leased, uuid.uuid4().hex,
         )  # fmt: skip
         with folder_for(out) as folder:
             try:
-                begun = start()
+                begun = self._run(start())
             except KeyboardInterrupt:
-                self._abandon(start)
+                self._abandon(start())
                 raise
             following = Following(begun, progress or Silent(), seconds)
             kernel = self._calls.about(source, function, target, backend, threads)
@@ -244,10 +249,10 @@ class Client:
                 self._rest(following)
             return self._conclude(following, folder, interrupted=interrupted)
 
-    def _abandon(self, start: Callable[[], TuneRun]) -> None:
-        """End a run that may have begun without an answer: the same request is the same run."""
+    def _abandon(self, start: Plan[TuneRun]) -> None:
+        """End a run that may have begun without an answer, as far as that is soon done."""
         with suppress(CostModelError, KeyboardInterrupt):
-            self.cancel_tune(start().name)
+            self._run(self._calls.abandon_tune(None, start), leaving_ends(self._timeout))
 
     def wait_tune(
         self,
@@ -373,36 +378,45 @@ class Client:
         """Have the oracle know a target, or its rates anew; returns its hash."""
         return self._run(self._calls.register_target(target))
 
-    def _run(self, plan: Plan[_T]) -> _T:
-        return run(plan, self._do)
+    def _run(self, plan: Plan[_T], ends: float | None = None) -> _T:
+        """Follow a plan; none of its calls goes on after ``ends``, of the monotonic clock."""
+        return run(plan, partial(self._do, ends))
 
-    def _do(self, step: Step) -> Any:
+    def _do(self, ends: float | None, step: Step) -> Any:
         if isinstance(step, Local):
             return step.do()
         if isinstance(step, Stream):
             return list(self._stream(step.method, step.requests))
-        check_open(closed=self._closed)
-        try:
+        with self._calling():
             return getattr(self._stub, step.method)(
                 step.request,
-                timeout=deadline(step.method, step.waits, self._timeout),
+                timeout=deadline(step.method, step.waits, self._timeout, ends),
                 metadata=self.connection.metadata,
             )
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Around a call: its error is raised as ours."""
+        check_open(closed=self._closed)
+        try:
+            yield
         except grpc.RpcError as error:
-            raise error_from(error, self.connection.address) from None
+            raise call_error(error, self.connection.address, closed=self._closed) from None
+        except ValueError:  # gRPC's, where another thread has closed it since
+            if self._closed:
+                raise closed_error() from None
+            raise
 
     def _stream(self, method: str, requests: Any) -> Iterator[Any]:
         """Answers one by one; the call is ended where the caller wants no more."""
-        check_open(closed=self._closed)
         given = iter(requests) if isinstance(requests, Sequence) else requests
-        call = getattr(self._stub, method)(
-            given,
-            timeout=DEADLINES[method],
-            metadata=self.connection.metadata,
-        )
-        try:
-            yield from call
-        except grpc.RpcError as error:
-            raise error_from(error, self.connection.address) from None
-        finally:
-            call.cancel()
+        with self._calling():
+            call = getattr(self._stub, method)(
+                given,
+                timeout=DEADLINES[method],
+                metadata=self.connection.metadata,
+            )
+            try:
+                yield from call
+            finally:
+                call.cancel()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
+from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import grpc
 import structlog
 
 from costmodel.errors import CostModelError
-from costmodel.oracle.access import SCOPES, Access, Principal, check_scope, enter
+from costmodel.oracle.access import SCOPES, Access, Principal, check_scope, current_principal, enter
 from costmodel.oracle.limiting import Limiter
 from costmodel.oracle.status import status_of
 from costmodel.oracle.wrapping import Around, Wrapping
@@ -23,6 +25,8 @@ _log = structlog.get_logger("costmodel.oracle")
 _Context = Any
 #: Calls under way of one machine to what is open to all: a stream of a server's health is one.
 _STRANGERS = 64
+#: Why the call is refused that its handler is to end.
+_refusal: ContextVar[CostModelError] = ContextVar("refusal")
 _WHO_SETS = "the operator of the server sets how many: --max-calls"
 
 
@@ -44,13 +48,19 @@ class Guard(Wrapping):
     async def intercept_service(
         self, continuation: Callable[..., Awaitable[Any]], details: grpc.HandlerCallDetails
     ) -> Any:
-        """The method's handler, behind the checks."""
-        if not self._access.certificates and not _open_to_all(details.method):
-            try:
-                self._access.identify(details.invocation_metadata, dict)
-            except CostModelError as error:
-                return _refusing(details.method, error)
-        return await super().intercept_service(continuation, details)
+        """The method's handler, behind the checks; None, to strangers too, where there is none.
+
+        gRPC calls this and the handler in one context, in which a caller with a token is known.
+        """
+        handler = await super().intercept_service(continuation, details)
+        if handler is None or self._access.certificates or _open_to_all(details.method):
+            return handler
+        try:
+            enter(self._access.identify(details.invocation_metadata, dict))
+        except CostModelError as error:
+            _refusal.set(error)
+            return _refusing(details.method)
+        return handler
 
     def around(self, method: str, handler: Any, *, many: bool) -> tuple[Any, Around]:
         """The checks of one method's calls."""
@@ -75,10 +85,11 @@ class Guard(Wrapping):
         return handler, admitted
 
     async def _admit(self, method: str, context: _Context) -> Principal:
-        principal = self._access.identify(context.invocation_metadata(), context.auth_context)
+        if self._access.certificates:  # which only the handler's context tells
+            enter(self._access.identify(context.invocation_metadata(), context.auth_context))
+        principal = current_principal()
         await self._limiter.admit(principal)
         check_scope(principal, method)
-        enter(principal)
         return principal
 
     async def _paced(
@@ -101,14 +112,16 @@ def _host(peer: str) -> str:
     return f"whoever calls from {peer.rpartition(':')[0] or peer}"
 
 
-def _refusing(method: str, error: CostModelError) -> Any:
+@cache
+def _refusing(method: str) -> Any:
     """A handler that ends a call before a message of a stranger's is waited for or read.
 
-    Of the kind that reads nothing by itself; on the wire all kinds are alike.
+    Of the kind that reads nothing by itself; on the wire all kinds are alike. One a method: who
+    wraps it keeps what is made of it.
     """
 
     async def refused(_: Any, context: _Context) -> AsyncIterator[Any]:
-        await _refuse(method, error, context, context.peer())
+        await _refuse(method, _refusal.get(), context, context.peer())
         yield
 
     return grpc.stream_stream_rpc_method_handler(refused)

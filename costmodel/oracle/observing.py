@@ -26,6 +26,8 @@ _log = structlog.get_logger("costmodel.oracle")
 #: Of gRPC's; its types lack `abort_with_status`.
 _Context = Any
 _Read = Callable[[bytes], Any] | None
+#: Seconds after the end of a stream in which the news come that it was cancelled.
+_MOMENT_S = 0.005
 
 
 class Observer(Wrapping):
@@ -45,6 +47,9 @@ def _parsed(read: _Read, many: bool, request: Any) -> Any:
     async def each() -> AsyncIterator[Any]:
         async for one in request:
             yield _message(one, read)
+        # A client that cancels ends its messages like one that has sent them all: gRPC cancels
+        # the task a moment later.
+        await asyncio.sleep(_MOMENT_S)
 
     return each()
 

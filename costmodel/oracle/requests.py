@@ -85,9 +85,14 @@ def kernel(source: str | os.PathLike[str] | Workload, function: str | None = Non
     sources.check_text(text, name)
     return Kernel(
         # Where a file lies on this machine is nobody's business.
-        pb.Workload(mlir=text, function=function or "", file_name=PurePath(name).name),
+        pb.Workload(mlir=text, function=function or "", file_name=_printable(PurePath(name).name)),
         name,
     )
+
+
+def _printable(name: str) -> str:
+    """With ? for what no message holds: names of files may be any bytes."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _text_of(workload: Workload) -> str:

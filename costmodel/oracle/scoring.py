@@ -118,7 +118,7 @@ class Scoring:
         while self._waiting:
             asked = self._waiting.popleft()
             if not asked.answer.done():
-                asked.answer.set_exception(UnreachableError("the server is ending"))
+                asked.answer.set_exception(_ending())
 
     async def ask(self, question: Question, *, seconds: float | None = None) -> Answer:
         """The answer; ``seconds`` is how long it is waited for at the most.
@@ -171,7 +171,7 @@ class Scoring:
             try:
                 await self._answer(child, batch)
             except asyncio.CancelledError:
-                _fail(batch, OverloadedError("the server is ending"))
+                _fail(batch, _ending())
                 raise
             except Exception as error:  # it cannot be started, or what it says is no answer
                 _log.exception("a process that scores failed")
@@ -280,6 +280,11 @@ def _fail(batch: Sequence[_Asked], error: CostModelError) -> None:
     for asked in batch:
         if not asked.answer.done():
             asked.answer.set_exception(error)
+
+
+def _ending() -> UnreachableError:
+    """What whoever still asks is told when the server ends: another may answer in a moment."""
+    return UnreachableError("the server is ending")
 
 
 def _bytes(question: Question) -> int:

@@ -6,7 +6,9 @@ hint and place, RetryInfo when to come again.
 
 from __future__ import annotations
 
+import re
 import typing
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import grpc
@@ -272,6 +274,10 @@ def _reason(message: str) -> str:
     return message.rpartition("Failed to connect to remote host: ")[2]
 
 
+#: Seconds after which a call comes again, whatever a server asks for.
+_LONGEST_S = 86400.0
+#: A line or a column.
+_DIGITS = re.compile("[0-9]{1,9}")
 _KINDS = (details.ErrorInfo, details.RetryInfo)
 
 
@@ -285,8 +291,9 @@ def _details_of(error: grpc.RpcError) -> dict[str, typing.Any]:
         for kind in _KINDS:
             if detail.Is(kind.DESCRIPTOR):
                 message = kind()
-                detail.Unpack(message)
-                found[kind.DESCRIPTOR.name] = message
+                with suppress(DecodeError):  # damaged: the code and the message say enough
+                    detail.Unpack(message)
+                    found[kind.DESCRIPTOR.name] = message
     return found
 
 
@@ -327,8 +334,14 @@ def _rebuilt(
         return _by_code(code, message, hint, refused=info.reason != OracleError.__name__)
     found = kind(message, hint=hint)
     if isinstance(found, OverloadedError) and retry is not None:
-        found.retry_s = retry.retry_delay.ToNanoseconds() / 1e9
+        asked_s = retry.retry_delay.ToNanoseconds() / 1e9
+        found.retry_s = min(max(asked_s, 0.0), _LONGEST_S)
     if isinstance(found, InputError) and "file" in facts:
-        line, column = (int(facts.get(name, "0")) for name in ("line", "column"))
+        line, column = (_number(facts.get(name, "")) for name in ("line", "column"))
         found.location = SourceLocation(facts["file"], line, column)
     return found
+
+
+def _number(text: str) -> int:
+    """Of a line or column that a server wrote; 0, which is none, for anything else."""
+    return int(text) if _DIGITS.fullmatch(text) else 0

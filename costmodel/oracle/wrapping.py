@@ -1,4 +1,4 @@
-"""Interceptors that put something around each call, made once a method."""
+"""Interceptors that put something around each call, made once for each handler of a method."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -16,6 +17,8 @@ __all__ = ["Around", "Wrapping"]
 #: which enters with the request that the call is given.
 Around = Callable[[Any, Any], AbstractAsyncContextManager[Any]]
 
+#: Handlers that stay wrapped: a few for each method, such as that which refuses strangers.
+_KEPT = 256
 _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
@@ -23,7 +26,7 @@ class Wrapping(grpc.aio.ServerInterceptor):
     """An interceptor with the same around every call of a method."""
 
     def __init__(self) -> None:
-        self._wrapped: dict[str, tuple[Any, Any]] = {}
+        self._wrapped = lru_cache(_KEPT)(self._wrap)
 
     @abstractmethod
     def around(self, method: str, handler: Any, *, many: bool) -> tuple[Any, Around]:
@@ -37,13 +40,7 @@ class Wrapping(grpc.aio.ServerInterceptor):
     ) -> Any:
         """The method's handler with what is around it; None where there is no such method."""
         handler = await continuation(details)
-        if handler is None:
-            return None
-        kept, wrapped = self._wrapped.get(details.method, (None, None))
-        if kept is not handler:
-            wrapped = self._wrap(details.method, handler)
-            self._wrapped[details.method] = handler, wrapped
-        return wrapped
+        return None if handler is None else self._wrapped(details.method, handler)
 
     def _wrap(self, method: str, handler: Any) -> Any:
         kind = next(kind for kind in _KINDS if getattr(handler, kind))

@@ -6,6 +6,7 @@ import itertools
 import json
 import random
 import signal
+import threading
 import uuid
 from dataclasses import replace
 from functools import partial
@@ -388,6 +389,22 @@ def test_how_long_a_call_may_take_is_the_users_to_say(connect, seconds):
     assert left["wait"] == pytest.approx(2000 + usual, abs=20)
 
 
+def test_who_takes_answers_one_by_one_has_all_the_time(connect, tmp_path):
+    left = []
+
+    async def take(request, context):
+        left.append(context.time_remaining())
+        if isinstance(request, pb.WatchTuneRequest):
+            yield pb.TuneEvent(end=pb.TuneOperation(state=pb.TUNE_STATE_DONE))
+
+    methods = dict.fromkeys(("ListMeasurements", "WatchTune", "DownloadTune"), take)
+    with answering(**methods) as address, connect(address, timeout=60.0) as client:
+        assert list(client.measurements(KERNEL)) == []
+        assert len(list(client.watch_tune("tunes/1"))) == 1
+        assert client.download_tune("tunes/1", tmp_path / "out") == {}
+    assert left == [None] * 3
+
+
 def test_a_server_that_dies_in_a_call_is_asked_again(connect):
     calls = []
 
@@ -435,6 +452,87 @@ def test_a_client_that_was_closed_says_so(kind):
         ):
             with pytest.raises(UsageError, match="this client is closed"):
                 ask()
+
+
+class Silent:
+    """Answers nothing to a call, or no more than one event, and tells that it has come."""
+
+    def __init__(self):
+        self.reached = threading.Event()
+
+    async def call(self, request, context):
+        self.reached.set()
+        await asyncio.sleep(600)
+
+    async def tune(self, request, context):
+        return pb.TuneOperation(name="tunes/1", state=pb.TUNE_STATE_RUNNING)
+
+    async def watch(self, request, context):
+        yield pb.TuneEvent(number=0, phase="reading")
+        await self.call(request, context)
+
+    async def rank(self, requests, context):
+        async for _ in requests:
+            await self.call(requests, context)
+        yield pb.RankResponse()
+
+    @property
+    def methods(self):
+        return {"ListTargets": self.call, "Tune": self.tune, "WatchTune": self.watch,
+                "RankStream": self.rank}  # fmt: skip
+
+
+def begun(client, method, *given):
+    """A task that makes a call, in a thread where the client is one for threads."""
+    call = getattr(client, method)
+
+    async def awaited():
+        found = call(*given)
+        return [one async for one in found] if hasattr(found, "__aiter__") else await found
+
+    def waited():
+        found = call(*given)
+        return list(found) if hasattr(found, "__next__") else found
+
+    ours = isinstance(client, AsyncClient)
+    return asyncio.create_task(awaited() if ours else asyncio.to_thread(waited))
+
+
+CALLS = [("list_targets",), ("watch_tune", "tunes/1"), ("tune", KERNEL),
+         ("rank_schedules", KERNEL, [builders.schedule()] * 300)]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", CALLS, ids=lambda asked: asked[0])
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_call_under_way_when_its_client_is_closed_says_so(kind, asked):
+    server = Silent()
+
+    async def ending(address):
+        client = kind(address)
+        task = begun(client, *asked)
+        assert await asyncio.to_thread(server.reached.wait, 60)
+        await asyncio.gather(*filter(None, [client.close()]))
+        with pytest.raises(UsageError, match="this client is closed"):
+            await task
+
+    with answering(**server.methods) as address:
+        asyncio.run(ending(address))
+
+
+def test_a_task_that_is_cancelled_stays_so_when_its_client_is_closed():
+    server = Silent()
+
+    async def ending(address):
+        client = AsyncClient(address)
+        task = begun(client, "list_targets")
+        assert await asyncio.to_thread(server.reached.wait, 60)
+        task.cancel()
+        await client.close()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with answering(**server.methods) as address:
+        asyncio.run(ending(address))
 
 
 @pytest.fixture

@@ -144,7 +144,9 @@ def test_a_bad_kernel_is_said_with_its_place(ask, shared, tmp_path):
         (["--n", "many"], "many is no number"),
         (["--nothing", "1"], "no option is called --nothing"),
         (["--top"], "needs a value"),
-        (["--ca", "/nowhere/ca.pem"], "cannot read /nowhere/ca.pem"),
+        (["--ca", "/nowhere/ca.pem"], "/nowhere/ca.pem: error: cannot be read"),
+        (["--token-file", "/nowhere/token"], "/nowhere/token: error: cannot be read"),
+        (["--token-file", ""], "cannot be read"),
         (["--backend", "x"], "no option is called --backend"),
     ],
 )
@@ -158,6 +160,61 @@ def test_a_file_that_is_not_there(ask, tmp_path):
     done = ask(file=tmp_path / "none.mlir")
     assert done.returncode == 2
     assert "cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize("program", ["costmodel_rank", "costmodel_cost"])
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(b"", " error: is empty"),
+     (b"// \xc3\xbc\n// \xc3\xbc\xff\n", "2:5: error: not UTF-8: byte 0xff"),
+     (b"\xed\xa0\x80", "1:1: error: not UTF-8: byte 0xed"),
+     (b"ab\xf0\x9f\x98", "1:3: error: not UTF-8: byte 0xf0")],
+)  # fmt: skip
+def test_a_file_that_is_no_text(programs, tmp_path, program, data, said):
+    """Of which protobuf would complain on standard error, and send it."""
+    file = tmp_path / "kernel.mlir"
+    file.write_bytes(data)
+    arguments = ["127.0.0.1:1", file] if program == "costmodel_cost" else [file]
+    done = subprocess.run(
+        [programs / program, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    first, *hints = done.stderr.splitlines()
+    assert first == f"{file}:{said}"
+    assert hints in ([], ["hint: save the file as UTF-8"])
+
+
+def test_a_folder_is_no_file(ask, tmp_path):
+    done = ask(file=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"{tmp_path}: error: cannot be read\n")
+
+
+def test_names_that_are_no_utf8(ask, tmp_path):
+    """That of a file is for people alone; others are looked for."""
+    asked = []
+
+    async def rank(request, context):
+        asked.append(request)
+        return pb.RankResponse()
+
+    file = tmp_path / os.fsdecode(b"\xff\xf0\x9f\x98\x80.mlir")
+    file.write_text(KERNEL)
+    with answering(Rank=rank) as address:
+        done = ask("--oracle", address, file=file)
+        refused = ask("--oracle", address, "--function", os.fsdecode(b"\xff"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [one.workload.file_name for one in asked] == [f"{tmp_path}/?\U0001f600.mlir"]
+    assert (refused.returncode, refused.stderr) == (2, "error: function is not UTF-8\n")
+
+
+def test_what_is_too_large_for_the_server_is_bad_input(ask, serve, tmp_path):
+    server = serve("--max-message", "1")
+    file = tmp_path / "large.mlir"
+    file.write_text(KERNEL + "// " + "x" * (1 << 20))
+    done = ask("--oracle", server.address, file=file)
+    assert done.returncode == 2, done.stderr
+    assert "is too large" in done.stderr
+    assert "costmodel serve --max-message MIB" in done.stderr
 
 
 def test_nobody_answers(ask):
@@ -203,6 +260,15 @@ def test_a_token_is_not_sent_in_the_clear(ask, tmp_path, host):
 def test_a_token_that_no_call_can_carry_is_bad_usage(ask, monkeypatch, token):
     monkeypatch.setenv("COSTMODEL_ORACLE_TOKEN", token)
     done = ask("--oracle", "127.0.0.1:1")
+    assert done.returncode == 2, done.stderr
+    assert "the token is empty or has characters that none has" in done.stderr
+
+
+@pytest.mark.parametrize("token", ["two\nlines\n", " \n", "\v"])
+def test_nor_is_one_from_a_file(ask, tmp_path, token):
+    file = tmp_path / "token"
+    file.write_text(token)
+    done = ask("--oracle", "127.0.0.1:1", "--token-file", file)
     assert done.returncode == 2, done.stderr
     assert "the token is empty or has characters that none has" in done.stderr
 

@@ -17,7 +17,15 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from costmodel.oracle import guarding, metrics
-from costmodel.oracle.access import SCOPES, Access, Client, Scope, current_principal, token_digest
+from costmodel.oracle.access import (
+    SCOPES,
+    Access,
+    Client,
+    Principal,
+    Scope,
+    current_principal,
+    token_digest,
+)
 from costmodel.oracle.guarding import Guard
 from costmodel.oracle.observing import Observer
 from costmodel.oracle.proto import oracle_pb2 as pb
@@ -165,6 +173,65 @@ def test_nobody_gets_through_without_a_good_token(closed: Access) -> None:
     run(check())
 
 
+class Counting(Access):
+    """How often it was asked who somebody is."""
+
+    asked = 0
+
+    def identify(self, *given: Any) -> Principal:
+        self.asked += 1
+        return super().identify(*given)
+
+
+def test_each_call_is_looked_at_once_and_is_that_of_its_own_client() -> None:
+    names = [f"client{n}" for n in range(30)]
+    access = Counting(tuple(client(name, Scope.READ) for name in names))
+
+    async def check() -> None:
+        async with serving(access) as channel:
+            paths = ["/costmodel.v1.Oracle/Predict", "/costmodel.v1.Oracle/RankStream"]
+            asked = [(path, name) for name in names for path in paths]
+            found = await asyncio.gather(*(call(channel, path, token(n)) for path, n in asked))
+            assert found == [name for _, name in asked]
+            assert access.asked == len(asked)
+            await call(channel, paths[0], token("eve"))
+            assert access.asked == len(asked) + 1
+
+    run(check())
+
+
+class Making(Observer):
+    """The methods for which it has made something to put around their calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[str] = []
+
+    def around(self, method: str, *given: Any, **options: Any) -> Any:
+        self.made.append(method)
+        return super().around(method, *given, **options)
+
+
+def test_refusals_leave_nothing_behind(closed: Access) -> None:
+    """Nor do calls of strangers to methods that they make up."""
+    observer = Making()
+
+    async def check() -> None:
+        async with serving(closed, observer) as channel:
+            path = "/costmodel.v1.Oracle/Predict"
+            for _ in range(5):
+                assert isinstance(await call(channel, path), grpc.aio.AioRpcError)
+                assert await call(channel, path, token("read")) == "read"
+            assert observer.made == [path, path]  # who refuses, and who answers
+            for n in range(5):
+                error = await call(channel, f"/test.Unknown/Call{n}")
+                assert isinstance(error, grpc.aio.AioRpcError)
+                assert error.code() is CODE.UNIMPLEMENTED
+            assert observer.made == [path, path]
+
+    run(check())
+
+
 async def nothing() -> AsyncIterator[bytes]:
     """A stream of messages of which none comes."""
     await asyncio.sleep(4 * PATIENCE)
@@ -263,10 +330,28 @@ def test_who_was_refused_is_in_the_log(closed: Access) -> None:
     assert "token-eve" not in str(events)
 
 
-def test_refusals_are_counted_by_what_they_were(closed: Access) -> None:
-    def count(method: str, code: str) -> float:
-        return metrics.CALLS.labels(method, code)._value.get()
+def count(method: str, code: str) -> float:
+    return metrics.CALLS.labels(method, code)._value.get()
 
+
+def test_a_stream_that_is_cancelled_is_counted_as_that(closed: Access) -> None:
+    async def check() -> None:
+        async with serving(closed, Observer()) as channel:
+            before = count("RankStream", "CANCELLED"), count("RankStream", "OK")
+            streams = [await held(channel, "read") for _ in range(20)]
+            for stream in streams[:-1]:
+                stream.cancel()
+            await streams[-1].done_writing()
+            assert await streams[-1].read() is grpc.aio.EOF
+            while count("RankStream", "CANCELLED") + count("RankStream", "OK") < sum(before) + 20:
+                await asyncio.sleep(0.01)
+            after = count("RankStream", "CANCELLED"), count("RankStream", "OK")
+            assert after == (before[0] + 19, before[1] + 1)
+
+    run(check())
+
+
+def test_refusals_are_counted_by_what_they_were(closed: Access) -> None:
     async def check() -> None:
         async with serving(closed, Observer()) as channel:
             before = count("Record", "UNAUTHENTICATED"), count("RankStream", "PERMISSION_DENIED")

@@ -1,5 +1,7 @@
 """What a client asks with: a kernel that is known keeps its name."""
 
+import os
+
 import pytest
 
 from costmodel.ir import read_text, read_workload
@@ -13,6 +15,13 @@ def test_a_workload_is_sent_with_its_name(name):
     read = read_text(kernel(workload).message.mlir)
     assert read.hash == workload.hash
     assert read.function == (workload.function if '"' not in name else "main")
+
+
+def test_a_name_that_no_message_holds_is_sent_without_its_odd_bytes(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xffkernel.mlir")
+    path.write_text(KERNEL)
+    found = kernel(path)
+    assert (found.message.file_name, found.name) == ("?kernel.mlir", str(path))
 
 
 def test_a_workload_is_sent_with_its_script():

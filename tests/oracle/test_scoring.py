@@ -10,7 +10,7 @@ from costmodel.errors import CostModelError, StoreError, UsageError
 from costmodel.oracle.answers import Answers
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.scoring import Scoring, ScoringOptions
-from costmodel.oracle.status import OverloadedError
+from costmodel.oracle.status import OverloadedError, UnreachableError
 from costmodel.store import open_store
 from costmodel.store.codec import target_to_json
 from costmodel.target import parse_target
@@ -224,14 +224,18 @@ def test_a_process_that_is_gone_is_started_outside_the_questions_time(path):
     with_recorded(path, test)
 
 
-def test_who_is_being_answered_at_the_end_is_refused(path):
+def test_who_is_being_answered_or_waits_at_the_end_is_told_that_it_ends(path):
     async def test(scoring, recorded):
         asked = asyncio.create_task(scoring.ask(question(0)))
         await until(lambda: recorded.batches)
+        waiting = asyncio.create_task(scoring.ask(question(1)))
+        await until(lambda: scoring._waiting)
         closing = asyncio.create_task(scoring.close())
-        with pytest.raises(OverloadedError, match="ending"):
+        with pytest.raises(UnreachableError, match="ending"):
             await asked
         recorded.free.set()
+        with pytest.raises(UnreachableError, match="ending"):
+            await waiting
         await closing
 
     with_recorded(path, test)

@@ -2,6 +2,9 @@
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+from google.rpc.status_pb2 import Status
 
 from costmodel import errors
 from costmodel.errors import CostModelError, InputError
@@ -9,6 +12,7 @@ from costmodel.oracle import Client
 from costmodel.oracle.convert import FieldError
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.status import (
+    DOMAIN,
     NotFoundError,
     NothingKnownError,
     OracleError,
@@ -141,6 +145,50 @@ def test_details_that_are_garbage_are_none():
         pytest.raises(OracleError, match="INTERNAL: so"),
     ):
         client.list_targets()
+
+
+def detailed(code, *given):
+    """What a client raises for these details, each a message or the bytes of an ErrorInfo."""
+    status = Status(code=code.value[0], message="so")
+    for detail in given:
+        packed = status.details.add()
+        data = isinstance(detail, bytes)
+        packed.Pack(error_details_pb2.ErrorInfo() if data else detail)
+        packed.value = detail if data else packed.value
+
+    async def refuse(request, context):
+        trailing = (("grpc-status-details-bin", status.SerializeToString()),
+                    ("grpc-retry-pushback-ms", "-1"))  # fmt: skip
+        await context.abort(code, status.message, trailing)
+
+    with (
+        answering(ListTargets=refuse) as address,
+        Client(address) as client,
+        pytest.raises(CostModelError, match="so") as caught,
+    ):
+        client.list_targets()
+    return caught.value
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\x0a\x01\xff"])
+def test_a_detail_that_is_garbage_is_none(data):
+    assert detailed(Code.INTERNAL, data).message.endswith("INTERNAL: so")
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "1.5", "1_0", "9" * 5000, "\u0663"])
+def test_a_place_that_is_no_number_is_none(number):
+    facts = {"file": "kernel.mlir", "line": number, "column": number}
+    info = error_details_pb2.ErrorInfo(reason="ParseError", domain=DOMAIN, metadata=facts)
+    found = detailed(Code.INVALID_ARGUMENT, info)
+    assert type(found) is errors.ParseError
+    assert found.location == SourceLocation("kernel.mlir")
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(-5, 0.0), (3 * 10**11, 86400.0), (3000, 3000.0)])
+def test_no_server_has_a_client_wait_for_ever(asked, waited):
+    info = error_details_pb2.ErrorInfo(reason="OverloadedError", domain=DOMAIN)
+    wait = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=asked))
+    assert detailed(Code.RESOURCE_EXHAUSTED, info, wait).retry_s == waited
 
 
 def test_a_busy_server_is_asked_again_when_it_says_so():

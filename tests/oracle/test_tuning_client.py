@@ -102,15 +102,18 @@ def test_an_interrupt_ends_a_run_with_the_best_so_far(server, tmp_path):
 
 
 class Tuning:
-    """Begins a run, with or without an answer to the first request, and never ends it."""
+    """Begins a run, without an answer to the first ``silent`` requests, and never ends it."""
 
-    def __init__(self, *, silent):
+    def __init__(self, silent=0):
         self.silent, self.reached = silent, threading.Event()
         self.asked, self.cancelled = [], []
+        #: Seconds that each call to begin one may take.
+        self.left = []
 
     async def tune(self, request, context):
         self.asked.append(request)
-        if self.silent and len(self.asked) == 1:
+        self.left.append(context.time_remaining())
+        if len(self.asked) <= self.silent:
             self.reached.set()
             await asyncio.sleep(600)
         return pb.TuneOperation(name="tunes/1", state=pb.TUNE_STATE_RUNNING)
@@ -124,9 +127,13 @@ class Tuning:
         self.cancelled.append(request.name)
         await context.abort(grpc.StatusCode.INTERNAL, "not that one")
 
+    @property
+    def methods(self):
+        return {"Tune": self.tune, "WatchTune": self.watch, "CancelTune": self.cancel}
 
-def test_an_interrupt_before_the_first_answer_cancels_the_run():
-    server = Tuning(silent=True)
+
+def interrupted(server, **options):
+    """Interrupt a client for threads when it has reached the server."""
     # As Ctrl-C, which is ignored where tests run in the background.
     before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
 
@@ -138,35 +145,53 @@ def test_an_interrupt_before_the_first_answer_cancels_the_run():
     presser.start()
     try:
         with (
-            answering(Tune=server.tune, CancelTune=server.cancel) as address,
-            Client(address) as client,
+            answering(**server.methods) as address,
+            Client(address, **options) as client,
             pytest.raises(KeyboardInterrupt),
         ):
             client.tune(KERNEL)
     finally:
         presser.join()
         signal.signal(signal.SIGUSR1, before)
-    assert server.cancelled == ["tunes/1"]
-    assert server.asked[0] == server.asked[1]
 
 
-@pytest.mark.parametrize("silent", [False, True])
-def test_who_is_cancelled_cancels_the_run_whether_that_fails_or_not(silent):
-    server = Tuning(silent=silent)
+def cancelled(server, **options):
+    """Cancel a task when it has reached the server."""
 
-    async def cancelled(address):
-        async with AsyncClient(address) as client:
+    async def ending(address):
+        async with AsyncClient(address, **options) as client:
             task = asyncio.create_task(client.tune(KERNEL))
             assert await asyncio.to_thread(server.reached.wait, 60)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    methods = {"Tune": server.tune, "WatchTune": server.watch, "CancelTune": server.cancel}
-    with answering(**methods) as address:
-        asyncio.run(cancelled(address))
+    with answering(**server.methods) as address:
+        asyncio.run(ending(address))
+
+
+def test_an_interrupt_before_the_first_answer_cancels_the_run():
+    server = Tuning(silent=1)
+    interrupted(server)
     assert server.cancelled == ["tunes/1"]
-    assert server.asked == [server.asked[0]] * (2 if silent else 1)
+    assert server.asked[0] == server.asked[1]
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+def test_who_is_cancelled_cancels_the_run_whether_that_fails_or_not(silent):
+    server = Tuning(silent)
+    cancelled(server)
+    assert server.cancelled == ["tunes/1"]
+    assert server.asked == [server.asked[0]] * (1 + silent)
+
+
+@pytest.mark.parametrize(("timeout", "most"), [(None, 5.0), (2.0, 2.0)])
+@pytest.mark.parametrize("end", [interrupted, cancelled])
+def test_who_leaves_is_not_kept_by_a_server_that_is_silent(end, timeout, most):
+    server = Tuning(silent=9)
+    end(server, timeout=timeout)
+    assert server.cancelled == []
+    assert server.left[1] <= most + 0.5  # gRPC rounds
 
 
 def test_candidates_are_lent_and_come_back(server):

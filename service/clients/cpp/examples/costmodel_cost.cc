@@ -1,9 +1,7 @@
 // Asks an oracle what a kernel takes: predicted, and the best that was measured, on the server's
 // machine or another target that it knows. Exit status: 0 done, 1 could not, 2 bad input or usage.
 #include <cstdio>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 #include <string>
 
 #include "costmodel/oracle.h"
@@ -27,16 +25,12 @@ int main(int count, char** values) {
   costmodel::CallOptions options;
   options.file_name = values[2];
   if (count == 4) options.target = values[3];
-  std::ifstream file(options.file_name, std::ios::binary);
-  std::ostringstream mlir;
-  if (!file || !(mlir << file.rdbuf())) {
-    std::cerr << options.file_name << ": error: cannot be read\n";
-    return 2;
-  }
+  const auto mlir = costmodel::ReadFile(options.file_name);
+  if (!mlir) return Fail(mlir.error());
   const auto oracle = costmodel::Oracle::Connect(connection);
   if (!oracle) return Fail(oracle.error());
 
-  const auto predicted = (*oracle)->Predict(mlir.str(), options);
+  const auto predicted = (*oracle)->Predict(*mlir, options);
   if (!predicted) return Fail(predicted.error());
   std::printf("%s on %s\n", predicted->function.c_str(), predicted->target.c_str());
   std::printf("predicted  %.6g us, %.6g to %.6g, by %s\n", predicted->latency_us,
@@ -45,7 +39,7 @@ int main(int count, char** values) {
   std::printf("roofline   %.6g us: %.6g FLOP, %llu bytes\n", predicted->roofline_us,
               predicted->flops, static_cast<unsigned long long>(predicted->bytes));
 
-  const auto known = (*oracle)->Lookup(mlir.str(), options);
+  const auto known = (*oracle)->Lookup(*mlir, options);
   if (!known) return Fail(known.error());
   if (*known) {
     std::printf("measured   %.6g us, by %s: %s\n", (*known)->latency_us,

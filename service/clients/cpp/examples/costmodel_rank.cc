@@ -3,9 +3,8 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
-#include <sstream>
+#include <optional>
 #include <string>
 
 #include "costmodel/oracle.h"
@@ -36,6 +35,7 @@ struct Arguments {
   costmodel::Connection connection;
   costmodel::RankOptions options;
   std::string file;
+  std::optional<std::string> token_file;
   bool json = false;
   bool help = false;
 };
@@ -43,14 +43,6 @@ struct Arguments {
 int Fail(const std::string& message, int status = 2) {
   std::cerr << message << "\n";
   return status;
-}
-
-bool ReadFile(const std::string& path, std::string* text) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream all;
-  if (!file || !(all << file.rdbuf())) return false;
-  *text = all.str();
-  return true;
 }
 
 bool ReadNumber(const std::string& text, std::uint32_t* value) {
@@ -91,10 +83,7 @@ std::string Parse(int count, char** values, Arguments* found) {
        : name == "--cert" ? found->connection.cert_file
                           : found->connection.key_file) = value;
     } else if (name == "--token-file") {
-      std::string token;
-      if (!ReadFile(value, &token)) return "cannot read " + value;
-      token.erase(token.find_last_not_of(" \r\n\t") + 1);
-      found->connection.token = token;
+      found->token_file = value;
     } else if (name == "--function") {
       found->options.function = value;
     } else if (name == "--n" || name == "--top" || name == "--seed" || name == "--timeout") {
@@ -178,12 +167,17 @@ int main(int count, char** values) {
     std::cout << kUsage;
     return 0;
   }
-  std::string mlir;
-  if (!ReadFile(given.file, &mlir)) return Fail(given.file + ": error: cannot be read");
+  if (given.token_file) {
+    const auto token = costmodel::ReadFile(*given.token_file);
+    if (!token) return Fail(token.error().Text());
+    given.connection.token = *token;
+  }
+  const auto mlir = costmodel::ReadFile(given.file);
+  if (!mlir) return Fail(mlir.error().Text());
   given.options.file_name = given.file;
   const auto oracle = costmodel::Oracle::Connect(given.connection);
   if (!oracle) return Fail(oracle.error().Text());
-  const auto ranking = (*oracle)->Rank(mlir, given.options);
+  const auto ranking = (*oracle)->Rank(*mlir, given.options);
   if (!ranking) {
     const bool input = ranking.error().kind == costmodel::Error::Kind::kInput;
     return Fail(ranking.error().Text(), input ? 2 : 1);

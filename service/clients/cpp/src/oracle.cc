@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <fstream>
+#include <iomanip>
 #include <sstream>
 
 #include "details.pb.h"
@@ -63,6 +65,12 @@ Error::Kind KindOf(grpc::StatusCode code) {
   }
 }
 
+// Whether a message was larger than one side takes, which gRPC says by the code of a busy server.
+bool TooLarge(const grpc::Status& status) {
+  return status.error_code() == grpc::RESOURCE_EXHAUSTED &&
+         status.error_message().find("larger than max") != std::string::npos;
+}
+
 // Of a number that the server wrote; 0 for anything else.
 int Number(const std::string& text) {
   int value = 0;
@@ -92,6 +100,13 @@ Error ErrorOf(const grpc::Status& status, const std::string& address) {
       error.column = Number(fact("column"));
     }
   }
+  if (error.reason.empty() && TooLarge(status)) {
+    error.kind = Error::Kind::kInput;
+    error.message = "a message to or from " + address + " is too large: " + error.message;
+    error.hint =
+        "send or ask for less at once; of requests the server's operator may allow larger ones: "
+        "`costmodel serve --max-message MIB`";
+  }
   if (error.reason.empty() && error.kind == Error::Kind::kUnreachable) {
     error.message = "the oracle at " + address + " does not answer: " + error.message;
     error.hint = "is `costmodel serve` running there?";
@@ -108,12 +123,55 @@ Error InputError(std::string message, std::string hint = "") {
   return error;
 }
 
-// All of a file; nothing for one that cannot be read.
-std::optional<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) return std::nullopt;
-  return text.str();
+Error FileError(const std::string& path, std::string message, std::string hint = "") {
+  Error error = InputError(std::move(message), std::move(hint));
+  error.file = path;
+  return error;
+}
+
+bool Continues(char letter) { return (static_cast<unsigned char>(letter) & 0xc0) == 0x80; }
+
+// Bytes of the character of UTF-8 that begins at a place of a text; 0 where none does.
+std::size_t CharacterBytes(const std::string& text, std::size_t place) {
+  const auto at = [&](std::size_t n) {
+    return place + n < text.size() ? static_cast<unsigned char>(text[place + n]) : 0;
+  };
+  const unsigned first = at(0), second = at(1);
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  // Longer than need be, halves of UTF-16's pairs, and beyond the last character.
+  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+      (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) {
+    return 0;
+  }
+  const std::size_t bytes = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  for (std::size_t n = 1; n < bytes; ++n) {
+    if (!Continues(static_cast<char>(at(n)))) return 0;
+  }
+  return bytes;
+}
+
+// Where a text is no UTF-8, from a place on; its size where it is.
+std::size_t BadByte(const std::string& text, std::size_t place = 0) {
+  while (place < text.size()) {
+    const std::size_t bytes = CharacterBytes(text, place);
+    if (bytes == 0) break;
+    place += bytes;
+  }
+  return place;
+}
+
+Error NoUtf8(const std::string& text, std::size_t place, const std::string& file) {
+  std::ostringstream message;
+  message << "not UTF-8: byte 0x" << std::hex << std::setw(2) << std::setfill('0')
+          << static_cast<unsigned>(static_cast<unsigned char>(text[place]));
+  Error error = FileError(file.empty() ? "<text>" : file, message.str(), "save the file as UTF-8");
+  const auto end = text.begin() + static_cast<std::ptrdiff_t>(place);
+  const auto line = std::find(std::make_reverse_iterator(end), text.rend(), '\n').base();
+  const auto starts = [](char letter) { return !Continues(letter); };
+  error.line = 1 + static_cast<int>(std::count(text.begin(), line, '\n'));
+  error.column = 1 + static_cast<int>(std::count_if(line, end, starts));
+  return error;
 }
 
 // A token without the white space around it; nothing for one that no header can carry, which gRPC
@@ -138,12 +196,30 @@ bool OnThisMachine(const std::string& address) {
   return inet_pton(AF_INET, host.c_str(), &number) == 1 && (ntohl(number.s_addr) >> 24) == 127;
 }
 
-void Describe(const std::string& mlir, const CallOptions& options, pb::Workload* workload,
-              pb::TargetRef* target) {
+// Fills a request in. An error for what is not UTF-8, which protobuf would send with a complaint to
+// standard error.
+template <typename Request>
+std::optional<Error> Describe(const std::string& mlir, const CallOptions& options,
+                              Request* request) {
+  const std::size_t bad = BadByte(mlir);
+  if (bad < mlir.size()) return NoUtf8(mlir, bad, options.file_name);
+  const std::pair<const char*, const std::string*> names[] = {
+      {"function", &options.function}, {"backend", &options.backend}, {"target", &options.target}};
+  for (const auto& [name, text] : names) {
+    if (BadByte(*text) < text->size()) return InputError(std::string(name) + " is not UTF-8");
+  }
+  std::string file_name = options.file_name;
+  for (std::size_t place = 0; (place = BadByte(file_name, place)) < file_name.size();) {
+    file_name[place] = '?';
+  }
+  pb::Workload* workload = request->mutable_workload();
   workload->set_mlir(mlir);
   workload->set_function(options.function);
-  workload->set_file_name(options.file_name);
+  workload->set_file_name(file_name);
+  pb::TargetRef* target = request->mutable_target();
   if (!options.target.empty()) target->set_hash(options.target);
+  request->set_backend(options.backend);
+  return std::nullopt;
 }
 
 class GrpcOracle final : public Oracle {
@@ -153,8 +229,7 @@ class GrpcOracle final : public Oracle {
 
   Result<Ranking> Rank(const std::string& mlir, const RankOptions& options) override {
     pb::RankRequest request;
-    Describe(mlir, options, request.mutable_workload(), request.mutable_target());
-    request.set_backend(options.backend);
+    if (std::optional<Error> error = Describe(mlir, options, &request)) return *std::move(error);
     request.set_count(options.count);
     request.set_seed(options.seed);
     request.set_top(options.top);
@@ -186,8 +261,7 @@ class GrpcOracle final : public Oracle {
 
   Result<Prediction> Predict(const std::string& mlir, const CallOptions& options) override {
     pb::PredictRequest request;
-    Describe(mlir, options, request.mutable_workload(), request.mutable_target());
-    request.set_backend(options.backend);
+    if (std::optional<Error> error = Describe(mlir, options, &request)) return *std::move(error);
     pb::PredictResponse response;
     grpc::ClientContext context;
     Prepare(options, &context);
@@ -213,8 +287,7 @@ class GrpcOracle final : public Oracle {
   Result<std::optional<Known>> Lookup(const std::string& mlir,
                                       const CallOptions& options) override {
     pb::LookupRequest request;
-    Describe(mlir, options, request.mutable_workload(), request.mutable_target());
-    request.set_backend(options.backend);
+    if (std::optional<Error> error = Describe(mlir, options, &request)) return *std::move(error);
     pb::LookupResponse response;
     grpc::ClientContext context;
     Prepare(options, &context);
@@ -259,6 +332,16 @@ std::string Error::Text() const {
   return text.str();
 }
 
+Result<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (file.is_open() && file.peek() == std::ifstream::traits_type::eof() && !file.bad()) {
+    return FileError(path, "is empty");
+  }
+  if (!file || !(text << file.rdbuf())) return FileError(path, "cannot be read");
+  return text.str();
+}
+
 Result<std::shared_ptr<Oracle>> Oracle::Connect(const Connection& connection) {
   Connection checked = connection;
   if (!connection.token.empty()) {
@@ -279,8 +362,8 @@ Result<std::shared_ptr<Oracle>> Oracle::Connect(const Connection& connection) {
         {&connection.key_file, &files.pem_private_key}};
     for (const auto& [path, text] : wanted) {
       if (path->empty()) continue;
-      const std::optional<std::string> found = ReadFile(*path);
-      if (!found) return InputError("cannot read " + *path);
+      const Result<std::string> found = ReadFile(*path);
+      if (!found) return found.error();
       *text = *found;
     }
     if (files.pem_cert_chain.empty() != files.pem_private_key.empty()) {

@@ -18,7 +18,7 @@ namespace costmodel {
 // Why a call gave nothing.
 struct Error {
   enum class Kind {
-    kInput,        // the request cannot be used: the kernel, a name, an option, a token
+    kInput,        // the request cannot be used: the kernel, its size, a name, an option, a token
     kUnreachable,  // nobody answers, or not in time
     kOverloaded,   // come again later
     kOther,        // a fault of the server
@@ -53,6 +53,9 @@ class Result {
   Error error_;
 };
 
+// All of a file. One that cannot be read, or has nothing in it, is an error of the kind kInput.
+Result<std::string> ReadFile(const std::string& path);
+
 // How to reach the server.
 struct Connection {
   std::string address = "127.0.0.1:50151";  // HOST:PORT or unix:PATH
@@ -60,7 +63,8 @@ struct Connection {
   std::string ca_file;    // the authority of the server's certificate; the system's where empty
   std::string cert_file;  // the client's certificate and its key, for mutual TLS
   std::string key_file;
-  std::string token;  // is sent with each call; by TLS, or within this machine alone
+  std::string token;  // is sent with each call, without the white space around it; by TLS, or
+                      // within this machine alone
 };
 
 // Of every call.
@@ -68,7 +72,7 @@ struct CallOptions {
   std::string function;   // which function of the text, where there are several
   std::string backend;    // "tvm", "iree" or both where empty
   std::string target;     // hash of a target that the server knows; its own machine where empty
-  std::string file_name;  // what errors call the text
+  std::string file_name;  // what errors call the text, with ? for what is no UTF-8
   std::chrono::milliseconds timeout{60'000};
 };
 
