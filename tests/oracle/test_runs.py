@@ -579,6 +579,15 @@ def nest(folder: Path, depth: int) -> None:
     folder.mkdir(parents=True)
     parent = os.open(folder, os.O_RDONLY)
     for _ in range(depth):
+def test_empty_files_take_room(tmp_path: Path) -> None:
+    """A file system may have no more of them, while all of its blocks are free."""
+    files = RunFiles(tmp_path / "run")
+    files.make()
+    for number in range(1000):
+        (files.work / str(number)).touch()
+    assert 1000 * 4096 <= files.size() < 1100 * 4096 + (1 << 20)
+
+
         name = "n" * 100
         os.mkdir(name, dir_fd=parent)
         child = os.open(name, os.O_RDONLY, dir_fd=parent)
