@@ -293,7 +293,7 @@ def deserted(folder: Path) -> list[psutil.Process]:
         process = RunProcess(folder / "work", folder / "stderr", grace_s=0.2)
         await process.start({})
         async with asyncio.timeout(PATIENCE_S):
-            assert await process.hear(3600.0, hear) == -signal.SIGKILL
+            assert await process.hear(3600.0, 1 << 30, hear) == -signal.SIGKILL
 
     asyncio.run(scene())
     found = []
