@@ -40,8 +40,10 @@ _RETRY_S = 1.0
 _MORE_EVENTS, _ERROR_CHARS = 64, 4000
 #: Characters of other names in an event, and bytes of a result.
 _NAME_CHARS, _RESULT_BYTES = 128, 256 << 10
+#: Seconds in which a store that had trouble is left alone by a run.
+_PAUSE_S = 30.0
 #: Rows that a run's store may have for each trial, and beside, for the comparison at the end. As
-#: many may come of it while it goes on.
+#: many may come of it while it goes on, and so many candidates be given to clients.
 _ROWS_A_TRIAL, _MORE_ROWS = 4, 1000
 #: Bytes that its process may say for each trial, and beside.
 _SAID_A_TRIAL, _MORE_SAID = 512 << 10, 64 << 20
@@ -169,7 +171,9 @@ class _Heard:
 
     def __init__(self, run: RunRecord, spec: RunSpec, keep: Keep, pool: LeasePool) -> None:
         self._run, self._spec, self._keep, self._pool = run, spec, keep, pool
-        self._events, self._kept = 0, 0
+        self._events, self._kept, self._asked = 0, 0, 0
+        self._rows = _ROWS_A_TRIAL * spec.trials + _MORE_ROWS
+        self._again_s = 0.0
         self.result: pb.TuneResult | None = None
         self.interrupted = False
         self.error = ""
@@ -190,23 +194,34 @@ class _Heard:
         elif "trial" in message:
             self._trial(message["trial"], message["best_us"])
         elif "ask" in message:
-            schedules = [
-                Schedule(text(one["backend"]), text(one["text"])) for one in message["ask"]
-            ]
-            if self._spec.leased:
-                versions = _versions(message["versions"])
-                self._pool.want(self._run.operation.name, schedules, versions)
+            self._ask(message["ask"], _versions(message["versions"]))
         elif "end" in message:
             self.result = _result(message["end"])
             self.interrupted = bool(message["interrupted"])
         elif "error" in message:
             self.error = text(message["error"])[:_ERROR_CHARS]
 
+    def _ask(
+        self, given: Sequence[Mapping[str, Any]], versions: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        self._asked += len(given)
+        if self._asked > self._rows:
+            raise CostModelError("the run's process asks for more than it can have measured")
+        schedules = [Schedule(text(one["backend"]), text(one["text"])) for one in given]
+        if self._spec.leased:
+            self._pool.want(self._run.operation.name, schedules, versions)
+
     async def _keep_all(self, given: Sequence[dict[str, Any]]) -> None:
-        """Only of this workload on this target; where the store has trouble, at the end."""
+        """Only of this workload on this target; where the store has trouble, at the end.
+
+        To try each line would take the time that the store waits for whoever holds it, each time.
+        """
         self._kept += len(given)
-        if self._kept > _ROWS_A_TRIAL * self._spec.trials + _MORE_ROWS:
+        if self._kept > self._rows:
             raise CostModelError("the run's process tells of more than it can have measured")
+        clock = asyncio.get_running_loop().time
+        if clock() < self._again_s:
+            return
         entries = await asyncio.to_thread(_entries, given)
         measurements = _own(entries, self._spec)
         features = [
@@ -217,6 +232,7 @@ class _Heard:
         try:
             await self._keep(measurements=measurements, features=features)
         except CostModelError as error:
+            self._again_s = clock() + _PAUSE_S
             _log.warning("measurements of a run wait for its end: %s", error)
 
     def _trial(self, fields: Mapping[str, Any], best_us: object) -> None:

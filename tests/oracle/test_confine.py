@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,23 @@ attempt("own", lambda: resource.setrlimit(core, resource.getrlimit(core)))
     }  # fmt: skip
 
 
-def test_priorities_of_others_are_out_of_reach(tmp_path: Path) -> None:
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[int]:
+    """The id of another confined process: one of root's with its rights is out of reach anyway."""
+    (tmp_path / "another").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BEFORE + "print(flush=True)\nsys.stdin.read()",
+         str(tmp_path / "another"), "{}", "confined"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        yield process.pid
+        process.kill()
+
+
+def test_priorities_of_others_are_out_of_reach(tmp_path: Path, another: int) -> None:
     """The attempts set what is set already."""
     script = """
 import ctypes, platform, threading
@@ -198,7 +215,7 @@ def attributes(pid):
     found = ctypes.create_string_buffer(48)
     call("sched_getattr", pid, found, 48, 0)
     return found
-for name, pid in ("another's", os.getppid()), ("own", 0):
+for name, pid in ("another's", more["another"]), ("own", 0):
     policy, given = os.sched_getscheduler(0), os.sched_param(0)
     nice, io = os.getpriority(os.PRIO_PROCESS, 0), call("ioprio_get", 1, 0)
     attempt(f"{name} policy", lambda: os.sched_setscheduler(pid, policy, given))
@@ -218,9 +235,9 @@ attempt("own cores", lambda: os.sched_setaffinity(thread.native_id, {min(os.sche
         "aarch64": {"sched_setattr": 274, "sched_getattr": 275, "ioprio_set": 30,
                     "ioprio_get": 31},
     }  # fmt: skip
-    free = attempts(script, tmp_path / "free", confined=False, numbers=numbers)
+    free = attempts(script, tmp_path / "free", confined=False, another=another, numbers=numbers)
     assert {kind for kind, _ in free.values()} == {"done"}
-    said = attempts(script, tmp_path / "run", numbers=numbers)
+    said = attempts(script, tmp_path / "run", another=another, numbers=numbers)
     assert {name: kind for name, (kind, _) in said.items()} == {
         name: "done" if name.startswith("own") else "PermissionError" for name in free
     }

@@ -57,6 +57,11 @@ def told(message: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
         (told({}, backend=NAME), False, "a name of 1000 characters"),
         (result(problems=["x" * 300_000]), False, "a result of 300"),
         ({"kept": [FEATURES | {"shape": [-1024, 1025]}] * 9}, False, "features of 9446400 numbers"),
+        (
+            {"ask": [{"backend": "tvm", "text": "{}"}] * 1009, "versions": {}},
+            True,
+            "asks for more than it can have measured",
+        ),
         ({"ask": [], "versions": {"tvm": 3}}, True, "expected versions of packages by backend"),
         ({"ask": [], "versions": {"tvm": {"tvm": 3}}}, True, "expected a string, found int"),
     ],
@@ -144,6 +149,40 @@ def test_a_store_that_is_held_for_a_while_fails_no_run(
             end = await it.ended(operation.name)
             assert end.state == pb.TUNE_STATE_DONE, end
             assert caplog.text.count("waits for the store") == 1
+
+    with caplog.at_level(logging.WARNING):
+        play(tmp_path, scene, wait_s=0.05)
+
+
+#: Measures when it may, and tells of each measurement.
+_WAITING = """
+import os, sys, time
+sys.stdin.readline()
+print('{{"phase": "tuning"}}', flush=True)
+while not os.path.exists({go!r}):
+    time.sleep(0.01)
+print(open({said!r}).read(), flush=True)
+"""
+
+
+def test_a_store_that_is_held_is_not_waited_for_with_each_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    go = tmp_path / "go"
+    saying(tmp_path, *[{"kept": [FEATURES]}] * 20, result())
+    boot = _WAITING.format(go=str(go), said=str(tmp_path / "said"))
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", boot)
+
+    async def scene(it: Served) -> None:
+        operation = await it.started()
+        await it.until(operation.name, "phase")
+        with closing(sqlite3.connect(it.store, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            go.touch()
+            end = await it.ended(operation.name)
+            other.execute("ROLLBACK")
+        assert end.state == pb.TUNE_STATE_DONE, end
+        assert caplog.text.count("wait for its end") == 1
 
     with caplog.at_level(logging.WARNING):
         play(tmp_path, scene, wait_s=0.05)
