@@ -328,7 +328,7 @@ class Client:
         return self._run(self._calls.get_tune(name))
 
     def cancel_tune(self, name: str) -> TuneRun:
-        """End a run; what it measured is kept."""
+        """End a run; what it measured is kept. Raises RefusedError for another client's."""
         return self._run(self._calls.cancel_tune(name))
 
     def list_tunes(self, most: int | None = None) -> tuple[TuneRun, ...]:

@@ -4,8 +4,13 @@ From ``confine`` on a process and all that it starts read and run the system's p
 this installation, write in one folder, and reach neither the network nor, by a signal or a
 debugger, a process outside. What Linux forbids a process by Landlock it can never get back
 (landlock(7)). What Landlock does not know is forbidden by seccomp(2): sockets of every kind, of
-which it knows TCP's alone, limits of other processes, and changes to the mode, owner, times or
-attributes of any file.
+which it knows TCP's alone, limits and priorities of other processes, and changes to the mode,
+owner, times or attributes of any file.
+
+Before Linux 6.12 signals reach processes of the same user, the server among them: a filter cannot
+tell them from those between a run's own processes. See ``gaps``. On every kernel a process of the
+same user can be given other cores to run on, since what a run measures needs that call: where the
+system spreads the threads of a short kernel, it takes twice its time and more.
 """
 
 from __future__ import annotations
@@ -17,14 +22,14 @@ import platform
 import struct
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from costmodel.errors import CostModelError, UsageError
 from costmodel.toolchain import find_compiler
 
-__all__ = ["check", "confine", "landlock_version"]
+__all__ = ["check", "confine", "gaps", "landlock_version"]
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 38, 24
@@ -40,6 +45,8 @@ _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 #: How many of the rights each version of Landlock knows, by its number.
 _RIGHTS = (0, 13, 14, 15, 15, 16)
+#: The versions that know of cutting a file off by its name, and of signals.
+_KNOWS_TRUNCATE, _KNOWS_SIGNALS = 3, 6
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 #: Bind and connect of TCP (from version 4 on); abstract sockets and signals (from 6 on).
 _TCP, _SCOPES = 0b11, 0b11
@@ -60,8 +67,10 @@ class _Machine:
     audit: int
     forbidden: tuple[int, ...]
     marks: tuple[int, ...]
-    #: prlimit64, which sets limits of any process of the same user.
-    limits: int
+    #: Calls that could be of any process of the same user, with the arguments, by their places,
+    #: that make them of the caller alone.
+    own: Mapping[int, Mapping[int, int]]
+    truncate: int
     #: Calls from this number on are another convention's.
     limit: int = 0
 
@@ -77,20 +86,29 @@ class _Machine:
 # and the programs of this installation may be read. A filter sees neither paths nor how a
 # descriptor was opened, so that a run's own files are no exception either. No run needs it: SQLite
 # and GNU ld go on without, and what ld links, lacking the right to be executed, can be loaded.
+#
+# ``own``: prlimit64, sched_setparam, sched_setscheduler, sched_setattr, all with a process id
+# first; setpriority and ioprio_set, of a process (and not of a group, or of all of a user). They
+# could end the server or leave it no time. sched_setaffinity is missing: the threads of IREE and
+# TVM are given their cores by their ids, and a filter does not know whose those are.
 _MACHINES = {
     "x86_64": _Machine(
         audit=0xC000003E,
         forbidden=(41, 101, 310, 311, 248, 249, 250, 425),
         marks=(90, 91, 268, 452, 92, 94, 93, 260, 132, 235, 261, 280,
                188, 189, 190, 197, 198, 199, 463, 466, 469),
-        limits=302,
+        own={302: {0: 0}, 142: {0: 0}, 144: {0: 0}, 314: {0: 0}, 141: {0: 0, 1: 0},
+             251: {0: 1, 1: 0}},
+        truncate=76,
         limit=0x40000000,
     ),
     "aarch64": _Machine(
         audit=0xC00000B7,
         forbidden=(198, 117, 270, 271, 217, 218, 219, 425),
         marks=(52, 53, 452, 55, 54, 88, 5, 6, 7, 14, 15, 16, 463, 466, 469),
-        limits=261,
+        own={261: {0: 0}, 118: {0: 0}, 119: {0: 0}, 274: {0: 0}, 140: {0: 0, 1: 0},
+             30: {0: 1, 1: 0}},
+        truncate=45,
     ),
 }  # fmt: skip
 
@@ -129,6 +147,19 @@ def check() -> None:
         )
 
 
+def gaps() -> list[str]:
+    """What this kernel does not keep a confined process from, each in words."""
+    found = []
+    if landlock_version() < _KNOWS_SIGNALS:
+        found.append("sending signals to processes of the same user (from Linux 6.12 on it does)")
+    if platform.machine() not in _MACHINES:
+        found.append(
+            "what a filter of system calls forbids, which does not know this processor: sockets "
+            "other than TCP's, limits and priorities of other processes, modes and times of files"
+        )
+    return found
+
+
 def confine(folder: Path, readable: Iterable[Path] = ()) -> None:
     """Confine this process for good; it writes in ``folder`` alone.
 
@@ -148,7 +179,7 @@ def _landlock(folder: Path, readable: Sequence[Path]) -> None:
     version = landlock_version()
     known = (1 << _RIGHTS[min(version, len(_RIGHTS) - 1)]) - 1
     attributes = struct.pack(
-        "=QQQ", known, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0
+        "=QQQ", known, _TCP if version >= 4 else 0, _SCOPES if version >= _KNOWS_SIGNALS else 0
     )
     ruleset = _check(_call(_CREATE_RULESET, attributes, len(attributes), 0), "a set of rules")
     try:
@@ -215,7 +246,7 @@ def _filter_calls() -> None:
     machine = _MACHINES.get(platform.machine())
     if machine is None:  # Landlock holds there too
         return
-    program = _program(machine)
+    program = _program(machine, landlock_version())
     code = ctypes.create_string_buffer(program, len(program))
     filter_ = ctypes.create_string_buffer(
         struct.pack("=H6xQ", len(program) // 8, ctypes.addressof(code))
@@ -225,11 +256,12 @@ def _filter_calls() -> None:
         _check(_libc().prctl(_PR_SET_SECCOMP, 2, filter_, 0, 0), "a filter of system calls")
 
 
-def _program(machine: _Machine) -> bytes:
+def _program(machine: _Machine, version: int) -> bytes:
     """BPF: refuse forbidden calls (EACCES) and marks (EPERM), end callers by another convention.
 
-    Limits (EPERM): a process sets its own, as 0, which is what setrlimit(3) does. By another's it
-    could end the server, of which Landlock's scopes and the dropped capabilities know nothing.
+    ``version`` is Landlock's: what it does not forbid yet is forbidden here. Calls that may be of
+    the caller alone (EPERM) have 0 for its id, as setrlimit(3) and nice(3) do; Landlock's scopes
+    and the dropped capabilities know nothing of those.
     """
 
     def step(code: int, jump_true: int, jump_false: int, value: int) -> bytes:
@@ -237,7 +269,7 @@ def _program(machine: _Machine) -> bytes:
 
     load, jump, equal, at_least, answer = 0x20, 0x05, 0x15, 0x35, 0x06
     allow, refuse, deny, kill = 0x7FFF0000, 0x00050000 | 13, 0x00050000 | 1, 0x80000000
-    call, argument = 0, 16  # where they are; a process id is the argument's lower half
+    call, argument = 0, 16  # where they are; a process id is an argument's lower half
     steps = [
         step(load, 0, 0, 4),
         step(equal, 1, 0, machine.audit),
@@ -246,14 +278,15 @@ def _program(machine: _Machine) -> bytes:
     ]
     if machine.limit:
         steps += [step(at_least, 0, 1, machine.limit), step(answer, 0, 0, kill)]
-    steps += [
-        step(equal, 0, 4, machine.limits),
-        step(load, 0, 0, argument),
-        step(equal, 0, 1, 0),
-        step(answer, 0, 0, allow),
-        step(answer, 0, 0, deny),
-    ]
-    for calls, refusal in ((machine.forbidden, refuse), (machine.marks, deny)):
+    for one, arguments in machine.own.items():
+        left = 2 * len(arguments)
+        steps.append(step(equal, 0, left + 2, one))
+        for place, value in arguments.items():
+            left -= 2
+            steps += [step(load, 0, 0, argument + 8 * place), step(equal, 0, left + 1, value)]
+        steps += [step(answer, 0, 0, allow), step(answer, 0, 0, deny)]
+    truncate = () if version >= _KNOWS_TRUNCATE else (machine.truncate,)
+    for calls, refusal in ((machine.forbidden + truncate, refuse), (machine.marks, deny)):
         count = len(calls)
         steps += [step(equal, count - place, 0, one) for place, one in enumerate(calls)]
         steps += [step(jump, 0, 0, 1), step(answer, 0, 0, refusal)]

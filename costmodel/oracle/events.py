@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -30,14 +31,16 @@ class Events:
         return self._events
 
     def add(self, event: pb.TuneEvent) -> None:
-        """Number the event, give it the time, keep it and tell whoever waits."""
+        """Number the event, give it the time, keep it and tell whoever waits.
+
+        Raises OSError where it cannot be written down; then it has not happened.
+        """
         assert self._events is not None
         event.number = len(self._events)
         time = Timestamp()
         time.GetCurrentTime()
         event.time.CopyFrom(time)
-        with self._path.open("ab") as file:
-            file.write(_line(event))
+        _append(self._path, _line(event))
         self._events.append(event)
         self._wake()
 
@@ -69,6 +72,18 @@ class Events:
 
 def _line(event: pb.TuneEvent) -> bytes:
     return base64.b64encode(event.SerializeToString()) + b"\n"
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Whole or not at all: what is behind a piece of a line nobody would read. Raises OSError."""
+    with path.open("ab", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            while line:
+                line = line[file.write(line) :]
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 def _read(path: Path) -> list[pb.TuneEvent]:

@@ -2,9 +2,9 @@
 
 From the server: the job first, then, in a leased run, ``{"measured": entry}`` for each candidate
 that is done. From the process: ``{"phase"}``, ``{"trial", "best_us"}``, ``{"kept": [entries]}``
-for what is in its store, ``{"ask", "versions"}`` for the candidates that clients are to measure
-from then on, and last ``{"end", "interrupted"}`` with the result, or ``{"error"}``.
-Entries are those of ``costmodel.store.lines``.
+for what it measured and put into its store, ``{"ask", "versions"}`` for the candidates that
+clients are to measure from then on, and last ``{"end", "interrupted"}`` with the result, or
+``{"error"}``. Entries are those of ``costmodel.store.lines``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from costmodel.errors import MeasureError
+from costmodel.records import Measurement
 from costmodel.results import TrialRecord, TuneResult, TuneStart
-from costmodel.store.entries import Entry
+from costmodel.store.entries import Entry, FeaturesEntry
 from costmodel.store.lines import encode
 
 __all__ = ["Lines", "Teller"]
+
+#: Bytes of entries that a line has, or more where one entry is larger: the server takes no line
+#: that is much longer.
+_PIECE_BYTES = 256 << 10
 
 
 class Lines:
@@ -69,8 +74,21 @@ class Lines:
             raise MeasureError(f"the server has gone: {error}") from error
 
     def send_kept(self, entries: Iterable[Entry]) -> None:
-        """Tell of entries that are in this run's store."""
-        self.send({"kept": [encode(entry) for entry in entries]})
+        """Tell of measurements and features that are in this run's store.
+
+        The server has the workload and the target already.
+        """
+        piece: list[dict[str, Any]] = []
+        size = 0
+        for entry in entries:
+            if isinstance(entry, Measurement | FeaturesEntry):
+                piece.append(encode(entry))
+                size += len(json.dumps(piece[-1]))
+            if size >= _PIECE_BYTES:
+                self.send({"kept": piece})
+                piece, size = [], 0
+        if piece:
+            self.send({"kept": piece})
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.run_folders import TOO_DEEP
 from costmodel.oracle.run_process import RunProcess, started
 from costmodel.oracle.run_record import RunRecord, now
+from costmodel.oracle.status import passes
 from costmodel.records import Measurement, Outcome, Schedule, TimingPolicy
 from costmodel.store.codec import DecodeError, decoding, real, target_to_json, text
 from costmodel.store.entries import Entry, FeaturesEntry
@@ -33,10 +34,21 @@ _log = logging.getLogger(__name__)
 _NICE = 5
 #: Seconds between looks at what a run's files take.
 _LOOK_S = 5.0
+#: Seconds between tries to put into the store what a run begins with.
+_RETRY_S = 1.0
 #: Events of a run beside its trials, and characters of an error that are passed on.
 _MORE_EVENTS, _ERROR_CHARS = 64, 4000
-#: Rows that a run's store may have for each trial, and beside, for the comparison at the end.
+#: Characters of other names in an event, and bytes of a result.
+_NAME_CHARS, _RESULT_BYTES = 128, 256 << 10
+#: Seconds in which a store that had trouble is left alone by a run.
+_PAUSE_S = 30.0
+#: Rows that a run's store may have for each trial, and beside, for the comparison at the end. As
+#: many may come of it while it goes on, and so many candidates be given to clients.
 _ROWS_A_TRIAL, _MORE_ROWS = 4, 1000
+#: Bytes that its process may say for each trial, and beside.
+_SAID_A_TRIAL, _MORE_SAID = 512 << 10, 64 << 20
+#: Numbers that the features of one line may have: packed they may take a thousandth.
+_NUMBERS = 1 << 20
 
 
 class Execution:
@@ -62,7 +74,7 @@ class Execution:
         run.process = process
         heard = _Heard(run, spec, self._keep, self._pool)
         try:
-            await self._keep(workloads=[spec.workload], targets=[spec.target])
+            await self._introduce(run, spec)
             if spec.leased:
                 self._pool.begin(
                     run.operation.name, spec.workload, spec.target.hash, TimingPolicy(),
@@ -77,6 +89,23 @@ class Execution:
         refused = await collect(run, self._keep)
         _judge(run, heard, status, process, refused)
 
+    async def _introduce(self, run: RunRecord, spec: RunSpec) -> None:
+        """Have the store know of what it is to keep measurements; waits for one that is held."""
+        told = False
+        while True:
+            try:
+                await self._keep(workloads=[spec.workload], targets=[spec.target])
+                return
+            except CostModelError as error:
+                if not passes(error):
+                    raise
+                if not told:
+                    _log.warning("%s waits for the store: %s", run.operation.name, error)
+                told = True
+                await asyncio.sleep(_RETRY_S)
+                if run.ending is not None:
+                    raise
+
     async def _hear(self, run: RunRecord, spec: RunSpec, process: RunProcess, heard: _Heard) -> int:
         seconds = spec.seconds or self._limits.seconds
         await process.start(self._job(run, spec, seconds))
@@ -90,14 +119,19 @@ class Execution:
         watching = asyncio.create_task(self._watch_disk(run, process, heard))
         try:
             # Its own clock ends it; this one ends a process that does not look at its clock.
-            return await process.hear(seconds + self._limits.grace_s, heard)
+            most = _SAID_A_TRIAL * spec.trials + _MORE_SAID
+            return await process.hear(seconds + self._limits.grace_s, most, heard)
         finally:
             watching.cancel()
 
     async def _watch_disk(self, run: RunRecord, process: RunProcess, heard: _Heard) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            taken = await asyncio.to_thread(run.files.size)
+            try:
+                taken = await asyncio.to_thread(run.files.size)
+            except Exception:  # the next look may find what this one did not
+                _log.exception("the files of %s were not looked at", run.operation.name)
+                continue
             if taken > self._limits.disk_bytes:
                 most = f"its files take more than {self._limits.disk_bytes >> 20} MiB"
                 heard.error = "its folders are nested too deeply" if taken == TOO_DEEP else most
@@ -137,7 +171,9 @@ class _Heard:
 
     def __init__(self, run: RunRecord, spec: RunSpec, keep: Keep, pool: LeasePool) -> None:
         self._run, self._spec, self._keep, self._pool = run, spec, keep, pool
-        self._events = 0
+        self._events, self._kept, self._asked = 0, 0, 0
+        self._rows = _ROWS_A_TRIAL * spec.trials + _MORE_ROWS
+        self._again_s = 0.0
         self.result: pb.TuneResult | None = None
         self.interrupted = False
         self.error = ""
@@ -152,25 +188,41 @@ class _Heard:
 
     async def _take(self, message: Mapping[str, Any]) -> None:
         if "kept" in message:
-            await self._keep_all([decode(fields) for fields in message["kept"]])
+            await self._keep_all(message["kept"])
         elif "phase" in message:
-            self._tell(pb.TuneEvent(phase=text(message["phase"])))
+            self._tell(pb.TuneEvent(phase=_name(message["phase"])))
         elif "trial" in message:
             self._trial(message["trial"], message["best_us"])
         elif "ask" in message:
-            schedules = [
-                Schedule(text(one["backend"]), text(one["text"])) for one in message["ask"]
-            ]
-            if self._spec.leased:
-                self._pool.want(self._run.operation.name, schedules, message["versions"])
+            self._ask(message["ask"], _versions(message["versions"]))
         elif "end" in message:
-            self.result = pb.TuneResult.FromString(bytes.fromhex(message["end"]))
+            self.result = _result(message["end"])
             self.interrupted = bool(message["interrupted"])
         elif "error" in message:
             self.error = text(message["error"])[:_ERROR_CHARS]
 
-    async def _keep_all(self, entries: list[Entry]) -> None:
-        """Only of this workload on this target; where the store has trouble, at the end."""
+    def _ask(
+        self, given: Sequence[Mapping[str, Any]], versions: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        self._asked += len(given)
+        if self._asked > self._rows:
+            raise CostModelError("the run's process asks for more than it can have measured")
+        schedules = [Schedule(text(one["backend"]), text(one["text"])) for one in given]
+        if self._spec.leased:
+            self._pool.want(self._run.operation.name, schedules, versions)
+
+    async def _keep_all(self, given: Sequence[dict[str, Any]]) -> None:
+        """Only of this workload on this target; where the store has trouble, at the end.
+
+        To try each line would take the time that the store waits for whoever holds it, each time.
+        """
+        self._kept += len(given)
+        if self._kept > self._rows:
+            raise CostModelError("the run's process tells of more than it can have measured")
+        clock = asyncio.get_running_loop().time
+        if clock() < self._again_s:
+            return
+        entries = await asyncio.to_thread(_entries, given)
         measurements = _own(entries, self._spec)
         features = [
             one
@@ -180,20 +232,21 @@ class _Heard:
         try:
             await self._keep(measurements=measurements, features=features)
         except CostModelError as error:
+            self._again_s = clock() + _PAUSE_S
             _log.warning("measurements of a run wait for its end: %s", error)
 
     def _trial(self, fields: Mapping[str, Any], best_us: object) -> None:
         operation = self._run.operation
         trial = pb.TuneTrial(
             index=fields["index"],
-            schedule_hash=fields["schedule_hash"],
+            schedule_hash=_name(fields["schedule_hash"]),
             outcome=outcome_to(Outcome(fields["outcome"])),
             latency_us=_optional(fields["latency_us"]),
             predicted_us=_optional(fields["predicted_us"]),
             elapsed_s=real(fields["elapsed_s"]),
-            source=fields["source"],
+            source=_name(fields["source"]),
             error=text(fields["error"])[:_ERROR_CHARS],
-            backend=fields["backend"],
+            backend=_name(fields["backend"]),
             best_us=_optional(best_us),
         )
         operation.measured += 1
@@ -210,6 +263,42 @@ class _Heard:
 
 def _optional(value: object) -> float | None:
     return None if value is None else real(value)
+
+
+def _name(value: object) -> str:
+    """A short text."""
+    found = text(value)
+    if len(found) > _NAME_CHARS:
+        raise ValueError(f"a name of {len(found)} characters")
+    return found
+
+
+def _versions(value: object) -> dict[str, dict[str, str]]:
+    """By backend, by package."""
+    if not isinstance(value, dict) or not all(isinstance(each, dict) for each in value.values()):
+        raise TypeError("expected versions of packages by backend")
+    return {
+        text(backend): {text(name): text(version) for name, version in each.items()}
+        for backend, each in value.items()
+    }
+
+
+def _result(value: object) -> pb.TuneResult:
+    data = bytes.fromhex(text(value))
+    if len(data) > _RESULT_BYTES:
+        raise ValueError(f"a result of {len(data)} bytes")
+    return pb.TuneResult.FromString(data)
+
+
+def _entries(given: Sequence[dict[str, Any]]) -> list[Entry]:
+    numbers = 0
+    for fields in given:
+        if fields["type"] == "features":
+            stores, width = fields["shape"]
+            numbers += abs(int(stores) * int(width))
+    if numbers > _NUMBERS:
+        raise ValueError(f"features of {numbers} numbers")
+    return [decode(fields) for fields in given]
 
 
 def _own(entries: list[Entry], spec: RunSpec) -> list[Measurement]:

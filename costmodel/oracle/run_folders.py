@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 #: How deep folders are looked into, with a descriptor each; no run of ours has twenty.
 _DEEPEST = 64
+#: What an entry takes beside what is in it: empty files use up a file system, too.
+_ENTRY_BYTES = 4096
 #: What a folder takes that has deeper ones.
 TOO_DEEP = sys.maxsize
 
@@ -26,7 +28,7 @@ _FLAGS = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def taken(folder: Path) -> int:
-    """Bytes that all in a folder takes, while it may change; TOO_DEEP."""
+    """Bytes that all in a folder takes, while it may change, some for each entry; TOO_DEEP."""
     total = 0
     ways: list[tuple[int, list[str]]] = []
     try:
@@ -58,7 +60,7 @@ def _look(folder: int, below: list[str]) -> int:
                 found = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
-            total += found.st_blocks * 512
+            total += found.st_blocks * 512 + _ENTRY_BYTES
             if stat.S_ISDIR(found.st_mode):
                 below.append(entry.name)
     return total

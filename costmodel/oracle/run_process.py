@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import os
 import signal
+import struct
 import sys
+import termios
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 
@@ -33,8 +36,10 @@ _BOOT = (
 _END_S = 10.0
 #: How often it looks for what has been forked meanwhile, and seconds between that.
 _LOOKS, _LOOK_S = 50, 0.02
-#: The longest line that is read, which holds measurements or features of a batch.
-_LINE_BYTES = 64 << 20
+#: The longest line that is read, what each counts for at least, and from where on one is read in
+#: another thread. Python reads JSON in one go, so that all wait for a line: this one for half a
+#: second at the worst.
+_LINE_BYTES, _LEAST_BYTES, _LARGE_BYTES = 2 << 20, 1 << 10, 64 << 10
 #: Variables of the server's that its runs need; no other may be known to strangers' code.
 _PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CC",
            "COSTMODEL_WEIGHTS")  # fmt: skip
@@ -43,20 +48,38 @@ Hear = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
-    """Says when the process itself has ended.
+    """Says when the process itself has ended, and how much had been said by then.
 
     ``Process.wait`` waits until its pipes are closed, too, which others may hold open.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(limit=_LINE_BYTES, loop=loop)
-        self._clock = loop.time
-        #: When it ended, by the loop's clock.
-        self.ended: asyncio.Future[float] = loop.create_future()
+        self._pipes: asyncio.SubprocessTransport | None = None
+        self._received = 0
+        #: Bytes that had been written to standard output when it ended.
+        self.ended: asyncio.Future[int] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._pipes = cast(asyncio.SubprocessTransport, transport)
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        self._received += len(data)
+        super().pipe_data_received(fd, data)
 
     def process_exited(self) -> None:
         super().process_exited()
-        self.ended.set_result(self._clock())
+        self.ended.set_result(self._received + self._unread())
+
+    def _unread(self) -> int:
+        """Bytes that wait in the pipe."""
+        pipe = self._pipes and self._pipes.get_pipe_transport(1)
+        if pipe is None or pipe.is_closing():
+            return 0
+        answer = fcntl.ioctl(pipe.get_extra_info("pipe"), termios.FIONREAD, bytes(4))
+        (found,) = struct.unpack("=i", answer)
+        return int(found)
 
 
 class RunProcess:
@@ -69,7 +92,9 @@ class RunProcess:
         self._folder, self._log, self._grace_s = folder, log, grace_s
         self._process: asyncio.subprocess.Process | None = None
         self._transport: asyncio.SubprocessTransport | None = None
-        self._ended: asyncio.Future[float] | None = None
+        self._ended: asyncio.Future[int] | None = None
+        self._status: int | None = None
+        self._heard = 0
         self._timers: list[asyncio.TimerHandle] = []
         self._to_end = False
         self.told_to_end = False
@@ -102,17 +127,22 @@ class RunProcess:
         if self._to_end:  # before it began
             self.interrupt()
 
-    async def hear(self, seconds: float, hear: Hear) -> int:
-        """Pass on what it says until it ends, for up to ``seconds``; its exit status."""
+    async def hear(self, seconds: float, most: int, hear: Hear) -> int:
+        """Pass on what it says until it ends, for up to ``seconds``; its exit status.
+
+        Raises CostModelError for what nobody understands, and where it says more than ``most``
+        bytes.
+        """
         self._after(seconds, self.interrupt)
         try:
-            await self._hear(hear)
+            await self._hear(most, hear)
         finally:
             status = await self.end()
         return status
 
-    async def _hear(self, hear: Hear) -> None:
+    async def _hear(self, most: int, hear: Hear) -> None:
         assert self._ended is not None
+        left = most
         while True:
             try:
                 line = await self._line()
@@ -120,10 +150,10 @@ class RunProcess:
                 raise CostModelError("its process said more at once than it has to say") from None
             if not line.endswith(b"\n"):
                 return
-            try:
-                message = json.loads(line)
-            except (ValueError, RecursionError):
-                raise CostModelError("its process said what nobody understands") from None
+            left -= max(len(line), _LEAST_BYTES)
+            if left < 0:
+                raise CostModelError("its process said more than it has to say")
+            message = await _parsed(line)
             if isinstance(message, dict):
                 await hear(message)
             if isinstance(message, dict) and ("end" in message or "error" in message):
@@ -134,8 +164,8 @@ class RunProcess:
     async def _line(self) -> bytes:
         """The next line; what is none where nothing more comes.
 
-        When the process has ended, what it said before is heard for as long as a run may take to
-        conclude, and no longer: whoever else holds its pipe may never close it, or never be silent.
+        When the process has ended, what was said before is heard, however long that takes, and no
+        more: whoever else holds its pipe may never close it, or never be silent.
         """
         assert self._process is not None
         assert self._process.stdout is not None
@@ -144,21 +174,26 @@ class RunProcess:
         try:
             either: set[asyncio.Future[Any]] = {reading, self._ended}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if self._ended.done():
-                clock = asyncio.get_running_loop().time
-                left = self._ended.result() + self._grace_s - clock()
-                if left <= 0:
-                    return b""
-                await asyncio.wait({reading}, timeout=left)
-            return await reading if reading.done() else b""
+            if self._ended.done() and self._heard >= self._ended.result():
+                return b""
+            if not reading.done():  # it is there, but for the end of a line that was cut off
+                await asyncio.wait({reading}, timeout=self._grace_s)
+            line = await reading if reading.done() else b""
+            self._heard += len(line)
+            return line
         finally:
             reading.cancel()
 
     async def end(self) -> int:
         """End it and all that it started, and wait for that; its exit status.
 
-        Nothing of the run goes on afterwards.
+        Nothing of the run goes on afterwards. To end it once more does nothing.
         """
+        if self._status is None:
+            self._status = await self._end()
+        return self._status
+
+    async def _end(self) -> int:
         self.kill()
         status = None
         if self._process is not None and self._transport is not None and self._ended is not None:
@@ -202,6 +237,16 @@ class RunProcess:
 
     def _after(self, seconds: float, call: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, call))
+
+
+async def _parsed(line: bytes) -> object:
+    """What a line says. Raises CostModelError."""
+    try:
+        if len(line) < _LARGE_BYTES:
+            return cast(object, json.loads(line))
+        return cast(object, await asyncio.to_thread(json.loads, line))
+    except (ValueError, RecursionError):
+        raise CostModelError("its process said what nobody understands") from None
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -53,6 +53,8 @@ class RunRecord:
     process: RunProcess | None = None
     #: Why it was asked to end, if it was; "" for a client that cancelled it.
     ending: str | None = None
+    #: Bytes that its files take, once that was looked at after its end.
+    size: int | None = None
 
     @property
     def ended(self) -> bool:

@@ -20,6 +20,7 @@ from typing import IO
 
 from costmodel.errors import UsageError
 from costmodel.oracle import confine, resources
+from costmodel.oracle.access import Principal, Scope
 from costmodel.oracle.convert import FieldError
 from costmodel.oracle.events import Events
 from costmodel.oracle.leases import LeasePool
@@ -29,7 +30,7 @@ from costmodel.oracle.run_execution import Execution, collect, conclude
 from costmodel.oracle.run_files import RunFiles
 from costmodel.oracle.run_process import end_orphan
 from costmodel.oracle.run_record import RunRecord, now, same_request
-from costmodel.oracle.status import NotFoundError, OverloadedError
+from costmodel.oracle.status import NotFoundError, OverloadedError, RefusedError
 from costmodel.records import Measurement, Target
 
 __all__ = ["Runs"]
@@ -38,8 +39,9 @@ _log = logging.getLogger(__name__)
 
 #: Trials and length of a page where a request names none, and the most of a page.
 _TRIALS, _PAGE, _LARGEST_PAGE = 64, 100, 1000
-#: Bytes of a piece of a file.
-_PIECE = 256 << 10
+#: Bytes of a page, which is to fit a message that any client of gRPC takes, and of a piece of a
+#: file.
+_PAGE_BYTES, _PIECE = 3 << 20, 256 << 10
 #: Seconds after which somebody who was refused may come again.
 _RETRY_S = 30.0
 
@@ -84,6 +86,8 @@ class Runs:
         """
         if self._confined:
             confine.check()
+            for gap in confine.gaps():
+                _log.warning("runs are confined, but this kernel does not keep them from %s", gap)
         try:
             self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = (self._state / "lock").open("wb")
@@ -250,12 +254,13 @@ class Runs:
         """
         return self._find(name).events.watch(skip)
 
-    async def cancel(self, name: str) -> pb.TuneOperation:
+    async def cancel(self, name: str, caller: Principal) -> pb.TuneOperation:
         """Ask a run to end. It concludes with what it has, which takes a moment: see ``watch``.
 
-        Raises FieldError, NotFoundError.
+        Raises FieldError, NotFoundError, and RefusedError for another client's run.
         """
         run = self._find(name)
+        _check_owner(run, caller)
         queue = self._queues[run.operation.leased]
         if run not in queue:
             self._interrupt(run, "")
@@ -274,16 +279,25 @@ class Runs:
                 run.process.interrupt()
 
     def list(self, page_size: int, page_token: str) -> pb.ListTunesResponse:
-        """Newest first. Raises FieldError for a token that is none."""
+        """Newest first, fewer than asked for where they are large.
+
+        Raises FieldError for a token that is none.
+        """
         start = resources.page_start(page_token) if page_token else None
         newest = sorted(
             ((run.created_ns, run.id) for run in self._runs.values()), reverse=True
         )  # fmt: skip
         rest = [key for key in newest if start is None or key < start]
-        size = min(page_size or _PAGE, _LARGEST_PAGE)
-        page = rest[:size]
-        token = resources.page_token(*page[-1]) if len(rest) > size else ""
-        tunes = [self._runs[id].operation for _, id in page]
+        tunes: list[pb.TuneOperation] = []
+        total = 0
+        for _, id in rest[: min(page_size or _PAGE, _LARGEST_PAGE)]:
+            operation = self._runs[id].operation
+            total += operation.ByteSize()
+            if tunes and total > _PAGE_BYTES:
+                break
+            tunes.append(operation)
+        more = len(rest) > len(tunes)
+        token = resources.page_token(*rest[len(tunes) - 1]) if more else ""
         return pb.ListTunesResponse(tunes=tunes, next_page_token=token)
 
     def download(self, name: str, kinds: Sequence[str]) -> AsyncIterator[pb.ArtifactChunk]:
@@ -343,15 +357,27 @@ class Runs:
         """Keep the latest that have ended, as far as their number and their files allow."""
         ended = [run for run in self._runs.values() if run.ended and run.collected]
         ended.sort(key=lambda run: run.operation.ended.ToNanoseconds(), reverse=True)
-        sizes = await asyncio.to_thread(lambda: [run.files.size() for run in ended])
+        for run in ended:
+            if run.size is None:  # nothing is put into it any more
+                run.size = await asyncio.to_thread(run.files.size)
         total = 0
-        for place, (run, size) in enumerate(zip(ended, sizes, strict=True)):
-            total += size
+        for place, run in enumerate(ended):
+            total += run.size or 0
             too_much = place >= self._limits.kept or total > self._limits.kept_bytes
             if too_much and self._runs.pop(run.id, None) is not None:
                 await asyncio.to_thread(run.files.remove)
         known = self._requests.items()
         self._requests = {key: id for key, id in known if id in self._runs}
+
+
+def _check_owner(run: RunRecord, caller: Principal) -> None:
+    """Raise RefusedError for another's run. Those of the first servers have no owner."""
+    owner = run.operation.client
+    if owner and owner != caller.name and not caller.may(Scope.ADMIN):
+        raise RefusedError(
+            f"{caller.name} may not cancel {run.operation.name}, which {owner} started",
+            hint=f"{owner} may, and clients with the scope {Scope.ADMIN}",
+        )
 
 
 def _copy(run: RunRecord) -> pb.TuneOperation:

@@ -276,7 +276,7 @@ class Servicer(OracleServicer):
     async def CancelTune(
         self, request: pb.CancelTuneRequest, context: _Context
     ) -> pb.TuneOperation:
-        return await self._runs.cancel(request.name)
+        return await self._runs.cancel(request.name, current_principal())
 
     async def ListTunes(
         self, request: pb.ListTunesRequest, context: _Context

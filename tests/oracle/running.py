@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from costmodel.ir import locate_text
+from costmodel.oracle.access import Principal, Scope
 from costmodel.oracle.limits import RunLimits, RunSpec
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.runs import Runs
@@ -19,6 +20,10 @@ from costmodel.records import Measurement, Target
 from costmodel.store import open_store
 from costmodel.target import host_target
 
+#: Who starts runs here.
+TESTER = Principal("tester", frozenset({Scope.TUNE}))
+#: No run begins.
+NOTHING = RunLimits(concurrent=0, leased=0)
 #: Far longer than anything here takes, on a machine that is very busy.
 PATIENCE_S = 240.0
 
@@ -59,7 +64,7 @@ class Served:
             return list(store.measurements())
 
     async def started(self, **changes: Any) -> pb.TuneOperation:
-        return await self.runs.start(spec(**({"target": self.own} | changes)), "tester")
+        return await self.runs.start(spec(**({"target": self.own} | changes)), TESTER.name)
 
     async def until(self, name: str, what: str) -> pb.TuneEvent:
         """The first event that has ``what`` ("trial", "end")."""
@@ -75,11 +80,11 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, limits: RunLimits | None = None, **options: Any
+    folder: Path, limits: RunLimits | None = None, *, wait_s: float = 30.0, **options: Any
 ) -> AsyncIterator[Served]:
-    """Runs kept in ``folder``, until they are closed."""
+    """Runs kept in ``folder``, until they are closed; ``wait_s`` for who holds the store."""
     own, path = own_target(), folder / "store.sqlite"
-    with open_store(path) as store:
+    with open_store(path, wait_s=wait_s) as store:
         store.add_target(own)
         writer = Writer(store)
         runs = Runs(folder / "runs", path, own, writer.keep, limits or RunLimits(), **options)
@@ -89,3 +94,15 @@ async def serving(
         finally:
             await runs.close()
             await writer.close()
+
+
+def play(
+    folder: Path, scene: Callable[[Served], Coroutine[Any, Any, None]], **options: Any
+) -> None:
+    """Have a scene take place over runs that are kept in ``folder``."""
+
+    async def inside() -> None:
+        async with serving(folder, **options) as it:
+            await asyncio.wait_for(scene(it), PATIENCE_S)
+
+    asyncio.run(inside())

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ _AFTER = "\nprint(json.dumps(said))\n"
 
 
 def attempts(
-    script: str, folder: Path, *, confined: bool = True, **more: Any
+    script: str, folder: Path, *, confined: bool = True, beginning: str = _BEFORE, **more: Any
 ) -> dict[str, list[str]]:
     folder.mkdir(exist_ok=True)
     found = subprocess.run(
-        [sys.executable, "-c", _BEFORE + script + _AFTER, str(folder), json.dumps(more),
+        [sys.executable, "-c", beginning + script + _AFTER, str(folder), json.dumps(more),
          "confined" if confined else "free"],
         capture_output=True, text=True, check=True, timeout=120,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
@@ -182,6 +183,99 @@ attempt("own", lambda: resource.setrlimit(core, resource.getrlimit(core)))
     assert {name: kind for name, (kind, _) in said.items()} == {
         "read": "PermissionError", "set": "PermissionError", "own": "done",
     }  # fmt: skip
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[int]:
+    """The id of another confined process: one of root's with its rights is out of reach anyway."""
+    (tmp_path / "another").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BEFORE + "print(flush=True)\nsys.stdin.read()",
+         str(tmp_path / "another"), "{}", "confined"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        yield process.pid
+        process.kill()
+
+
+def test_priorities_of_others_are_out_of_reach(tmp_path: Path, another: int) -> None:
+    """The attempts set what is set already."""
+    script = """
+import ctypes, platform, threading
+libc, numbers = ctypes.CDLL(None, use_errno=True), more["numbers"][platform.machine()]
+def call(name, *arguments):
+    result = libc.syscall(numbers[name], *arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "refused")
+    return result
+def attributes(pid):
+    found = ctypes.create_string_buffer(48)
+    call("sched_getattr", pid, found, 48, 0)
+    return found
+for name, pid in ("another's", more["another"]), ("own", 0):
+    policy, given = os.sched_getscheduler(0), os.sched_param(0)
+    nice, io = os.getpriority(os.PRIO_PROCESS, 0), call("ioprio_get", 1, 0)
+    attempt(f"{name} policy", lambda: os.sched_setscheduler(pid, policy, given))
+    attempt(f"{name} parameter", lambda: os.sched_setparam(pid, given))
+    attempt(f"{name} attributes", lambda: call("sched_setattr", pid, attributes(pid), 0))
+    attempt(f"{name} nice", lambda: os.setpriority(os.PRIO_PROCESS, pid, nice))
+    attempt(f"{name} io", lambda: call("ioprio_set", 1, pid, io))
+attempt("another's group", lambda: os.setpriority(os.PRIO_PGRP, 0, nice))
+attempt("own nicer", lambda: os.nice(1))
+thread = threading.Thread(target=threading.Event().wait, daemon=True)
+thread.start()
+attempt("own cores", lambda: os.sched_setaffinity(thread.native_id, {min(os.sched_getaffinity(0))}))
+"""
+    numbers = {
+        "x86_64": {"sched_setattr": 314, "sched_getattr": 315, "ioprio_set": 251,
+                   "ioprio_get": 252},
+        "aarch64": {"sched_setattr": 274, "sched_getattr": 275, "ioprio_set": 30,
+                    "ioprio_get": 31},
+    }  # fmt: skip
+    free = attempts(script, tmp_path / "free", confined=False, another=another, numbers=numbers)
+    assert {kind for kind, _ in free.values()} == {"done"}
+    said = attempts(script, tmp_path / "run", another=another, numbers=numbers)
+    assert {name: kind for name, (kind, _) in said.items()} == {
+        name: "done" if name.startswith("own") else "PermissionError" for name in free
+    }
+
+
+def test_where_landlock_does_not_know_of_cutting_off_the_filter_does(tmp_path: Path) -> None:
+    script = """
+secret, own = Path(more["secret"]), folder / "own"
+own.write_text("mine")
+attempt("another's", lambda: os.truncate(secret, 0))
+attempt("by opening it", lambda: secret.open("w"))
+attempt("own", lambda: own.open("r+").truncate(2))
+"""
+    secret = tmp_path / "secret"
+    before = _BEFORE.replace(
+        "from costmodel.oracle.confine import confine",
+        "from costmodel.oracle.confine import confine\n"
+        "import costmodel.oracle.confine as parts; parts.landlock_version = lambda: 2",
+    )
+    for beginning in (_BEFORE, before):
+        secret.write_text("hunter2")
+        said = attempts(script, tmp_path / "run", beginning=beginning, secret=str(secret))
+        assert {name: kind for name, (kind, _) in said.items()} == {
+            "another's": "PermissionError", "by opening it": "PermissionError", "own": "done",
+        }  # fmt: skip
+        assert secret.read_text() == "hunter2"
+        assert (tmp_path / "run" / "own").read_text() == "mi"
+
+
+def test_what_is_not_held_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for version, machine, words in (
+        (6, "x86_64", []), (5, "aarch64", ["signals"]), (1, "riscv64", ["signals", "sockets"]),
+    ):  # fmt: skip
+        monkeypatch.setattr(confine, "landlock_version", lambda version=version: version)
+        monkeypatch.setattr(confine.platform, "machine", lambda machine=machine: machine)
+        gaps = confine.gaps()
+        assert len(gaps) == len(words)
+        assert all(word in gap for word, gap in zip(words, gaps, strict=True))
 
 
 _MARKS = """

@@ -10,40 +10,31 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 import pytest
 
 from costmodel.backends.registry import load
 from costmodel.errors import UsageError
+from costmodel.oracle import confine, run_files
+from costmodel.oracle.access import LOCAL, Principal, Scope
 from costmodel.oracle.convert import FieldError, policy_from, schedule_from
 from costmodel.oracle.limits import RunLimits
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.run_files import RunFiles
 from costmodel.oracle.run_folders import TOO_DEEP
 from costmodel.oracle.run_process import RunProcess
-from costmodel.oracle.status import NotFoundError, OverloadedError
+from costmodel.oracle.status import NotFoundError, OverloadedError, RefusedError
 from costmodel.records import Environment, Measurement, Outcome, TimingPolicy
 from costmodel.store import open_store
-from tests.oracle.running import PATIENCE_S, Served, serving, spec
+from tests.oracle.running import NOTHING, PATIENCE_S, TESTER, Served, play, serving, spec
 from tests.store import builders
-
-NOTHING = RunLimits(concurrent=0, leased=0)
-
-
-def play(
-    folder: Path, scene: Callable[[Served], Coroutine[Any, Any, None]], **options: Any
-) -> None:
-    async def inside() -> None:
-        async with serving(folder, **options) as it:
-            await asyncio.wait_for(scene(it), PATIENCE_S)
-
-    asyncio.run(inside())
 
 
 def run_process(served: Served, name: str) -> psutil.Process:
@@ -178,7 +169,7 @@ def test_the_next_server_knows_the_run(tuned: Tuned) -> None:
         assert it.runs.get(tuned.final.name) == tuned.final
         assert [event async for event in it.runs.watch(tuned.final.name, 0)] == tuned.events
         assert [event async for event in it.runs.watch(tuned.final.name, 10**6)] == []
-        cancelled = await it.runs.cancel(tuned.final.name)  # nothing happens to it
+        cancelled = await it.runs.cancel(tuned.final.name, TESTER)  # nothing happens to it
         assert cancelled == tuned.final
         with pytest.raises(FieldError) as caught:
             it.runs.download(tuned.final.name, ["library", "secrets"])
@@ -226,7 +217,7 @@ def test_cancelling_keeps_what_was_measured(tmp_path: Path) -> None:
             assert one.rlimit(psutil.RLIMIT_DATA) == (6 << 30, 6 << 30)
             assert one.rlimit(psutil.RLIMIT_FSIZE) == (1 << 30, 1 << 30)
             assert one.nice() > psutil.Process().nice()
-        await it.runs.cancel(operation.name)
+        await it.runs.cancel(operation.name, TESTER)
         end = await it.ended(operation.name)
         assert end.state == pb.TUNE_STATE_CANCELLED, end
         assert 1 <= end.measured < 64
@@ -302,7 +293,7 @@ def deserted(folder: Path) -> list[psutil.Process]:
         process = RunProcess(folder / "work", folder / "stderr", grace_s=0.2)
         await process.start({})
         async with asyncio.timeout(PATIENCE_S):
-            assert await process.hear(3600.0, hear) == -signal.SIGKILL
+            assert await process.hear(3600.0, 1 << 30, hear) == -signal.SIGKILL
 
     asyncio.run(scene())
     found = []
@@ -398,7 +389,7 @@ def test_a_killed_server_loses_nothing_that_was_measured(tmp_path: Path) -> None
         assert last.end == operation
         await gone(left)
         await it.until(second, "phase")  # what waited has begun
-        await it.runs.cancel(second)
+        await it.runs.cancel(second, TESTER)
         assert (await it.ended(second)).state == pb.TUNE_STATE_CANCELLED
 
     play(tmp_path, scene)
@@ -588,6 +579,15 @@ def nest(folder: Path, depth: int) -> None:
     os.close(parent)
 
 
+def test_empty_files_take_room(tmp_path: Path) -> None:
+    """A file system may have no more of them, while all of its blocks are free."""
+    files = RunFiles(tmp_path / "run")
+    files.make()
+    for number in range(1000):
+        (files.work / str(number)).touch()
+    assert 1000 * 4096 <= files.size() < 1100 * 4096 + (1 << 20)
+
+
 def test_folders_of_a_run_however_they_are_nested(tmp_path: Path) -> None:
     files = RunFiles(tmp_path / "run")
     (files.work / "out").mkdir(parents=True)
@@ -739,13 +739,51 @@ def test_requests_without_a_run(tmp_path: Path) -> None:
             with pytest.raises(kind):
                 it.runs.watch(name, 0)
             with pytest.raises(kind):
-                await it.runs.cancel(name)
-        cancelled = await it.runs.cancel(first.name)
+                await it.runs.cancel(name, TESTER)
+        cancelled = await it.runs.cancel(first.name, TESTER)
         assert cancelled.state == pb.TUNE_STATE_CANCELLED
         assert [e.WhichOneof("what") async for e in it.runs.watch(first.name, 0)] == ["end"]
         await it.started()  # there is room again
 
     play(tmp_path, scene, limits=limits)
+
+
+def test_who_may_cancel_a_run(tmp_path: Path) -> None:
+    async def scene(it: Served) -> None:
+        operation = await it.started()
+        another = Principal("another", frozenset({Scope.READ, Scope.TUNE}))
+        with pytest.raises(RefusedError, match="which tester started") as caught:
+            await it.runs.cancel(operation.name, another)
+        assert caught.value.code is grpc.StatusCode.PERMISSION_DENIED
+        assert "admin" in str(caught.value.hint)
+        assert it.runs.get(operation.name).state == pb.TUNE_STATE_QUEUED
+        for caller in (TESTER, Principal("operator", frozenset({Scope.ADMIN})), LOCAL):
+            name = (await it.started()).name
+            assert (await it.runs.cancel(name, caller)).state == pb.TUNE_STATE_CANCELLED
+        nobodys = await it.runs.start(spec(it.own), "")  # as in a record of the first servers
+        assert (await it.runs.cancel(nobodys.name, another)).state == pb.TUNE_STATE_CANCELLED
+
+    play(tmp_path, scene, limits=NOTHING)
+
+
+def test_a_page_is_no_larger_than_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(it: Served) -> None:
+        names = [(await it.started()).name for _ in range(5)]
+        one = it.runs.get(names[0]).ByteSize()
+        for most, count in ((2 * one + one // 2, 2), (1, 1)):
+            monkeypatch.setattr("costmodel.oracle.runs._PAGE_BYTES", most)
+            found, token = [], ""
+            while len(found) < 5:
+                page = it.runs.list(0, token)
+                assert len(page.tunes) == min(count, 5 - len(found))
+                found += [each.name for each in page.tunes]
+                token = page.next_page_token
+            assert token == ""
+            assert found == names[::-1]
+
+    play(tmp_path, scene, limits=NOTHING)
 
 
 def test_pages_newest_first(tmp_path: Path) -> None:
@@ -787,7 +825,7 @@ def test_what_waited_still_waits_after_a_restart(tmp_path: Path) -> None:
 def test_old_runs_are_removed(tmp_path: Path) -> None:
     async def scene(it: Served) -> None:
         for _ in range(4):
-            await it.runs.cancel((await it.started()).name)
+            await it.runs.cancel((await it.started()).name, TESTER)
 
     async def later(it: Served) -> None:
         assert len(it.runs.list(0, "").tunes) == 2
@@ -806,11 +844,44 @@ def test_runs_that_were_cancelled_while_they_waited_are_removed(tmp_path: Path) 
         names = []
         for _ in range(4):
             names.append((await it.started()).name)
-            assert (await it.runs.cancel(names[-1])).state == pb.TUNE_STATE_CANCELLED
+            assert (await it.runs.cancel(names[-1], TESTER)).state == pb.TUNE_STATE_CANCELLED
         assert [one.name for one in it.runs.list(0, "").tunes] == names[:1:-1]
         assert len([one for one in (tmp_path / "runs").iterdir() if one.is_dir()]) == 2
 
     play(tmp_path, scene, limits=replace(NOTHING, kept=2))
+
+
+def test_the_files_of_a_run_that_has_ended_are_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Path] = []
+    taken = run_files.taken
+
+    def counted(folder: Path) -> int:
+        looks.append(folder)
+        return taken(folder)
+
+    monkeypatch.setattr(run_files, "taken", counted)
+
+    async def scene(it: Served) -> None:
+        for _ in range(4):
+            await it.runs.cancel((await it.started()).name, TESTER)
+
+    play(tmp_path, scene, limits=NOTHING)
+    assert len(looks) == len(set(looks)) == 4
+
+
+def test_what_a_kernel_does_not_hold_is_said_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(it: Served) -> None:
+        await it.started()
+
+    monkeypatch.setattr(confine, "landlock_version", lambda: 5)
+    play(tmp_path / "trusting", scene, limits=NOTHING, confined=False)
+    assert "signals" not in caplog.text
+    play(tmp_path, scene, limits=NOTHING)
+    assert caplog.text.count("sending signals to processes of the same user") == 1
 
 
 def test_two_servers_do_not_share_a_folder(tmp_path: Path) -> None:

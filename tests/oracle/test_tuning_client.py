@@ -10,8 +10,11 @@ import grpc
 import pytest
 
 from costmodel.oracle import AsyncClient, Client
+from costmodel.oracle.access import Scope
+from costmodel.oracle.clients import add_client, client_text
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.oracle.replies import TuneState
+from costmodel.oracle.status import RefusedError
 from costmodel.results import Silent
 from tests.oracle.answering import answering
 from tests.oracle.texts import KERNEL
@@ -46,6 +49,27 @@ def test_a_run_is_followed_over_the_servers_death(server, serve, tmp_path):
         assert found.measured >= 1
         assert client.list_tunes() == (found,)
         assert client.list_tunes(1)[0].function == "product"
+
+
+def test_a_run_is_cancelled_by_who_started_it_and_by_no_other(serve, tmp_path):
+    clients = tmp_path / "clients.toml"
+    for name in ("ann", "bob"):
+        add_client(clients, client_text(name, f"{name}'s", (Scope.READ, Scope.TUNE), None))
+    server = serve("--allow-tuning", "--clients", clients)
+    with (
+        Client(server.address, token="ann's") as ann,
+        Client(server.address, token="bob's") as bob,
+    ):
+        run = ann.start_tune(KERNEL, **MANY)
+        with pytest.raises(RefusedError, match="which ann started") as caught:
+            bob.cancel_tune(run.name)
+        assert caught.value.code is grpc.StatusCode.PERMISSION_DENIED
+        assert caught.value.hint == "ann may, and clients with the scope admin"
+        assert not bob.get_tune(run.name).state.over  # he sees it all the same
+        ann.cancel_tune(run.name)
+        for _ in bob.watch_tune(run.name):
+            pass
+        assert ann.get_tune(run.name).state is TuneState.CANCELLED
 
 
 class Interrupting(Silent):

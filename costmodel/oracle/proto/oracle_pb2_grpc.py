@@ -188,7 +188,8 @@ class OracleServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelTune(self, request, context):
-        """End a run; what it measured is kept. Nothing happens to one that has ended. Scope: tune.
+        """End a run; what it measured is kept. Nothing happens to one that has ended. Scope: tune, of
+        the client that started it; admin for any.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
