@@ -30,7 +30,12 @@ from costmodel.oracle.run_execution import Execution, collect, conclude
 from costmodel.oracle.run_files import RunFiles
 from costmodel.oracle.run_process import end_orphan
 from costmodel.oracle.run_record import RunRecord, now, same_request
-from costmodel.oracle.status import NotFoundError, OverloadedError, RefusedError
+from costmodel.oracle.status import (
+    NotFoundError,
+    OverloadedError,
+    RefusedError,
+    UnreachableError,
+)
 from costmodel.records import Measurement, Target
 
 __all__ = ["Runs"]
@@ -163,8 +168,8 @@ class Runs:
     async def start(self, spec: RunSpec, client: str) -> pb.TuneOperation:
         """Begin to tune, or queue it; the same client and ``request_id`` give the same run.
 
-        Raises FieldError for what exceeds the limits, OverloadedError where too many wait, OSError
-        where it cannot be written down.
+        Raises FieldError for what exceeds the limits, OverloadedError where too many wait,
+        UnreachableError where the server is ending, OSError where it cannot be written down.
         """
         spec = self._checked(spec)
         known = self._requests.get((client, spec.request_id))
@@ -177,7 +182,7 @@ class Runs:
                 )  # fmt: skip
             return _copy(run)
         if self._closing:
-            raise OverloadedError("the server is ending", retry_s=_RETRY_S)
+            raise UnreachableError("the server is ending")
         if len(self._queues[spec.leased]) >= self._limits.queued:
             raise OverloadedError(
                 f"{self._limits.queued} runs are waiting already", hint="come again later",
