@@ -20,7 +20,7 @@ from costmodel.tally import Tally
 if TYPE_CHECKING:
     from costmodel.models.transformer.inference import Estimates
 
-__all__ = ["draw", "expect", "predict", "rank"]
+__all__ = ["draw", "expect", "in_order", "predict", "rank"]
 
 #: Times that schedules which came twice are replaced; a small space has no more of them.
 _DRAWS = 4
@@ -67,13 +67,13 @@ def rank(
     store: str | os.PathLike[str] | None = None,
     weights: str | os.PathLike[str] | None = None,
 ) -> RankResult:
-    """Up to ``n`` schedules of a kernel, the fastest predicted first; nothing is measured.
+    """Up to ``n`` schedules of a kernel, the fastest first; nothing is measured.
 
     The untuned default is among them, then what an expert would try, then random ones. The
     trained model ranks, that of the package or of the folder ``weights``, corrected by what
     ``store`` (a path) knows of this kernel; where it does not know the target, XGBoost does,
-    started from what the store knows of other kernels. Raises InputError for input that cannot be
-    used.
+    started from what the store knows of other kernels. A schedule that was measured has its place
+    by that. Raises InputError for input that cannot be used.
     """
     started = time.monotonic()
     session = open_session(
@@ -170,18 +170,30 @@ def draw(session: Session, count: int, seed: int) -> list[Schedule]:
     return list(found.values())
 
 
+def in_order(
+    schedules: Sequence[Schedule], predictions: Sequence[Prediction], tally: Tally
+) -> list[int]:
+    """Places of schedules, the fastest first: as it was measured, else as it is predicted."""
+
+    def expected(place: int) -> tuple[float, str]:
+        measured_us = tally.latency_us(schedules[place])
+        known = math.isfinite(measured_us)
+        return measured_us if known else predictions[place].latency_us, schedules[place].hash
+
+    return sorted(range(len(schedules)), key=expected)
+
+
 def _ranked(
     schedules: Sequence[Schedule], predictions: Sequence[Prediction], tally: Tally
 ) -> tuple[RankedSchedule, ...]:
-    pairs = zip(schedules, predictions, strict=True)
-    order = sorted(pairs, key=lambda pair: (pair[1].latency_us, pair[0].hash))
     ranked = []
-    for place, (schedule, prediction) in enumerate(order, start=1):
+    for rank, place in enumerate(in_order(schedules, predictions, tally), start=1):
+        schedule, prediction = schedules[place], predictions[place]
         low, high = prediction.interval()
         measured = tally.latency_us(schedule)
         ranked.append(
             RankedSchedule(
-                rank=place,
+                rank=rank,
                 backend=schedule.backend,
                 schedule_hash=schedule.hash,
                 predicted_us=prediction.latency_us,

@@ -313,7 +313,7 @@ class RankedSchedule:
 
 @dataclass(frozen=True)
 class RankResult:
-    """Schedules of one workload, the fastest predicted first; nothing was measured."""
+    """Schedules of one workload, the fastest first, measured or predicted."""
 
     workload: str
     function: str

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from costmodel.backends.base import Backend, Features, SearchSpace, sets_aside
 from costmodel.ir import Analysis, Origin, analyze, read_located
 from costmodel.models.base import Example, Query
@@ -195,7 +197,22 @@ class Session:
             examples = list(self.examples(store, space, own=own, others=base is None))
             return Guarded(Boosted(examples, seed=seed, base=base), Roofline())
 
-        return ByBackend({name: started(space) for name, space in self.space.parts.items()})
+        models = {name: started(space) for name, space in self.space.parts.items()}
+        if own and base is not None:
+            base.update(self._without_features(store))
+        return ByBackend(models)
+
+    def _without_features(self, store: MeasurementStore) -> list[Example]:
+        """What the store knows of this workload's schedules of which it has no features.
+
+        Such as came from an oracle: they say at which level the workload is.
+        """
+        told, none = self.features(store), np.zeros((0, 0), np.float32)
+        return [
+            Example(self.query(schedule, none), latency_us)
+            for schedule, latency_us in self.tally(store).ranked()
+            if schedule.hash not in told
+        ]
 
 
 def stored_examples(

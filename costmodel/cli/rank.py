@@ -59,6 +59,8 @@ def rank(
 ) -> None:
     """Rank schedules of the kernel in FILE by predicted latency; nothing is measured.
 
+    One that the store knows has its place by what was measured.
+
     With --oracle a server draws and ranks them, by its model and its store; nothing need be
     installed here but the client.
     """

@@ -13,6 +13,9 @@ __all__ = ["Levels"]
 
 #: Measurements of a workload that weigh as much as the belief that the model's level is right.
 _BELIEF = 4.0
+#: What one measurement can say at the most (logarithm, a factor of 20): no model is so far off, and
+#: stores hold what others took for microseconds.
+_MOST = 3.0
 
 
 class Levels:
@@ -42,4 +45,5 @@ class Levels:
             candidate = example.query.candidate
             key = (candidate.workload.hash, candidate.schedule.backend)
             total, count = self._errors.get(key, (0.0, 0))
-            self._errors[key] = total + float(np.log(example.latency_us / told)), count + 1
+            error = float(np.clip(np.log(example.latency_us / told), -_MOST, _MOST))
+            self._errors[key] = total + error, count + 1

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from costmodel.asking import in_order
 from costmodel.errors import CostModelError, InputError
 from costmodel.oracle.convert import predict_to, schedule_to
 from costmodel.oracle.proto import oracle_pb2 as pb
@@ -118,10 +119,7 @@ class Answers:
         predictions: Sequence[Prediction],
     ) -> Answer:
         given = bool(question["schedules"])
-        order = sorted(
-            range(len(schedules)),
-            key=lambda place: (predictions[place].latency_us, schedules[place].hash),
-        )
+        order = in_order(schedules, predictions, subject.tally)
         response = pb.RankResponse(
             workload=subject.workload.hash,
             function=subject.workload.function,

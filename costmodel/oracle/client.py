@@ -130,7 +130,7 @@ class Client:
         backend: str = "auto",
         threads: int | None = None,
     ) -> RankResult:
-        """Up to ``n`` schedules of a kernel, the fastest predicted first; see ``costmodel.rank``.
+        """Up to ``n`` schedules of a kernel, the fastest first; see ``costmodel.rank``.
 
         ``seconds`` of the result is what the call took.
         """

@@ -27,6 +27,13 @@ def test_each_workload_and_backend_has_a_level_of_its_own() -> None:
     assert list(levels.shifts(asked)) == pytest.approx(wanted)
 
 
+def test_what_others_took_for_microseconds_says_little() -> None:
+    levels, one = Levels(), query("f", "tvm")
+    levels.learn([Example(one, 10.0)] * 12, np.full(12, 10.0))
+    levels.learn([Example(one, 1e-5)], np.array([10.0]))
+    assert abs(levels.shift(one.candidate.workload.hash, "tvm")) < 0.2
+
+
 def test_it_gets_ever_surer() -> None:
     levels, one = Levels(), query("f", "tvm")
     levels.learn([Example(one, 20.0)] * 1000, np.full(1000, 10.0))

@@ -124,6 +124,32 @@ def test_of_a_kernel_with_a_script_the_oracle_says_what_is_said_here(client, sha
     assert "does not read transform scripts" in scores.notes[0]
 
 
+def test_what_is_measured_ranks_a_kernel_as_here(client, shared, monkeypatch):
+    """Without features, as measurements come from elsewhere, both say the same."""
+    monkeypatch.delenv("COSTMODEL_WEIGHTS")
+    kernel = KERNEL.replace("64x", "56x")
+    found = client.rank(kernel, **RANKED)
+    fast, *_, slow = sorted(found.schedules, key=lambda one: one.schedule_hash)
+    client.record(
+        [
+            builders.measurement(
+                latency_us, workload=found.workload, target=host_target(measure=False).hash,
+                schedule=Schedule(one.backend, json.dumps(one.schedule)),
+                environment=builders.installed(one.backend),
+            )
+            for one, latency_us in ((fast, 0.5), (slow, 1e6))
+        ],
+        workloads=[read_text(kernel)], targets=[host_target(measure=False)],
+    )  # fmt: skip
+    told, here = (
+        one.rank(kernel, **RANKED | more)
+        for one, more in ((client, {}), (costmodel, {"store": shared.store}))
+    )
+    assert (told.schedules[0].measured_us, told.schedules[-1].measured_us) == (0.5, 1e6)
+    for there, one in zip(told.schedules, here.schedules, strict=True):
+        assert alike(there.to_json(), one.to_json())
+
+
 def test_what_is_measured_of_a_kernel_with_a_script_ranks_it_as_here(client, shared, monkeypatch):
     monkeypatch.delenv("COSTMODEL_WEIGHTS")
     workload, own = read_workload(SCRIPTED), host_target(threads=1, measure=False)

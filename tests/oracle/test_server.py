@@ -100,7 +100,7 @@ def test_what_is_no_schedule_neither_refuses_others_nor_keeps_the_model_from_lea
     stub.Record(pb.RecordRequest(workloads=[workload], measurements=map(measurement_to, recorded)))
     found = stub.Rank(asked)
     before = {one.schedule_hash: one.predicted_us for one in first.schedules}
-    assert all(one.predicted_us > 10 * before[one.schedule_hash] for one in found.schedules)
+    assert all(one.predicted_us > 5 * before[one.schedule_hash] for one in found.schedules)
     assert stub.Predict(pb.PredictRequest(workload=workload, backend="tvm")).measured_us == 1e6
 
 

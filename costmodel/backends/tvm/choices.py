@@ -248,7 +248,7 @@ def _site(block: Block) -> Site:
     operations, calls = _work(block)
     return Site(
         block.name, tuple(axes), _bytes(block.buffer),
-        loads=len(list(block.loads())), operations=operations, calls=calls,
+        loads=len(block.loads), operations=operations, calls=calls,
         operands=tuple(map(_operand, (*listed, store))),
     )  # fmt: skip
 

@@ -6,8 +6,9 @@ in ``rewrites.py`` need neither. They work on these blocks and build a fresh ``P
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import tvm
@@ -67,15 +68,24 @@ class Block:
     def reductions(self) -> tuple[Iter, ...]:
         return tuple(it for it in self.iters if it.reduction)
 
-    def loads(self) -> Iterator[Any]:
+    @cached_property
+    def loads(self) -> tuple[Any, ...]:
         """Every load of the value and of the initial value."""
-        yield from loads(self.value)
-        yield from self.init_loads()
+        return (*loads(self.value), *self.init_loads)
 
-    def init_loads(self) -> Iterator[Any]:
+    @cached_property
+    def init_loads(self) -> tuple[Any, ...]:
         """Every load of the initial value."""
-        if self.init is not None:
-            yield from loads(self.init)
+        return () if self.init is None else tuple(loads(self.init))
+
+    def reads(self, buffer: Any) -> bool:
+        """Whether it loads from a buffer."""
+        return any(source.same_as(buffer) for source in self._sources)
+
+    @cached_property
+    def _sources(self) -> tuple[Any, ...]:
+        """The buffers that it loads from, each once."""
+        return tuple(buffer for buffer, _ in _by_buffer(self.loads))
 
     def with_own_bindings(self, taken: set[Any]) -> Block:
         """This block; no other, that it copies or is a copy of, binds the same variables."""
@@ -222,23 +232,37 @@ def _range(column: Sequence[Expr], extent: Expr) -> Any:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The expressions that ``expr`` is made of, in order."""
-    if isinstance(expr, prim.Select):
-        return (expr.condition, expr.true_value, expr.false_value)
-    if isinstance(expr, prim.Cast | prim.Broadcast):
-        return (expr.value,)
-    if isinstance(expr, prim.Ramp):
-        return (expr.base, expr.stride)
-    if isinstance(expr, prim.Not):
-        return (expr.a,)
-    if isinstance(expr, prim.Let):
-        return (expr.value, expr.body)
-    if isinstance(expr, tvm.ir.Call):
-        return tuple(expr.args)
-    if isinstance(expr, tvm.ir.expr.TensorLoad):
-        return tuple(expr.indices)
-    if hasattr(expr, "a") and hasattr(expr, "b"):
-        return (expr.a, expr.b)
-    return ()
+    kind = type(expr)
+    parts = _KNOWN_PARTS.get(kind)
+    if parts is None:
+        parts = _KNOWN_PARTS[kind] = _parts(kind)
+    if parts in _LISTS:
+        return tuple(getattr(expr, parts[0]))
+    return tuple(getattr(expr, part) for part in parts)
+
+
+#: Attributes that are lists of expressions.
+_LISTS = (("args",), ("indices",))
+#: By class of expression: to ask each expression by ``isinstance`` takes ten times as long.
+_KNOWN_PARTS: dict[Any, tuple[str, ...]] = {}
+
+
+def _parts(kind: type) -> tuple[str, ...]:
+    """The attributes of a class of expressions that are expressions, or one that is a list."""
+    known: tuple[tuple[type, tuple[str, ...]], ...] = (
+        (prim.Select, ("condition", "true_value", "false_value")),
+        (prim.Cast, ("value",)),
+        (prim.Broadcast, ("value",)),
+        (prim.Ramp, ("base", "stride")),
+        (prim.Not, ("a",)),
+        (prim.Let, ("value", "body")),
+        (tvm.ir.Call, ("args",)),
+        (tvm.ir.expr.TensorLoad, ("indices",)),
+    )
+    for one, parts in known:
+        if issubclass(kind, one):
+            return parts
+    return ("a", "b") if hasattr(kind, "a") and hasattr(kind, "b") else ()
 
 
 def loads(expr: Expr) -> Iterator[Any]:
@@ -263,8 +287,13 @@ def variables_of(expr: Expr) -> Iterator[Any]:
 
 def load_indices(*exprs: Expr) -> list[tuple[Any, list[tuple[Expr, ...]]]]:
     """The buffers that ``exprs`` load from, in order, each with all the indices of its loads."""
+    return _by_buffer(load for expr in exprs for load in loads(expr))
+
+
+def _by_buffer(listed: Iterable[Any]) -> list[tuple[Any, list[tuple[Expr, ...]]]]:
+    """The buffers of loads, in order, each with all the indices."""
     found: list[tuple[Any, list[tuple[Expr, ...]]]] = []
-    for load in (load for expr in exprs for load in loads(expr)):
+    for load in listed:
         for buffer, accesses in found:
             if buffer.same_as(load.source):
                 accesses.append(tuple(load.indices))

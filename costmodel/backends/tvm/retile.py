@@ -215,7 +215,7 @@ def retile(
     value = substitute(block.value, binding, load_at, packed_at)
     init = None if block.init is None else substitute(block.init, binding)
     inside = _inside(cuts)
-    if inside is not None and next(block.init_loads(), None) is not None:
+    if inside is not None and block.init_loads:
         # The points that pad a tile have no initial value.
         init = tirx.if_then_else(inside, init, tirx.const(0, str(block.buffer.dtype)))
     iters = (*outer, *inner, *block.reductions)

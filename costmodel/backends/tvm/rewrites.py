@@ -39,21 +39,12 @@ __all__ = [
 
 def consumers(program: Program, block: Block) -> list[Block]:
     """The other blocks that read what ``block`` stores."""
-    return [
-        other
-        for other in program.blocks
-        if other is not block and any(load.source.same_as(block.buffer) for load in other.loads())
-    ]
+    return [other for other in program.blocks if other is not block and other.reads(block.buffer)]
 
 
 def producers(program: Program, block: Block) -> list[Block]:
     """The other blocks that store what ``block`` reads."""
-    read = [load.source for load in block.loads()]
-    return [
-        other
-        for other in program.blocks
-        if other is not block and any(buffer.same_as(other.buffer) for buffer in read)
-    ]
+    return [other for other in program.blocks if other is not block and block.reads(other.buffer)]
 
 
 def is_param(program: Program, buffer: Any) -> bool:

@@ -155,15 +155,18 @@ def _estimates(out: Outputs) -> Estimates:
     def flat(table: torch.Tensor) -> Array:
         return table.detach().cpu().double().reshape(-1).numpy()
 
+    def counted(table: torch.Tensor) -> Array:
+        return np.asarray(np.maximum(np.expm1(flat(table)), 0.0))
+
     log_us = flat(out.log_us)
     return Estimates(
         log_us=log_us,
         low=log_us - flat(out.below),
         high=log_us + flat(out.above),
         registers=within_one(out.registers),
-        spills=np.expm1(flat(out.spills)),
-        instructions=np.expm1(flat(out.instructions)),
-        code_bytes=np.expm1(flat(out.code_bytes)),
+        spills=counted(out.spills),
+        instructions=counted(out.instructions),
+        code_bytes=counted(out.code_bytes),
         vector_share=flat(out.vector_share),
         utilization=flat(out.utilization),
         failure=flat(torch.sigmoid(out.failure)),

@@ -127,7 +127,7 @@ class OracleServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Rank(self, request, context):
-        """Schedules of a kernel, the fastest predicted first. Scope: read.
+        """Schedules of a kernel, the fastest first. Scope: read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -149,7 +149,7 @@ class TestInlining:
         after = inlined(program, {f"{gone.name}.inline": 1})
         assert gone.name not in [block.name for block in after.blocks]
         assert not any(
-            load.source.same_as(gone.buffer) for block in after.blocks for load in block.loads()
+            load.source.same_as(gone.buffer) for block in after.blocks for load in block.loads
         )
         assert not any(buffer.same_as(gone.buffer) for buffer in after.buffers)
 
