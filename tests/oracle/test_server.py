@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
+from grpc_status import rpc_status
 
 import costmodel
 from costmodel.oracle import servicer
@@ -246,6 +248,25 @@ def test_a_look_up_knows_what_was_recorded_a_moment_ago_also_by_others(shared, m
     with open_store(shared.store) as store:
         store.add([wrong])
     assert stub.Lookup(asked).latency_us == 11.0
+
+
+def test_what_is_no_schedule_is_not_recorded_and_neither_is_the_rest(shared, measured):
+    good, bad = (
+        measurement_to(dataclasses.replace(measured[0], id=id, schedule=schedule))
+        for id, schedule in (("good", builders.schedule(9)), ("bad", Schedule("tvm", "{}")))
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        shared.stub().Record(pb.RecordRequest(measurements=[good, bad]))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "no schedule of the backend 'tvm'" in caught.value.details()
+    (violation,) = [
+        found.field_violations[0].field
+        for detail in rpc_status.from_call(caught.value).details
+        if detail.Unpack(found := error_details_pb2.BadRequest())
+    ]
+    assert violation == "measurements[1].schedule.text"
+    with open_store(shared.store, read_only=True) as store:
+        assert store.with_id("good") == []
 
 
 def test_recording_twice_is_recording_once(shared, measured):
