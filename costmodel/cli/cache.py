@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["cache"]
 
+#: Characters of a measurement's id in tables, which tell it from others.
+_ID = 13
+
 
 @click.group()
 def cache() -> None:
@@ -72,16 +75,19 @@ def show(workload: str | None, store: Path | None, as_json: bool) -> None:
     _print_best(found["best"])
     for each in found["best"]:
         if each["schedule"] is not None:
-            click.echo(f"\nbest schedule on {each['target_name']}:\n{each['schedule']}")
+            click.echo(
+                f"\nbest schedule on {each['target_name']} (measurement {each['id']}):\n"
+                f"{each['schedule']}"
+            )
 
 
 def _print_best(best: list[dict[str, Any]]) -> None:
-    titles = ["workload", "function", "target", "backend", "best", "measured", "failed"]
+    titles = ["workload", "function", "target", "backend", "best", "id", "measured", "failed"]
     rows = [
         [
             _short(each["workload"]), each["function"], each["target_name"],
-            each["backend"] or "-", latency(each["latency_us"]), str(each["measured"]),
-            str(each["failed"]),
+            each["backend"] or "-", latency(each["latency_us"]), (each["id"] or "-")[:_ID],
+            str(each["measured"]), str(each["failed"]),
         ]
         for each in best
     ]  # fmt: skip
@@ -188,6 +194,42 @@ def merge(stores: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
     with open_store(store) as opened:
         added = [(source, merge_store(opened, source)) for source in stores]
     _print_added(added, as_json)
+
+
+@cache.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept as the error.")
+@store_option
+@json_option
+def reject(ids: tuple[str, ...], reason: str, store: Path | None, as_json: bool) -> None:
+    """Have measurements that are wrong count no more.
+
+    ID is a measurement's id, or 8 characters and more of its beginning; `costmodel cache show`
+    has those of the best. Nothing is deleted: to each a measurement of the same schedule,
+    versions and way of timing is added that says wrong_result, and TEXT. That schedule is never
+    the best of them again.
+    """
+    from costmodel.cli.cache_reject import reject as reject_all
+
+    found = reject_all(store, ids, reason)
+    if as_json:
+        print_json(found)
+        return
+    for one in found["rejected"]:
+        click.echo(f"rejected {one['id']}: {_where(one)}, {_speed(one)}")
+    for one in found["best"]:
+        now = "nothing" if one["id"] is None else f"{_speed(one)}, measurement {one['id']}"
+        click.echo(f"the best of {_where(one)} is now {now}")
+
+
+def _where(one: Mapping[str, Any]) -> str:
+    return f"{one['function'] or _short(one['workload'])} on {one['target_name']}"
+
+
+def _speed(one: Mapping[str, Any]) -> str:
+    """A latency, or how it failed."""
+    how = one["outcome"] if one["latency_us"] is None else latency(one["latency_us"])
+    return f"{how} by {one['backend']}"
 
 
 @cache.command()

@@ -16,6 +16,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from costmodel.backends.shapes import check_shape
 from costmodel.errors import UsageError
 from costmodel.oracle.proto import oracle_pb2 as pb
 from costmodel.records import (
@@ -41,6 +42,7 @@ __all__ = [
     "predict_from",
     "predict_to",
     "rank_from",
+    "recorded_from",
     "schedule_from",
     "schedule_to",
     "target_from",
@@ -56,6 +58,9 @@ _UNTUNED = tuple(Untuned.__dataclass_fields__)
 _FIRST_NS, _LAST_NS = -62_135_596_800 * 10**9, 253_402_300_799 * 10**9
 #: Of samples and threads nobody has more.
 _MANY = 100_000
+#: Microseconds that a call of a correct kernel takes at the least, a nanosecond, and at the most,
+#: nearly three hours.
+_LEAST_US, _MOST_US = 1e-3, 1e10
 #: Characters of a target's names, and how many features, caches and rates one has at the most:
 #: targets are listed all together, and their names are part of answers.
 _NAME, _FACTS = 200, 1000
@@ -279,6 +284,19 @@ def measurement_from(message: pb.Measurement) -> Measurement:
     )
 
 
+def recorded_from(message: pb.Measurement) -> Measurement:
+    """A measurement for a store that others read, who may be given its schedule as the best.
+
+    Raises FieldError as ``measurement_from`` does, and for what is no schedule of its backend.
+    """
+    measurement = measurement_from(message)
+    try:
+        check_shape(measurement.schedule)
+    except UsageError as error:
+        raise FieldError("schedule.text", error.message, hint=error.hint) from error
+    return measurement
+
+
 def _time(message: Timestamp) -> float:
     """Seconds since 1970; what is past the calendar could not be sent again."""
     try:
@@ -298,6 +316,14 @@ def _check_samples(samples: tuple[float, ...], outcome: Outcome) -> None:
         check_samples(samples, outcome)
     except ValueError as error:
         raise FieldError("samples_us", str(error)) from error
+    for place, sample in enumerate(samples):
+        if outcome is Outcome.OK and not _LEAST_US <= sample <= _MOST_US:
+            raise FieldError(
+                "samples_us",
+                f"sample {place} is {sample:g} microseconds, and no call of a kernel takes under "
+                f"{_LEAST_US:g} or over {_MOST_US:g}",
+                hint="samples are microseconds a call",
+            )
 
 
 _PREDICT = (

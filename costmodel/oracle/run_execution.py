@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,7 @@ class _Heard:
             self.result = _result(message["end"])
             self.interrupted = bool(message["interrupted"])
         elif "error" in message:
-            self.error = text(message["error"])[:_ERROR_CHARS]
+            self.error = _without_place(text(message["error"]), self._run)[:_ERROR_CHARS]
 
     def _ask(
         self, given: Sequence[Mapping[str, Any]], versions: Mapping[str, Mapping[str, str]]
@@ -223,7 +224,7 @@ class _Heard:
         if clock() < self._again_s:
             return
         entries = await asyncio.to_thread(_entries, given)
-        measurements = _own(entries, self._spec)
+        measurements = _placeless(_own(entries, self._spec), self._run)
         features = [
             one
             for one in entries
@@ -245,7 +246,7 @@ class _Heard:
             predicted_us=_optional(fields["predicted_us"]),
             elapsed_s=real(fields["elapsed_s"]),
             source=_name(fields["source"]),
-            error=text(fields["error"])[:_ERROR_CHARS],
+            error=_without_place(text(fields["error"]), self._run)[:_ERROR_CHARS],
             backend=_name(fields["backend"]),
             best_us=_optional(best_us),
         )
@@ -312,6 +313,19 @@ def _own(entries: list[Entry], spec: RunSpec) -> list[Measurement]:
     ]
 
 
+def _placeless(measurements: Sequence[Measurement], run: RunRecord) -> list[Measurement]:
+    """As others may read them: where the server keeps its runs is nobody's business."""
+    return [replace(one, error=_without_place(one.error, run)) for one in measurements]
+
+
+def _without_place(message: str, run: RunRecord) -> str:
+    """Of files in a run's folder, which compilers name, the paths within it."""
+    work = run.files.work
+    for place in (work.resolve(), work.absolute(), work):  # of the last the others may end
+        message = message.replace(f"{place}/", "")
+    return message
+
+
 async def collect(run: RunRecord, keep: Keep) -> str:
     """Have all that the run measured in the server's store; nothing of the run goes on any more.
 
@@ -329,7 +343,8 @@ async def collect(run: RunRecord, keep: Keep) -> str:
                 break
             if batch is None:
                 break
-            added += await keep(measurements=[one for one in batch if UNMEASURED not in one.extra])
+            measured = [one for one in batch if UNMEASURED not in one.extra]
+            added += await keep(measurements=_placeless(measured, run))
         run.collected = True
     except CostModelError as error:
         # They stay in the run's folder; the next server tries again.

@@ -19,6 +19,7 @@ from costmodel.oracle.convert import (
     check_hash,
     measurement_from,
     measurement_to,
+    recorded_from,
     target_from,
     target_to,
     within,
@@ -417,5 +418,5 @@ def _read_measurements(messages: Iterable[pb.Measurement]) -> list[Measurement]:
     found = []
     for place, message in enumerate(messages):
         with within(f"measurements[{place}]"):
-            found.append(measurement_from(message))
+            found.append(recorded_from(message))
     return found

@@ -143,6 +143,18 @@ class SQLiteStore:
         while page := list(islice(numbers, _PAGE)):
             yield from self._read(page)
 
+    def with_id(self, prefix: str) -> list[Measurement]:
+        """Measurements whose ids begin so: that of just this id, where there is one, and others.
+
+        A few at the most, in the order of their ids.
+        """
+        found = self._connection.query(
+            "SELECT seq FROM measurements WHERE id >= ?1 AND substr(id, 1, ?2) = ?1 "
+            "ORDER BY id LIMIT 3",
+            [prefix, len(prefix)],
+        )
+        return self._read([seq for (seq,) in found])
+
     def best(
         self,
         *,

@@ -49,7 +49,7 @@ def run(capsys):
 
 def test_every_subcommand_has_help(run):
     _, out, _ = run("--help")
-    for name in ("stats", "show", "export", "import", "merge", "verify"):
+    for name in ("stats", "show", "export", "import", "merge", "reject", "verify"):
         assert name in out
         status, text, _ = run(name, "--help")
         assert status == 0
@@ -86,7 +86,7 @@ def test_show_the_best_of_each_workload(run, path):
     [best] = workload["best"]
     assert workload["workload"] == builders.workload().hash
     assert best["latency_us"] == 90.0
-    assert best["schedule"] == '{"tile":16}'
+    assert best["schedule"] == builders.schedule(16).text
     assert (best["measured"], best["failed"]) == (3, 1)
     status, out, _ = run("show", "--store", path)
     assert status == 0
@@ -103,7 +103,7 @@ def test_show_one_workload_by_the_start_of_its_hash(run, path):
     assert found["best"][0]["outcomes"] == {"ok": 2, "build_timeout": 1}
     status, out, _ = run("show", prefix, "--store", path)
     assert status == 0
-    assert '{"tile":16}' in out
+    assert builders.schedule(16).text in out
 
 
 def test_show_what_is_unknown_or_ambiguous(run, path):
@@ -130,6 +130,65 @@ def test_show_a_workload_that_never_worked(run, tmp_path):
     assert best["latency_us"] is None
     assert best["failed"] == 1
     assert run("show", builders.workload().hash, "--store", place)[0] == 0
+
+
+def best_id(run, path):
+    _, out, _ = run("show", "--store", path, "--json")
+    return json.loads(out)["workloads"][0]["best"][0]["id"]
+
+
+def test_a_rejected_measurement_is_kept_and_is_the_best_no_more(run, path):
+    wrong = best_id(run, path)
+    assert wrong[:8] in run("show", "--store", path)[1]
+    status, out, err = run("reject", wrong[:8], "--reason", "in seconds", "--store", path)
+    assert (status, err) == (0, "")
+    assert f"rejected {wrong}" in out
+    assert "275 us" in out.splitlines()[-1]
+    assert best_id(run, path) in out.splitlines()[-1]
+    with open_store(path) as store:
+        old, new = [one for one in store.measurements() if one.schedule == builders.schedule(16)]
+    assert (old.id, new.outcome, new.error) == (wrong, Outcome.WRONG_RESULT, "in seconds")
+    assert old.key == new.key
+    assert new.timestamp > old.timestamp
+
+
+def test_when_all_is_rejected_nothing_is_the_best(run, path):
+    with open_store(path) as store:
+        ids = [one.id for one in store.measurements() if one.ok]
+    arguments = ["reject", *ids, ids[0][:20], "--reason", "r", "--store", path]
+    status, out, _ = run(*arguments, "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert [one["id"] for one in found["rejected"]] == ids
+    assert [one["id"] for one in found["best"]] == [None]
+    assert "is now nothing" in run(*arguments)[1]
+
+
+@pytest.mark.parametrize("given", ["", "ffff", "%", "no measurement of it"])
+def test_what_is_not_there_cannot_be_rejected_and_then_nothing_is(run, path, given):
+    known = best_id(run, path)
+    status, _, err = run("reject", known, given, "--reason", "r", "--store", path)
+    assert status == 2
+    assert f"no measurement {given!r}" in err
+    assert run("reject", known[:7], "--reason", "r", "--store", path)[0] == 2
+    assert run("reject", known, "--reason", " ", "--store", path)[0] == 2
+    assert run("reject", known, "--store", path)[0] == 2
+    assert best_id(run, path) == known
+
+
+def test_an_id_is_told_from_those_that_begin_with_it(run, path):
+    with open_store(path) as store:
+        store.add([builders.measurement(1.0, id=name) for name in ("a" * 9, "a" * 10, "b")])
+    for given, status in (("a" * 8, 2), ("a" * 9, 0), ("a" * 10, 0), ("b", 0)):
+        found = run("reject", given, "--reason", "r", "--store", path)
+        assert found[0] == status, given
+        assert ("ambiguous" in found[2]) == bool(status)
+
+
+def test_nothing_is_made_to_reject_of_it(run, tmp_path):
+    missing = tmp_path / "none.sqlite"
+    assert run("reject", "a" * 9, "--reason", "r", "--store", missing)[0] != 0
+    assert not missing.exists()
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])

@@ -81,15 +81,26 @@ def printed_by(program: str, folder: Path) -> list[str]:
 
 def test_the_oracle_example_runs(tmp_path: Path) -> None:
     """With a kernel that is tuned in seconds."""
-    (program,) = [one for one in PYTHON if "costmodel.oracle" in one]
-    server = start(tmp_path, weights=None)
-    program = program.replace("127.0.0.1:50151", server.address)
-    program = program.replace("kernels/bert_softmax.mlir", "tests/golden/oracle_matmul.mlir")
-    predicted, schedule, best = printed_by(program, tmp_path)
-    assert server.stop() == 0
+    predicted, schedule, best = asked_of_a_server("Sharing", tmp_path)
     assert float(predicted) > 0
     assert ast.literal_eval(schedule)
     assert float(best.split()[0]) > 0
+
+
+def test_the_recording_example_runs(tmp_path: Path) -> None:
+    """What was recorded is the best that the oracle knows."""
+    assert asked_of_a_server(".record(", tmp_path) == ["1 recorded", "181.0"]
+
+
+def asked_of_a_server(what: str, folder: Path) -> list[str]:
+    """The lines that the oracle's example with ``what`` prints, of a small kernel."""
+    (program,) = [one for one in PYTHON if "costmodel.oracle" in one and what in one]
+    server = start(folder, weights=None)
+    program = program.replace("127.0.0.1:50151", server.address)
+    program = program.replace("kernels/bert_softmax.mlir", "tests/golden/oracle_matmul.mlir")
+    printed = printed_by(program, folder)
+    assert server.stop() == 0
+    return printed
 
 
 def test_the_library_example_runs(tmp_path: Path) -> None:

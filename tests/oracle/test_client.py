@@ -311,7 +311,7 @@ def recorded(client, target, count):
     found = [
         builders.measurement(
             20.0 + n, workload=workload.hash, target=target.hash,
-            schedule=Schedule("tvm", f'{{"n": {n}}}'),
+            schedule=builders.schedule(n),
         )
         for n in range(count)
     ]  # fmt: skip

@@ -61,7 +61,7 @@ FAILURES = [each for each in Outcome if each is not Outcome.OK]
 ENDS = st.one_of(
     st.tuples(
         st.just(Outcome.OK),
-        st.lists(st.floats(1e-6, 1e12), min_size=1, max_size=4).map(tuple),
+        st.lists(st.floats(1e-3, 1e10), min_size=1, max_size=4).map(tuple),
     ),
     st.tuples(st.sampled_from(FAILURES), st.just(())),
 )
@@ -211,10 +211,27 @@ def test_json_may_be_nested_but_not_without_end(around):
         convert.measurement_from(broken("extra_json", text))
 
 
-@pytest.mark.parametrize("samples", [(0.0,), (-1.0,), (math.nan,), (math.inf,)])
-def test_times_that_no_kernel_takes_are_refused(samples):
+@pytest.mark.parametrize("sample", [0.0, -1.0, math.nan, math.inf, 1e-300, 9e-4, 2e10, 1e308])
+def test_times_that_no_kernel_takes_are_refused(sample):
     with pytest.raises(FieldError, match="sample"):
-        convert.measurement_from(message(samples_us=samples))
+        convert.measurement_from(message(samples_us=(1.0, sample)))
+
+
+def test_it_is_said_which_sample_is_none_and_what_samples_are():
+    with pytest.raises(FieldError, match="sample 1 is 8e-05 microseconds") as caught:
+        convert.measurement_from(message(samples_us=(80.0, 80e-6)))
+    assert caught.value.field == "samples_us"
+
+
+@pytest.mark.parametrize("backend", ["tvm", "iree"])
+@pytest.mark.parametrize("text", ["{}", "[]", "7", '{"kind":"nonsense"}', '{"kind":["trace"]}'])
+def test_what_is_no_schedule_of_its_backend_is_not_recorded(backend, text):
+    sent = message(schedule=Schedule(backend, text))
+    with pytest.raises(FieldError, match="no schedule of the backend") as caught:
+        convert.recorded_from(sent)
+    assert caught.value.field == "schedule.text"
+    convert.measurement_from(sent)  # as it may lie in a store
+    convert.recorded_from(message(schedule=Schedule("another", text)))
 
 
 @pytest.mark.parametrize(

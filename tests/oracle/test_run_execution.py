@@ -100,6 +100,46 @@ def test_what_is_within_limits_is_taken(tmp_path: Path, monkeypatch: pytest.Monk
     play(tmp_path, scene)
 
 
+#: Fails with a compiler's words, and has one more failure in its own store.
+_COMPLAINING = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from costmodel.records import Outcome
+from costmodel.store import open_store
+from costmodel.store.lines import decode, encode
+job = json.loads(sys.stdin.readline())
+said = f"{{job['folder']}}/tmp/a/input.mlir:1:2: error: no"
+one = json.loads({one!r}) | {{"workload": job["workload"], "target": job["target"][0]}}
+one = replace(decode(one), outcome=Outcome.BUILD_ERROR, samples_us=(), error=said)
+with open_store(Path(job["store"]), read_only=True) as source:
+    workload, target = source.workload(one.workload), source.target(one.target)
+with open_store(Path(job["folder"], "store.sqlite")) as own:
+    own.add_workload(workload)
+    own.add_target(target)
+    own.add([replace(one, id="left behind")])
+trial = {trial!r} | {{"outcome": "build_error", "latency_us": None, "error": said}}
+for message in ({{"kept": [encode(one)]}}, {{"trial": trial, "best_us": None}}, {{"error": said}}):
+    print(json.dumps(message), flush=True)
+"""
+
+
+def test_where_the_server_keeps_its_runs_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boot = _COMPLAINING.format(one=dumps(encode(builders.measurement())), trial=TRIAL)
+    monkeypatch.setattr("costmodel.oracle.run_process._BOOT", boot)
+
+    async def scene(it: Served) -> None:
+        operation = await it.started()
+        trial = (await it.until(operation.name, "trial")).trial
+        end = await it.ended(operation.name)
+        told = [trial.error, end.error, *(one.error for one in it.stored())]
+        assert told == ["tmp/a/input.mlir:1:2: error: no"] * 4
+
+    play(tmp_path, scene)
+
+
 #: Tells of measurements that nobody made, for as long as somebody listens.
 _INVENTING = """
 import json, sys

@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
+from grpc_status import rpc_status
 
 import costmodel
 from costmodel.oracle import servicer
@@ -38,7 +40,7 @@ def measured(shared):
     target = builders.target(cpu="of test_server")
     known = stub.Record(pb.RecordRequest(workloads=[WORKLOAD], targets=[target_to(target)]))
     changes = {"workload": known.workloads[0], "target": target.hash}
-    schedules = [Schedule("tvm", json.dumps({"n": n})) for n in range(3)]
+    schedules = [builders.schedule(n) for n in range(3)]
     found = [
         builders.measurement(20.0, 22.0, schedule=schedules[0], **changes),
         builders.measurement(10.0, 11.0, 12.0, schedule=schedules[1], **changes),
@@ -73,7 +75,7 @@ def test_a_prediction_tells_the_best_that_these_compilers_made_until_now(shared)
     assert stub.Predict(asked) == first  # that was made by other versions
     for latency_us, best in ((9.0, 9.0), (7.0, 7.0), (8.0, 7.0)):
         found = builders.measurement(
-            latency_us, schedule=Schedule("tvm", f'{{"n":{latency_us:.0f}}}'),
+            latency_us, schedule=builders.schedule(int(latency_us)),
             workload=first.workload, target=first.target_hash, policy=TimingPolicy(),
             environment=builders.installed("tvm"),
         )  # fmt: skip
@@ -88,7 +90,7 @@ def test_what_is_no_schedule_neither_refuses_others_nor_keeps_the_model_from_lea
     workload = pb.Workload(mlir=KERNEL.replace("64x", "72x"))
     asked = pb.RankRequest(workload=workload, count=8, backend="tvm")
     first = stub.Rank(asked)
-    texts = ['{"n":1}', '{"kind":"trace","trace":[[["GetSBlock",[],["x"],[]]],[]]}']
+    texts = [builders.schedule().text, '{"kind":"trace","trace":[[["GetSBlock",[],["x"],[]]],[]]}']
     texts += [one.schedule.text for one in first.schedules]
     recorded = [
         builders.measurement(
@@ -237,7 +239,7 @@ def test_a_look_up_knows_what_was_recorded_a_moment_ago_also_by_others(shared, m
     stub, target = shared.stub(), pb.TargetRef(hash=measured[0].target)
     asked = pb.LookupRequest(workload=WORKLOAD, target=target, any_toolchain=True)
     assert stub.Lookup(asked).latency_us == 11.0
-    faster = builders.measurement(5.0, schedule=Schedule("tvm", '{"n":7}'),
+    faster = builders.measurement(5.0, schedule=builders.schedule(7),
                                   workload=measured[0].workload,
                                   target=measured[0].target)  # fmt: skip
     stub.Record(pb.RecordRequest(measurements=[measurement_to(faster)]))
@@ -246,6 +248,25 @@ def test_a_look_up_knows_what_was_recorded_a_moment_ago_also_by_others(shared, m
     with open_store(shared.store) as store:
         store.add([wrong])
     assert stub.Lookup(asked).latency_us == 11.0
+
+
+def test_what_is_no_schedule_is_not_recorded_and_neither_is_the_rest(shared, measured):
+    good, bad = (
+        measurement_to(dataclasses.replace(measured[0], id=id, schedule=schedule))
+        for id, schedule in (("good", builders.schedule(9)), ("bad", Schedule("tvm", "{}")))
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        shared.stub().Record(pb.RecordRequest(measurements=[good, bad]))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "no schedule of the backend 'tvm'" in caught.value.details()
+    (violation,) = [
+        found.field_violations[0].field
+        for detail in rpc_status.from_call(caught.value).details
+        if detail.Unpack(found := error_details_pb2.BadRequest())
+    ]
+    assert violation == "measurements[1].schedule.text"
+    with open_store(shared.store, read_only=True) as store:
+        assert store.with_id("good") == []
 
 
 def test_recording_twice_is_recording_once(shared, measured):

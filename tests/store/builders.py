@@ -40,7 +40,7 @@ def target(cpu: str = "test-cpu", **rates: Any) -> Target:
 
 
 def schedule(tile: int = 8, backend: str = "tvm") -> Schedule:
-    return Schedule(backend, f'{{"tile":{tile}}}')
+    return Schedule(backend, f'{{"kind":"template","knobs":{{"tile":{tile}}}}}')
 
 
 def environment(version: str = "1.0") -> Environment:

@@ -205,7 +205,7 @@ def test_own_measurements_are_exported_as_valid_t4(native):
     assert name == f"f-{builders.workload().hash[:12]}_test-cpu.json"
     assert len(document["results"]) == 1 + len(Outcome)
     first = document["results"][0]
-    assert first["configuration"] == {"tile": 8}
+    assert first["configuration"] == {"kind": "template", "knobs": {"tile": 8}}
     assert first["times"]["runtimes"] == [0.25, 0.3]
     assert first["measurements"] == [{"name": "time", "value": 0.275, "unit": "ms"}]
     json.dumps(document, allow_nan=False)

@@ -159,7 +159,8 @@ class OracleServicer:
 
     def Record(self, request, context):
         """Keep measurements that a client made. They are on disk when the answer comes. A measurement
-        whose id is known is left out, so that a call may be repeated. Scope: record.
+        whose id is known is left out, so that a call may be repeated. Samples that no call takes, and
+        schedules of the backends tvm and iree that are none by their text, are refused. Scope: record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
