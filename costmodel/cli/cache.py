@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cache"]
 
-#: Characters of a measurement's id in tables, which tell it from others.
-_ID = 13
-
 
 @click.group()
 def cache() -> None:
@@ -82,12 +79,12 @@ def show(workload: str | None, store: Path | None, as_json: bool) -> None:
 
 
 def _print_best(best: list[dict[str, Any]]) -> None:
-    titles = ["workload", "function", "target", "backend", "best", "id", "measured", "failed"]
+    titles = ["workload", "function", "target", "backend", "best", "measured", "failed"]
     rows = [
         [
             _short(each["workload"]), each["function"], each["target_name"],
-            each["backend"] or "-", latency(each["latency_us"]), (each["id"] or "-")[:_ID],
-            str(each["measured"]), str(each["failed"]),
+            each["backend"] or "-", latency(each["latency_us"]), str(each["measured"]),
+            str(each["failed"]),
         ]
         for each in best
     ]  # fmt: skip
@@ -204,8 +201,8 @@ def merge(stores: tuple[Path, ...], store: Path | None, as_json: bool) -> None:
 def reject(ids: tuple[str, ...], reason: str, store: Path | None, as_json: bool) -> None:
     """Have measurements that are wrong count no more.
 
-    ID is a measurement's id, or 8 characters and more of its beginning; `costmodel cache show`
-    has those of the best. Nothing is deleted: to each a measurement of the same schedule,
+    ID is a measurement's id, or 8 characters and more of its beginning; `costmodel cache show
+    WORKLOAD` has that of the best, `--json` of each. Nothing is deleted: to each a measurement of the same schedule,
     versions and way of timing is added that says wrong_result, and TEXT. That schedule is never
     the best of them again.
     """

@@ -49,7 +49,7 @@ def _find(store: SQLiteStore, given: str) -> Measurement:
     if not found:
         raise UsageError(
             f"the store has no measurement {given!r}",
-            hint=f"`costmodel cache show` has the ids; {_LEAST} characters of one are enough",
+            hint=f"`costmodel cache show --json` has the ids of the best; {_LEAST} characters of one are enough",
         )
     if len(found) > 1:
         raise UsageError(f"the measurement {given!r} is ambiguous", hint="give more of the id")

@@ -139,7 +139,7 @@ def best_id(run, path):
 
 def test_a_rejected_measurement_is_kept_and_is_the_best_no_more(run, path):
     wrong = best_id(run, path)
-    assert wrong[:8] in run("show", "--store", path)[1]
+    assert wrong in run("show", builders.workload().hash, "--store", path)[1]
     status, out, err = run("reject", wrong[:8], "--reason", "in seconds", "--store", path)
     assert (status, err) == (0, "")
     assert f"rejected {wrong}" in out
