@@ -38,10 +38,11 @@ from costmodel.oracle.replies import (
 )
 from costmodel.oracle.requests import Kernel, Scheduled
 from costmodel.oracle.status import NothingKnownError, UnreachableError, error_from
-from costmodel.oracle.steps import Call, Local, Plan, Stream, answers
+from costmodel.oracle.steps import Call, Local, Pause, Plan, Stream, answers
+from costmodel.oracle.watching import Watching
 from costmodel.records import Measurement, Target, Workload
 from costmodel.report.files import output_directory
-from costmodel.results import PredictResult, RankResult
+from costmodel.results import PredictResult, ProgressListener, RankResult
 
 __all__ = [
     "ANY",
@@ -302,6 +303,20 @@ class Calls:
         message: pb.TuneOperation = yield Call("GetTune", pb.GetTuneRequest(name=name))
         with answers():
             return run_from(message)
+
+    def find_tune(self, name: str, listener: ProgressListener) -> Plan[TuneRun]:
+        """As ``get_tune``, but a server that is away is waited for, which the listener is told."""
+        watching, told = Watching(name, streams=False), False
+        while True:
+            watching.begin()
+            try:
+                return (yield from self.get_tune(name))
+            except CostModelError as error:
+                pause_s = watching.lost(error)
+            if not told:
+                listener.on_phase("away")
+            told = True
+            yield Pause(pause_s)
 
     def cancel_tune(self, name: str) -> Plan[TuneRun]:
         """See Client.cancel_tune."""
