@@ -23,6 +23,7 @@ from costmodel.oracle.calls import (
     closed_error,
     folder_for,
     own_connection,
+    own_timeout,
 )
 from costmodel.oracle.channel import DEADLINES, aio_channel, deadline, leaving_ends
 from costmodel.oracle.connection import Connection
@@ -74,7 +75,7 @@ class AsyncClient:
         self.connection = own_connection(address, ca, cert, key, token)
         self.fallback = fallback
         self._calls = Calls(self.connection, fallback, store, weights)
-        self._timeout = timeout
+        self._timeout = own_timeout(timeout)
         self._channel = aio_channel(self.connection)
         self._stub = OracleStub(self._channel)
         self._closed = False

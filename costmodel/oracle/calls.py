@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,6 +56,7 @@ __all__ = [
     "closed_error",
     "folder_for",
     "own_connection",
+    "own_timeout",
 ]
 
 #: A path, MLIR text, the hash of a workload that the oracle knows, or a workload.
@@ -82,12 +85,27 @@ def own_connection(
     """Of a client's arguments. Raises UsageError where they, and the environment, name none."""
     if isinstance(address, Connection):
         return address
+    if address is not None and not isinstance(address, str):
+        raise UsageError(
+            f"the address of an oracle is no {type(address).__name__}",
+            hint="give it as a str: HOST:PORT or unix:PATH",
+        )
     found = find_connection(address, ca=ca, cert=cert, key=key, token=token)
     if found is None:
         raise UsageError(
             "no oracle is named", hint="give its address, HOST:PORT, or set $COSTMODEL_ORACLE"
         )
     return found
+
+
+def own_timeout(seconds: float | None) -> float | None:
+    """Of a client's arguments. Raises UsageError for what is no time that a call may take."""
+    if seconds is not None and not (isinstance(seconds, Real) and 0 < seconds < math.inf):
+        raise UsageError(
+            f"timeout is {seconds!r}, and has to be seconds above 0",
+            hint="leave it out for what suits each method",
+        )
+    return seconds
 
 
 def check_open(*, closed: bool) -> None:

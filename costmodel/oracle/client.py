@@ -23,6 +23,7 @@ from costmodel.oracle.calls import (
     closed_error,
     folder_for,
     own_connection,
+    own_timeout,
 )
 from costmodel.oracle.channel import DEADLINES, channel, deadline, leaving_ends
 from costmodel.oracle.connection import Connection
@@ -86,12 +87,12 @@ class Client:
         ``rank`` answer on this machine where nobody is reached, from ``store`` and ``weights``,
         with a note. A call that is not a stream may take ``timeout`` seconds, its repetitions
         included and what the server is asked to wait not; by default what suits its method.
-        Raises UsageError for an address, file or token that cannot be used.
+        Raises UsageError for an address, file, token or time that cannot be used.
         """
         self.connection = own_connection(address, ca, cert, key, token)
         self.fallback = fallback
         self._calls = Calls(self.connection, fallback, store, weights)
-        self._timeout = timeout
+        self._timeout = own_timeout(timeout)
         self._channel = channel(self.connection)
         self._stub = OracleStub(self._channel)
         self._closed = False

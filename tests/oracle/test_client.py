@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import itertools
 import json
+import math
 import random
 import signal
 import threading
@@ -437,6 +438,19 @@ def test_a_server_that_was_killed_is_found_again(serve, elsewhere, tmp_path):
             except UnreachableError:
                 continue
         assert listed == found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, "60"])
+def test_a_time_that_no_call_can_take_is_refused(kind, seconds):
+    with pytest.raises(UsageError, match="timeout is"), opened(kind, NOWHERE, timeout=seconds):
+        pass
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_address_is_text(kind):
+    with pytest.raises(UsageError, match="no int"), opened(kind, 5):
+        pass
 
 
 @pytest.mark.parametrize("kind", KINDS)
