@@ -20,6 +20,7 @@ import costmodel
 from costmodel.backends.registry import load
 from costmodel.errors import InputError, ParseError, UnsupportedError, UsageError
 from costmodel.ir import read_text, read_workload
+from costmodel.ir.source import LIMIT_BYTES
 from costmodel.oracle import AsyncClient, Client, Sharing, channel
 from costmodel.oracle.access import Scope
 from costmodel.oracle.clients import add_client, client_text
@@ -615,6 +616,15 @@ def test_a_limit_that_was_passed_names_the_servers_option(serve):
             client.predict(KERNEL)
     assert "costmodel serve --max-message MIB" in large.value.hint
     assert "costmodel serve --timeout S" in slow.value.hint
+
+
+def test_the_largest_file_is_taken_by_default(serve, tmp_path):
+    server = serve()
+    file = tmp_path / "large.mlir"
+    file.write_text(KERNEL + "//" + "x" * (LIMIT_BYTES - len(KERNEL) - 3) + "\n")
+    assert file.stat().st_size == LIMIT_BYTES
+    with Client(server.address) as client:
+        assert client.predict(file).function == "product"
 
 
 def test_an_address_is_needed(monkeypatch):
