@@ -654,6 +654,12 @@ def test_over_tls_with_a_token_that_may_read_alone(serve, tmp_path):
         with opened(kind, address, ca=ca) as client, pytest.raises(RefusedError) as caught:
             client.predict(KERNEL)
         assert caught.value.code is grpc.StatusCode.UNAUTHENTICATED
+        with (
+            opened(kind, address, token="s3cret") as client,
+            pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED") as strange,
+        ):
+            client.wait_tune("tunes/1")
+        assert not strange.value.passing  # so that nobody waits two minutes for it
     with Client(address, ca=ca, token="s3cret") as client, Sharing(client) as outside:
         outside.offer([builders.measurement()])
         (note,) = outside.settle()
