@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["UNKNOWN", "duration", "latency", "number", "quantity"]
+__all__ = ["UNKNOWN", "counted", "duration", "latency", "number", "quantity"]
 
 #: In place of a number that is not known.
 UNKNOWN = "-"
@@ -38,6 +38,11 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     magnitude = math.floor(math.log10(abs(value)))
     return f"{value:.{max(0, digits - 1 - magnitude)}f}"
+
+
+def counted(count: int, what: str) -> str:
+    """``1 thread``, ``2 threads``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def duration(seconds: float) -> str:

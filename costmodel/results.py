@@ -118,7 +118,8 @@ class TuneStart:
 
     ``flops`` and ``bytes`` are one run's; ``roofline_us`` is the latency at which the machine's
     peak FLOP/s or bandwidth would be reached, whichever binds. ``trials`` and ``seconds`` are what
-    is left of the budgets (None: no limit in time); ``stored`` counts the schedules already known.
+    is left of the budgets (None: no limit in time); ``stored`` counts the schedules already known
+    (None: that is not known).
     """
 
     workload: str
@@ -130,7 +131,7 @@ class TuneStart:
     flops: float
     bytes: int
     roofline_us: float
-    stored: int
+    stored: int | None
 
 
 @dataclass(frozen=True)

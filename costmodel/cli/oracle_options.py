@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["asks_oracle", "check_rate_option", "fallback_option", "listens", "refuse_local"]
+__all__ = [
+    "asks_oracle", "check_rate_option", "fallback_option", "listens", "refuse_local",
+    "runs_command",
+]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -101,6 +105,9 @@ def listens(command: Command) -> Command:
     return found
 
 
+#: Where a context keeps the address that an option gave.
+_GIVEN = "costmodel.oracle.given"
+
 _ASKING = (
     click.option(
         "--oracle",
@@ -155,6 +162,7 @@ def asks_oracle(command: Command) -> Command:
     ) -> Any:
         from costmodel.oracle.connection import find_connection
 
+        click.get_current_context().meta[_GIVEN] = oracle
         connection = find_connection(
             oracle, ca=oracle_ca, cert=oracle_cert, key=oracle_key, token_file=token_file
         )
@@ -162,6 +170,13 @@ def asks_oracle(command: Command) -> Command:
 
     found: Command = _with(_ASKING, with_connection)
     return found
+
+
+def runs_command(verb: str, name: str) -> str:
+    """The command of ``costmodel runs`` to be pasted: with the address, where an option gave it."""
+    given = click.get_current_context().meta.get(_GIVEN)
+    at = "" if given is None else f" --oracle {shlex.quote(given)}"
+    return f"costmodel runs {verb} {name}{at}"
 
 
 fallback_option = click.option(

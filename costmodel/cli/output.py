@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from costmodel.amounts import duration, latency, number, quantity
+from costmodel.amounts import counted, duration, latency, number, quantity
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 __all__ = [
-    "duration", "latency", "number", "print_json", "print_wide", "quantity", "table_console",
+    "counted", "duration", "latency", "number", "print_json", "print_wide", "quantity",
+    "table_console",
 ]  # fmt: skip
 
 #: Columns of what is piped: no name is cut.

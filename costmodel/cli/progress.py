@@ -24,6 +24,7 @@ __all__ = ["LineProgress", "LiveProgress", "RunState", "make_listener"]
 LINE_INTERVAL = 10.0
 
 PHASES = {
+    "away": "waiting for the oracle, which does not answer",
     "reading": "reading the kernel",
     "space": "building the search space",
     "flags": "measuring sets of flags",
@@ -124,7 +125,8 @@ class LineProgress:
 
     def on_start(self, start: TuneStart) -> None:
         self._state.begin(start)
-        self._print(f"{start.function}: {start.trials} trials, {start.stored} in the store")
+        known = "" if start.stored is None else f", {start.stored} in the store"
+        self._print(f"{start.function}: {start.trials} trials{known}")
 
     def on_trial(self, trial: TrialRecord, best_us: float | None) -> None:
         self._state.record(trial, best_us)

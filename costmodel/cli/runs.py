@@ -9,7 +9,7 @@ import click
 
 from costmodel.cli.failures import Interrupted
 from costmodel.cli.options import check_seconds, json_option, quiet_option, seed_option
-from costmodel.cli.oracle_options import asks_oracle
+from costmodel.cli.oracle_options import asks_oracle, runs_command
 from costmodel.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -122,15 +122,21 @@ def watch(
     """
     from costmodel.cli.progress import make_listener
     from costmodel.cli.tune import show_result
+    from costmodel.oracle.status import UnreachableError
 
     try:
         with _client(oracle) as client, make_listener(silent=quiet) as listener:
             result = client.wait_tune(name, out=out, progress=listener)
+    except UnreachableError as error:
+        if error.hint is not None:  # the library does not know how the address was given
+            plain = f"costmodel runs watch {name}`"
+            error.hint = error.hint.replace(plain, f"{runs_command('watch', name)}`")
+        raise
     except KeyboardInterrupt:
         raise Interrupted(
             f"interrupted: if {name} is not over, it goes on at the server",
-            hint=f"`costmodel runs cancel {name}` ends it, `costmodel runs watch {name}` goes on "
-            "showing it",
+            hint=f"`{runs_command('cancel', name)}` ends it, `{runs_command('watch', name)}` goes "
+            "on showing it",
         ) from None
     return show_result(result, as_json=as_json)
 
@@ -174,4 +180,4 @@ def cancel(name: str, oracle: Connection | None, as_json: bool) -> None:
     elif found.state.over:
         click.echo(f"{found.name}: {found.state}")
     else:
-        click.echo(f"{name} is being cancelled; `costmodel runs watch {name}` shows its end")
+        click.echo(f"{name} is being cancelled; `{runs_command('watch', name)}` shows its end")

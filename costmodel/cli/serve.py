@@ -66,10 +66,10 @@ _MIB = 1 << 20
 @click.option(
     "--max-message",
     type=click.IntRange(1, 1024),
-    default=16,
+    default=20,
     show_default=True,
     metavar="MIB",
-    help="The largest message that is taken.",
+    help="The largest message that is taken; a kernel of 16 MiB, the most, fits the default.",
 )
 @click.option(
     "--metrics",

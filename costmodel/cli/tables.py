@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from costmodel.cli.output import duration, latency, number, print_wide, quantity, table_console
+from costmodel.cli.output import (
+    counted,
+    duration,
+    latency,
+    number,
+    print_wide,
+    quantity,
+    table_console,
+)
 from costmodel.model_results import DispatchRecord, ModelResult
 from costmodel.results import BackendResult, PredictResult, RankResult, TuneResult
 
@@ -98,7 +106,7 @@ def _untuned(result: TuneResult) -> str:
 
 def _backend(one: BackendResult) -> str:
     """What a backend reached, and what was spent on it."""
-    trials = f"{one.measured} trials"
+    trials = counted(one.measured, "trial")
     if any(one.failed.values()):
         trials += f", failed: {summarize_failures(one.failed.items())}"
     return f"best {latency(one.best_us)}, untuned {latency(one.default_us)} ({trials})"
@@ -130,9 +138,10 @@ def _by_default(result: PredictResult) -> list[tuple[str, str]]:
         return []
     interval = f"{latency(one.low_us)} to {latency(one.high_us)}"
     code = f"{number(one.instructions)} instructions, {quantity(one.code_bytes, 'B', 1024.0)}"
+    registers = counted(one.vector_registers, "vector register")
     return [
         ("untuned", f"{latency(one.latency_us)} (90%: {interval}, by the transformer)"),
-        ("registers", f"{one.vector_registers} vector registers, {one.spills:.0f} spills"),
+        ("registers", f"{registers}, {counted(round(one.spills), 'spill')}"),
         ("code", f"{code}, {number(100 * one.vector_share)}% of it vectors"),
         ("utilization", f"{number(100 * one.utilization)}% of the peak"),
     ]
@@ -143,7 +152,8 @@ def print_rank(result: RankResult, top: int) -> None:
     console = table_console()
     _print_heading(console, result)
     console.print(
-        f"{len(result.schedules)} schedules ranked by {result.model} in {duration(result.seconds)}"
+        f"{counted(len(result.schedules), 'schedule')} ranked by {result.model} in "
+        f"{duration(result.seconds)}"
     )
     table = Table(box=None, pad_edge=False)
     for heading in ("rank", "predicted", "90% from", "to", "measured"):

@@ -50,11 +50,13 @@ def worker(
         if not quiet:
             click.echo(_line(measurement), err=True)
 
-    device = parse_target(target, threads=threads)
-    with Client(oracle) as client:
-        found = Worker(client, device, told=tell)
+    def begin() -> None:
         if not quiet:
             click.echo(f"measuring for {oracle.address} on {device.cpu}", err=True)
+
+    device = parse_target(target, threads=threads)
+    with Client(oracle) as client:
+        found = Worker(client, device, told=tell, began=begin)
         found.run()
     if as_json:
         print_json({"target": device.hash, "measured": found.measured})

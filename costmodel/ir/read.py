@@ -72,7 +72,7 @@ def _read(
 def _error(fields: Mapping[str, Any], text: str, file_name: str) -> errors.InputError:
     kind = getattr(errors, fields["class"])
     error: errors.InputError = kind(
-        fields["message"],
+        source.said(fields["message"]),
         location=_place(text, file_name, fields["line"], fields["column"]),
         hint=fields["hint"],
     )

@@ -21,12 +21,19 @@ __all__ = [
     "check_text",
     "given",
     "load",
+    "said",
 ]
 
 #: Larger inputs are refused: they are weights in a text file, not kernels.
 LIMIT_BYTES = 16 << 20
 #: Deeper nesting of brackets is refused: MLIR's parser recurses, and dies where the stack ends.
 LIMIT_DEPTH = 200
+
+#: Characters; Linux opens no longer one.
+_LONGEST_PATH = 4096
+#: Of a word in a message, which may be all of a text: so much is said whole, of more the ends.
+_SAID, _END = 160, 50
+_LONG_WORD = re.compile(rf"\S{{{_SAID + 1},}}")
 
 _BYTECODE_MAGIC = b"ML\xefR"
 _LEXEMES = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|[\[\](){}]')
@@ -38,11 +45,29 @@ _LOCATION = re.compile(
 def given(source: str | os.PathLike[str]) -> tuple[str, str]:
     """The text of an input, and what errors call it: its path, or ``<text>`` for text itself.
 
-    A str with a line end or a brace is text. Raises as ``load`` does.
+    A str with a line end or a brace is text, and so is one that is longer than any path. Raises as
+    ``load`` does, and UsageError for anything but a str or a path.
     """
-    if isinstance(source, str) and ("\n" in source or "{" in source):
+    if not isinstance(source, str | os.PathLike):
+        raise UsageError(
+            f"a {type(source).__name__} is no kernel", hint="give a path, or MLIR text as a str"
+        )
+    if isinstance(source, str) and _is_text(source):
         return source, "<text>"
-    return load(source), os.fspath(source)
+    return load(source), os.fsdecode(source)
+
+
+def _is_text(source: str) -> bool:
+    return "\n" in source or "{" in source or len(source) > _LONGEST_PATH
+
+
+def said(message: str) -> str:
+    """A message as people can read it: of a word that is very long, its ends."""
+    return _LONG_WORD.sub(lambda word: _ends(word[0]), message)
+
+
+def _ends(text: str) -> str:
+    return text if len(text) <= _SAID else f"{text[:_END]}...{text[-_END:]}"
 
 
 def load(path: str | os.PathLike[str]) -> str:
@@ -51,7 +76,7 @@ def load(path: str | os.PathLike[str]) -> str:
     Raises UsageError where there is no readable file, UnsupportedError where it is larger than
     ``LIMIT_BYTES`` and ParseError, with line and column, where it is not UTF-8.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     try:
         with open(name, "rb") as file:
             status = os.fstat(file.fileno())
@@ -168,4 +193,4 @@ def _unreadable(name: str, error: OSError | ValueError) -> UsageError:
         message, hint = "no permission to read this file", "make it readable for this user"
     else:
         message, hint = f"cannot be read: {getattr(error, 'strerror', None) or error}", None
-    return UsageError(message, location=SourceLocation(name), hint=hint)
+    return UsageError(message, location=SourceLocation(_ends(name)), hint=hint)

@@ -27,6 +27,7 @@ __all__ = [
     "Client",
     "Principal",
     "Scope",
+    "caller",
     "check_scope",
     "current_principal",
     "enter",
@@ -71,6 +72,12 @@ _current: ContextVar[Principal] = ContextVar("principal", default=_NOBODY)
 def current_principal() -> Principal:
     """Who makes the call that is being answered; outside of one, somebody who may do nothing."""
     return _current.get()
+
+
+def caller() -> dict[str, str]:
+    """Who calls, as a log has it: ``client``, or nothing where that is not known."""
+    principal = current_principal()
+    return {} if principal is _NOBODY else {"client": principal.name}
 
 
 def enter(principal: Principal) -> None:

@@ -23,6 +23,7 @@ from costmodel.oracle.calls import (
     closed_error,
     folder_for,
     own_connection,
+    own_timeout,
 )
 from costmodel.oracle.channel import DEADLINES, aio_channel, deadline, leaving_ends
 from costmodel.oracle.connection import Connection
@@ -39,7 +40,7 @@ from costmodel.oracle.replies import (
     listed_from,
 )
 from costmodel.oracle.requests import Scheduled
-from costmodel.oracle.steps import Local, Plan, Step, Stream, run_async
+from costmodel.oracle.steps import Local, Pause, Plan, Step, Stream, run_async
 from costmodel.oracle.watching import Following, Watching
 from costmodel.records import Measurement, Target
 from costmodel.results import PredictResult, ProgressListener, RankResult, Silent, TuneResult
@@ -74,7 +75,7 @@ class AsyncClient:
         self.connection = own_connection(address, ca, cert, key, token)
         self.fallback = fallback
         self._calls = Calls(self.connection, fallback, store, weights)
-        self._timeout = timeout
+        self._timeout = own_timeout(timeout)
         self._channel = aio_channel(self.connection)
         self._stub = OracleStub(self._channel)
         self._closed = False
@@ -209,8 +210,9 @@ class AsyncClient:
         progress: ProgressListener | None = None,
     ) -> TuneResult:
         with folder_for(out) as folder:
-            begun = await self.get_tune(name)
-            following = Following(begun, progress or Silent(), None)
+            listener = progress or Silent()
+            begun = await self._run(self._calls.find_tune(name, listener))
+            following = Following(begun, listener, None)
             known = (begun.workload, None, begun.target_hash, begun.backend, None)
             await self._follow(following, self._calls.about(*known))
             return await self._conclude(following, folder)
@@ -307,6 +309,8 @@ class AsyncClient:
     async def _do(self, ends: float | None, step: Step) -> Any:
         if isinstance(step, Local):
             return await asyncio.to_thread(step.do)
+        if isinstance(step, Pause):
+            return await asyncio.sleep(step.seconds)
         if isinstance(step, Stream):
             return [message async for message in self._stream(step.method, step.requests)]
         with self._calling():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,10 +40,11 @@ from costmodel.oracle.replies import (
 )
 from costmodel.oracle.requests import Kernel, Scheduled
 from costmodel.oracle.status import NothingKnownError, UnreachableError, error_from
-from costmodel.oracle.steps import Call, Local, Plan, Stream, answers
+from costmodel.oracle.steps import Call, Local, Pause, Plan, Stream, answers
+from costmodel.oracle.watching import Watching
 from costmodel.records import Measurement, Target, Workload
 from costmodel.report.files import output_directory
-from costmodel.results import PredictResult, RankResult
+from costmodel.results import PredictResult, ProgressListener, RankResult
 
 __all__ = [
     "ANY",
@@ -53,6 +56,7 @@ __all__ = [
     "closed_error",
     "folder_for",
     "own_connection",
+    "own_timeout",
 ]
 
 #: A path, MLIR text, the hash of a workload that the oracle knows, or a workload.
@@ -81,12 +85,27 @@ def own_connection(
     """Of a client's arguments. Raises UsageError where they, and the environment, name none."""
     if isinstance(address, Connection):
         return address
+    if address is not None and not isinstance(address, str):
+        raise UsageError(
+            f"the address of an oracle is no {type(address).__name__}",
+            hint="give it as a str: HOST:PORT or unix:PATH",
+        )
     found = find_connection(address, ca=ca, cert=cert, key=key, token=token)
     if found is None:
         raise UsageError(
             "no oracle is named", hint="give its address, HOST:PORT, or set $COSTMODEL_ORACLE"
         )
     return found
+
+
+def own_timeout(seconds: float | None) -> float | None:
+    """Of a client's arguments. Raises UsageError for what is no time that a call may take."""
+    if seconds is not None and not (isinstance(seconds, Real) and 0 < seconds < math.inf):
+        raise UsageError(
+            f"timeout is {seconds!r}, and has to be seconds above 0",
+            hint="leave it out for what suits each method",
+        )
+    return seconds
 
 
 def check_open(*, closed: bool) -> None:
@@ -302,6 +321,20 @@ class Calls:
         message: pb.TuneOperation = yield Call("GetTune", pb.GetTuneRequest(name=name))
         with answers():
             return run_from(message)
+
+    def find_tune(self, name: str, listener: ProgressListener) -> Plan[TuneRun]:
+        """As ``get_tune``, but a server that is away is waited for, which the listener is told."""
+        watching, told = Watching(name, streams=False), False
+        while True:
+            watching.begin()
+            try:
+                return (yield from self.get_tune(name))
+            except CostModelError as error:
+                pause_s = watching.lost(error)
+            if not told:
+                listener.on_phase("away")
+            told = True
+            yield Pause(pause_s)
 
     def cancel_tune(self, name: str) -> Plan[TuneRun]:
         """See Client.cancel_tune."""

@@ -23,6 +23,7 @@ from costmodel.oracle.calls import (
     closed_error,
     folder_for,
     own_connection,
+    own_timeout,
 )
 from costmodel.oracle.channel import DEADLINES, channel, deadline, leaving_ends
 from costmodel.oracle.connection import Connection
@@ -39,7 +40,7 @@ from costmodel.oracle.replies import (
     listed_from,
 )
 from costmodel.oracle.requests import Scheduled
-from costmodel.oracle.steps import Local, Plan, Step, Stream, run
+from costmodel.oracle.steps import Local, Pause, Plan, Step, Stream, run
 from costmodel.oracle.watching import Following, Watching
 from costmodel.records import Measurement, Target
 from costmodel.report.files import output_directory
@@ -86,12 +87,12 @@ class Client:
         ``rank`` answer on this machine where nobody is reached, from ``store`` and ``weights``,
         with a note. A call that is not a stream may take ``timeout`` seconds, its repetitions
         included and what the server is asked to wait not; by default what suits its method.
-        Raises UsageError for an address, file or token that cannot be used.
+        Raises UsageError for an address, file, token or time that cannot be used.
         """
         self.connection = own_connection(address, ca, cert, key, token)
         self.fallback = fallback
         self._calls = Calls(self.connection, fallback, store, weights)
-        self._timeout = timeout
+        self._timeout = own_timeout(timeout)
         self._channel = channel(self.connection)
         self._stub = OracleStub(self._channel)
         self._closed = False
@@ -261,10 +262,14 @@ class Client:
         out: str | os.PathLike[str] | None = None,
         progress: ProgressListener | None = None,
     ) -> TuneResult:
-        """The result of a run that was begun, once it is over; as ``tune``, but it cancels none."""
+        """The result of a run that was begun, once it is over; as ``tune``, but it cancels none.
+
+        A server that does not answer, as while it is restarted, is waited for up to two minutes.
+        """
         with folder_for(out) as folder:
-            begun = self.get_tune(name)
-            following = Following(begun, progress or Silent(), None)
+            listener = progress or Silent()
+            begun = self._run(self._calls.find_tune(name, listener))
+            following = Following(begun, listener, None)
             known = (begun.workload, None, begun.target_hash, begun.backend, None)
             self._follow(following, self._calls.about(*known))
             return self._conclude(following, folder, interrupted=False)
@@ -385,6 +390,8 @@ class Client:
     def _do(self, ends: float | None, step: Step) -> Any:
         if isinstance(step, Local):
             return step.do()
+        if isinstance(step, Pause):
+            return time.sleep(step.seconds)
         if isinstance(step, Stream):
             return list(self._stream(step.method, step.requests))
         with self._calling():

@@ -12,7 +12,15 @@ import grpc
 import structlog
 
 from costmodel.errors import CostModelError
-from costmodel.oracle.access import SCOPES, Access, Principal, check_scope, current_principal, enter
+from costmodel.oracle.access import (
+    SCOPES,
+    Access,
+    Principal,
+    caller,
+    check_scope,
+    current_principal,
+    enter,
+)
 from costmodel.oracle.limiting import Limiter
 from costmodel.oracle.status import status_of
 from costmodel.oracle.wrapping import Around, Wrapping
@@ -130,5 +138,5 @@ def _refusing(method: str) -> Any:
 async def _refuse(method: str, error: CostModelError, context: _Context, peer: str) -> None:
     status = status_of(error)
     _log.info("refused", method=method.rpartition("/")[2], code=status.code.name,
-              message=error.message, peer=peer)  # fmt: skip
+              message=error.message, peer=peer, **caller())  # fmt: skip
     await context.abort_with_status(status)

@@ -11,7 +11,10 @@ __all__ = ["configure"]
 
 
 def configure(level: str, *, as_json: bool) -> None:
-    """Send the server's log, and what libraries log, to standard error."""
+    """Send the server's log, and what libraries log, to standard error.
+
+    Of libraries nothing below ``info``: what they do in detail is nobody's business here.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -28,7 +31,9 @@ def configure(level: str, *, as_json: bool) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    others = "info" if level == "debug" else level
+    logging.basicConfig(level=others.upper(), handlers=[handler], force=True)
+    logging.getLogger("costmodel").setLevel(level.upper())
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -16,6 +16,7 @@ from prometheus_client import Counter, Histogram
 
 from costmodel.errors import CostModelError
 from costmodel.oracle import metrics
+from costmodel.oracle.access import caller
 from costmodel.oracle.convert import FieldError
 from costmodel.oracle.status import status_of
 from costmodel.oracle.wrapping import Around, Wrapping
@@ -74,7 +75,8 @@ async def _watched(
     except CostModelError as error:
         status = status_of(error)
         code = status.code.name
-        _log.info("refused", method=method, code=code, message=error.message)
+        _log.info("refused", method=method, code=code, message=error.message, peer=peer,
+                  **caller())  # fmt: skip
         await context.abort_with_status(status)
     except (asyncio.CancelledError, GeneratorExit):
         code = "CANCELLED"
@@ -84,7 +86,7 @@ async def _watched(
         raise
     except Exception as error:
         code = "INTERNAL"
-        _log.exception("a defect", method=method)
+        _log.exception("a defect", method=method, peer=peer, **caller())
         message = f"{type(error).__name__}: this is a fault of costmodel, and is in its log"
         await context.abort_with_status(status_of(CostModelError(message)))
     finally:
@@ -92,7 +94,8 @@ async def _watched(
         seconds = time.perf_counter() - started
         _calls(method, code).inc()
         _seconds(method).observe(seconds)
-        _log.debug("call", method=method, code=code, peer=peer, ms=round(1e3 * seconds, 3))
+        _log.debug("call", method=method, code=code, peer=peer, ms=round(1e3 * seconds, 3),
+                   **caller())  # fmt: skip
 
 
 @cache

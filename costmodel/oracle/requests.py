@@ -39,6 +39,8 @@ Scheduled = Schedule | RankedSchedule | Mapping[str, Any]
 #: Names that MLIR reads without quotes.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$.]*")
 _HASH = re.compile(r"[0-9a-f]{64}")
+#: What may be a hash that was cut off.
+_PART = re.compile(r"[0-9a-f]{6,63}")
 
 #: Bytes of measurements in one request: far below what any server takes.
 _PIECE = 1 << 20
@@ -70,8 +72,13 @@ class Kernel:
 def kernel(source: str | os.PathLike[str] | Workload, function: str | None = None) -> Kernel:
     """Of a path, MLIR text, the hash of a workload that the oracle knows, or a workload.
 
-    Raises InputError for a file that cannot be read.
+    Raises InputError for a file that cannot be read, and UsageError for anything else.
     """
+    if not isinstance(source, str | os.PathLike | Workload):
+        raise UsageError(
+            f"a {type(source).__name__} is no kernel",
+            hint="give a path, MLIR text as a str, a Workload, or the hash of one",
+        )
     if isinstance(source, Workload) and source.script is not None:
         carried = source.script  # without it other schedules are the kernel's
         return Kernel(
@@ -81,6 +88,12 @@ def kernel(source: str | os.PathLike[str] | Workload, function: str | None = Non
         return Kernel(pb.Workload(mlir=_text_of(source), file_name="<text>"), "<text>")
     if isinstance(source, str) and _HASH.fullmatch(source) and not os.path.exists(source):
         return Kernel(pb.Workload(hash=source, function=function or ""), source)
+    if isinstance(source, str) and _PART.fullmatch(source) and not os.path.exists(source):
+        raise UsageError(
+            "no such file",
+            location=SourceLocation(source),
+            hint="check the path; if it is a hash, give it whole: it has 64 digits",
+        )
     text, name = sources.given(source)
     sources.check_text(text, name)
     return Kernel(

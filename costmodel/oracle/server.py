@@ -65,7 +65,7 @@ class ServeOptions:
     state: Path | None = None
     confined: bool = True
     scoring: ScoringOptions = field(default_factory=lambda: ScoringOptions(2))
-    message_bytes: int = 16 << 20
+    message_bytes: int = 20 << 20
     calls: int = 2048
     grace_s: float = 10.0
     metrics: str | None = None

@@ -69,9 +69,10 @@ class OracleError(CostModelError):
 
 
 class UnreachableError(OracleError):
-    """Nobody answers, or not in time."""
+    """Nobody answers, or not in time; not ``passing`` where certificates do not fit."""
 
     code = Code.UNAVAILABLE
+    passing = True
 
 
 class OverloadedError(OracleError):
@@ -239,6 +240,8 @@ _TLS_HINTS = (
     ("Socket closed", "the server hung up: it may want TLS (grpcs://HOST:PORT), or a certificate "
      "that it knows (--oracle-cert FILE and --oracle-key FILE)"),
 )  # fmt: skip
+#: Those that no restart of the server explains.
+_TLS_LASTS = tuple(said for said, _ in _TLS_HINTS if said != "Socket closed")
 
 
 def error_from(error: grpc.RpcError, address: str) -> CostModelError:
@@ -251,9 +254,11 @@ def error_from(error: grpc.RpcError, address: str) -> CostModelError:
     hint = _HINTS.get(code)
     if code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
         hint = next((told for said, told in _TLS_HINTS if said in message), hint)
-        return UnreachableError(
+        away = UnreachableError(
             f"the oracle at {address} does not answer: {_reason(message)}", hint=hint
         )
+        away.passing = not any(said in message for said in _TLS_LASTS)
+        return away
     if code in (Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.UNIMPLEMENTED):
         return RefusedError(message, hint=hint, code=code)
     if code is Code.RESOURCE_EXHAUSTED and "larger than max" in message:

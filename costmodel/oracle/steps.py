@@ -17,7 +17,7 @@ from costmodel.errors import CostModelError
 from costmodel.oracle.convert import FieldError
 from costmodel.oracle.status import OracleError
 
-__all__ = ["Call", "Local", "Plan", "Step", "Stream", "answers", "run", "run_async"]
+__all__ = ["Call", "Local", "Pause", "Plan", "Step", "Stream", "answers", "run", "run_async"]
 
 _T = TypeVar("_T")
 
@@ -46,7 +46,14 @@ class Local:
     do: Callable[[], Any]
 
 
-Step: TypeAlias = Call | Stream | Local
+@dataclass(frozen=True)
+class Pause:
+    """Nothing for some seconds."""
+
+    seconds: float
+
+
+Step: TypeAlias = Call | Stream | Local | Pause
 Plan: TypeAlias = Generator[Step, Any, _T]
 
 

@@ -33,15 +33,21 @@ class Watching:
     name: str
     seen: int = 0
     clock: Callable[[], float] = time.monotonic
+    #: Whether calls are streams: no other call shows by its length that somebody was there.
+    streams: bool = True
     over: bool = False
     _pause_s: float = _FIRST_S
     #: When the try under way began or last had an event; when the first that failed since began.
     _began: float | None = None
     _since: float | None = None
 
+    def begin(self) -> None:
+        """Another try begins."""
+        self._began = self.clock()
+
     def request(self) -> pb.WatchTuneRequest:
         """For another try, which begins with it."""
-        self._began = self.clock()
+        self.begin()
         return pb.WatchTuneRequest(name=self.name, skip=self.seen)
 
     def take(self, message: pb.TuneEvent) -> TuneEvent:
@@ -76,6 +82,8 @@ class Watching:
 
     def _streamed(self, error: CostModelError | None, seconds: float) -> bool:
         """Whether somebody was there for so long: proxies end streams of runs that are silent."""
+        if not self.streams:
+            return False
         if isinstance(error, OverloadedError):  # its seconds are those of gRPC's own pauses
             return False
         shortest = _CONNECTING_S if isinstance(error, UnreachableError) else self._pause_s
@@ -83,7 +91,9 @@ class Watching:
 
 
 def _of_connection(error: CostModelError) -> bool:
-    if isinstance(error, UnreachableError | OverloadedError):
+    if isinstance(error, UnreachableError):
+        return error.passing
+    if isinstance(error, OverloadedError):
         return True
     return isinstance(error, OracleError) and error.code in _ENDED
 
@@ -116,7 +126,7 @@ class Following:
                     flops=self.kernel.flops,
                     bytes=self.kernel.bytes,
                     roofline_us=self.kernel.roofline_us,
-                    stored=0,
+                    stored=None,  # the server has not said
                 )
             )
 
@@ -150,7 +160,9 @@ class Following:
         if end.state is TuneState.FAILED:
             found = replace(found, problems=(*found.problems, end.error))
         elif end.state is TuneState.CANCELLED and not interrupted:
-            why = f"{self.run.name} was cancelled before its trials were over: {end.error}"
+            why = f"{self.run.name} was cancelled before its trials were over"
+            if end.error:
+                why = f"{why}: {end.error}"
             found = replace(found, problems=(*found.problems, why))
         self.listener.on_end(found)
         return found

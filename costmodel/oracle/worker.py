@@ -64,6 +64,7 @@ class Client(Protocol):
 class Worker:
     """Measures for an oracle until it is interrupted; ``told`` hears of each measurement.
 
+    ``began`` is called once the oracle has answered, and so lets this worker measure for it.
     What could not be handed in by then is written to a file, which the error names.
     """
 
@@ -73,8 +74,9 @@ class Worker:
         target: Target,
         *,
         told: Callable[[Measurement], None] = lambda measurement: None,
+        began: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client, self._target, self._told = client, target, told
+        self._client, self._target, self._told, self._began = client, target, told, began
         self._measuring: _Measuring | None = None
         #: Leases that are held, and measurements that have not been handed in.
         self._held: dict[str, Lease] = {}
@@ -107,6 +109,7 @@ class Worker:
 
     def _go_on(self, interrupts: Interrupts) -> None:
         target = self._client.register_target(self._target)
+        self._began()
         while True:
             self._hand_in()
             self._take(target)

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from costmodel.cli.failures import guard
 from costmodel.cli.main import main
-from costmodel.cli.oracle_options import asks_oracle, listens
+from costmodel.cli.oracle_options import asks_oracle, listens, runs_command
 from costmodel.errors import UsageError
 from costmodel.oracle.access import Client, Scope, token_digest
 from costmodel.oracle.clients import load_clients
@@ -52,6 +53,23 @@ def test_a_server_takes_all_that_it_needs() -> None:
                  "--clients", "f", "--rate", "2.5")  # fmt: skip
     expected = SecurityOptions("[::1]:0", Path("c"), Path("k"), Path("a"), Path("f"), 2.5)
     assert given(listens, *arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "at"), [([], ""), (["--oracle", "unix:/a b"], " --oracle 'unix:/a b'")]
+)
+def test_a_command_to_paste_has_the_address_that_was_given(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], at: str
+) -> None:
+    monkeypatch.setenv("COSTMODEL_ORACLE", "127.0.0.1:1")
+
+    @click.command()
+    @asks_oracle
+    def command(oracle: Connection) -> None:
+        click.echo(runs_command("watch", "tunes/1"))
+
+    done = CliRunner().invoke(command, arguments)
+    assert done.output == f"costmodel runs watch tunes/1{at}\n"
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "1e9", "x"])

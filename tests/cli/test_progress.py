@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -97,6 +98,12 @@ def test_lines_come_at_the_interval_and_not_before() -> None:
         "costmodel: 4/10 trials, best 2.00 ms (100 GFLOP/s, 50% of roofline), failed: none, "
         "18 s left"
     ]
+
+
+def test_what_the_store_knew_is_said_only_where_it_is_known() -> None:
+    log = console(terminal=False)
+    LineProgress(log).on_start(replace(START, stored=None))
+    assert written(log) == "costmodel: matmul: 10 trials\n"
 
 
 def test_the_live_display_shows_all_of_it() -> None:

@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
+from costmodel.amounts import counted
 from costmodel.cli.tables import print_predict, print_rank, print_tune
-from costmodel.results import PredictResult, RankedSchedule, RankResult, TuneResult
+from costmodel.results import PredictResult, RankedSchedule, RankResult, TuneResult, Untuned
 
 LONG = "/a/directory/that/is/longer/than/any/terminal/" + "x" * 200
 
@@ -58,6 +59,19 @@ def test_predict(capsys) -> None:
     assert "1.50 ms (90%: 900 us to 2.50 ms, by the roofline)" in printed
     assert "85.3 FLOP/B" in printed
     assert "1.41 ms (best in the store)" in printed
+
+
+def test_one_is_singular(capsys) -> None:
+    untuned = Untuned("tvm", 2.0, 1.0, 3.0, 1, 1.2, 50.0, 300.0, 0.5, 0.1)
+    print_predict(
+        PredictResult(
+            workload="a" * 64, function="f", target="this CPU", backend="tvm",
+            model="transformer", latency_us=1.0, low_us=0.9, high_us=2.0, roofline_us=0.8,
+            flops=2.0, bytes=3, intensity=0.6, measured_us=None, untuned=untuned,
+        )
+    )  # fmt: skip
+    assert "1 vector register, 1 spill\n" in capsys.readouterr().out
+    assert [counted(n, "thread") for n in (0, 1, 2)] == ["0 threads", "1 thread", "2 threads"]
 
 
 @pytest.mark.parametrize("top", [1, 2, 9])

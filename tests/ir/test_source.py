@@ -58,7 +58,7 @@ def test_missing_file(tmp_path):
     assert str(error.value).startswith(f"{path}: ")
 
 
-@pytest.mark.parametrize("name", ["absent\0.mlir", "x" * 5000])
+@pytest.mark.parametrize("name", ["absent\0.mlir", "x" * 4000])
 def test_impossible_names(name):
     with pytest.raises(UsageError, match="cannot be read"):
         read_workload(name)
@@ -112,6 +112,26 @@ def test_large_file_is_refused_by_its_size(tmp_path):
     with pytest.raises(UnsupportedError, match=r"50\.0 MiB large; the limit is 16 MiB") as error:
         read_workload(path)
     assert place(error) == (str(path), 0, 0)
+
+
+@pytest.mark.parametrize("source", [b"abc", None, 5])
+def test_what_is_neither_a_path_nor_text_is_refused(source):
+    with pytest.raises(UsageError, match=f"a {type(source).__name__} is no kernel") as error:
+        read_workload(source)
+    assert "give a path" in str(error.value)
+
+
+def test_what_is_longer_than_a_path_is_text():
+    with pytest.raises(UnsupportedError, match="MiB large") as error:
+        read_workload("x" * (17 << 20))
+    assert place(error) == ("<text>", 0, 0)
+    with pytest.raises(UsageError) as short:
+        read_workload("begins " + "x y " * 1000 + " ends")
+    assert len(str(short.value)) < 300
+    assert place(short)[0].startswith("begins x y ")
+    with pytest.raises(ParseError, match="custom op") as word:
+        read_workload("x" * 5000)
+    assert len(str(word.value)) < 300
 
 
 def test_endless_file_is_refused():

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import itertools
 import json
+import math
 import random
 import signal
 import threading
@@ -19,6 +20,7 @@ import costmodel
 from costmodel.backends.registry import load
 from costmodel.errors import InputError, ParseError, UnsupportedError, UsageError
 from costmodel.ir import read_text, read_workload
+from costmodel.ir.source import LIMIT_BYTES
 from costmodel.oracle import AsyncClient, Client, Sharing, channel
 from costmodel.oracle.access import Scope
 from costmodel.oracle.clients import add_client, client_text
@@ -466,6 +468,19 @@ def test_a_server_that_was_killed_is_found_again(serve, elsewhere, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, "60"])
+def test_a_time_that_no_call_can_take_is_refused(kind, seconds):
+    with pytest.raises(UsageError, match="timeout is"), opened(kind, NOWHERE, timeout=seconds):
+        pass
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_address_is_text(kind):
+    with pytest.raises(UsageError, match="no int"), opened(kind, 5):
+        pass
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_client_that_was_closed_says_so(kind):
     with opened(kind, NOWHERE) as client:
         client.close()
@@ -629,6 +644,15 @@ def test_a_limit_that_was_passed_names_the_servers_option(serve):
     assert "costmodel serve --timeout S" in slow.value.hint
 
 
+def test_the_largest_file_is_taken_by_default(serve, tmp_path):
+    server = serve()
+    file = tmp_path / "large.mlir"
+    file.write_text(KERNEL + "//" + "x" * (LIMIT_BYTES - len(KERNEL) - 3) + "\n")
+    assert file.stat().st_size == LIMIT_BYTES
+    with Client(server.address) as client:
+        assert client.predict(file).function == "product"
+
+
 def test_an_address_is_needed(monkeypatch):
     monkeypatch.delenv("COSTMODEL_ORACLE", raising=False)
     with pytest.raises(UsageError, match="no oracle is named"):
@@ -656,6 +680,12 @@ def test_over_tls_with_a_token_that_may_read_alone(serve, tmp_path):
         with opened(kind, address, ca=ca) as client, pytest.raises(RefusedError) as caught:
             client.predict(KERNEL)
         assert caught.value.code is grpc.StatusCode.UNAUTHENTICATED
+        with (
+            opened(kind, address, token="s3cret") as client,
+            pytest.raises(UnreachableError, match="CERTIFICATE_VERIFY_FAILED") as strange,
+        ):
+            client.wait_tune("tunes/1")
+        assert not strange.value.passing  # so that nobody waits two minutes for it
     with Client(address, ca=ca, token="s3cret") as client, Sharing(client) as outside:
         outside.offer([builders.measurement()])
         (note,) = outside.settle()

@@ -130,6 +130,16 @@ def test_a_table_for_people(ask, shared):
     assert [row.split()[0] for row in rows[:3]] == ["1", "2", "3"]
 
 
+def test_latencies_have_three_digits(ask):
+    async def rank(request, context):
+        one = pb.RankedSchedule(rank=1, predicted_us=0.1234, low_us=0.04567, high_us=1234.6)
+        return pb.RankResponse(schedules=[one])
+
+    with answering(Rank=rank) as address:
+        done = ask("--oracle", address)
+    assert done.stdout.splitlines()[-1].split()[1:5] == ["0.123", "0.0457", "to", "1235"]
+
+
 def test_a_bad_kernel_is_said_with_its_place(ask, shared, tmp_path):
     bad = tmp_path / "bad.mlir"
     bad.write_text("func.func @f(%x: tensor<4xf32>) -> tensor<4xf32> {\n  return %y\n}\n")
@@ -141,7 +151,10 @@ def test_a_bad_kernel_is_said_with_its_place(ask, shared, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--n", "many"], "many is no number"),
+        (["--n", "many"], "--n: many is no whole number from 0 to 2147483647"),
+        (["--n", "-3"], "--n: -3 is no whole number from 0 to"),
+        (["--timeout", "-1"], "--timeout: -1 is no whole number from 1 to"),
+        (["--timeout", "0"], "--timeout: 0 is no whole number from 1 to"),
         (["--nothing", "1"], "no option is called --nothing"),
         (["--top"], "needs a value"),
         (["--ca", "/nowhere/ca.pem"], "/nowhere/ca.pem: error: cannot be read"),
@@ -154,6 +167,20 @@ def test_bad_usage(ask, arguments, said):
     done = ask(*arguments)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "what"),
+    [("--ca", "certificate"), ("--cert", "certificate"), ("--key", "private key")],
+)
+def test_a_file_that_is_no_certificate(ask, tmp_path, option, what):
+    file = tmp_path / "file.pem"
+    file.write_text("hello\n")
+    done = ask("--oracle", "127.0.0.1:1", option, file)
+    assert done.returncode == 2
+    first, hint = done.stderr.splitlines()
+    assert first == f"{file}: error: this is no {what}"
+    assert "PEM is wanted" in hint
 
 
 def test_a_file_that_is_not_there(ask, tmp_path):

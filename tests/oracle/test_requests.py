@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from costmodel.errors import UsageError
 from costmodel.ir import read_text, read_workload
 from costmodel.oracle.requests import kernel
 from tests.oracle.texts import KERNEL, SCRIPTED
@@ -22,6 +23,20 @@ def test_a_name_that_no_message_holds_is_sent_without_its_odd_bytes(tmp_path):
     path.write_text(KERNEL)
     found = kernel(path)
     assert (found.message.file_name, found.name) == ("?kernel.mlir", str(path))
+
+
+@pytest.mark.parametrize("source", [b"abc", None])
+def test_what_is_no_kernel_is_refused(source):
+    with pytest.raises(UsageError, match=f"a {type(source).__name__} is no kernel") as caught:
+        kernel(source)
+    assert "a Workload" in str(caught.value)
+
+
+@pytest.mark.parametrize(("digits", "said"), [(12, True), (63, True), (5, False), (65, False)])
+def test_a_part_of_a_hash_is_said_to_be_one(digits, said):
+    with pytest.raises(UsageError, match="no such file") as caught:
+        kernel("a" * digits)
+    assert ("it has 64 digits" in str(caught.value)) is said
 
 
 def test_a_workload_is_sent_with_its_script():

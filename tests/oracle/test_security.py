@@ -389,3 +389,35 @@ def test_a_key_that_anyone_can_read_is_spoken_of(place: Place) -> None:
     place.server.key.chmod(0o644)
     with pytest.warns(UserWarning, match=r"anyone can read the key in .*chmod 600"):
         secure(place.options())
+
+
+def test_the_log_tells_whose_calls_are_refused(serve, tmp_path):
+    clients = tmp_path / "clients.toml"
+    add_client(clients, client_text("ann", "ann's", (Scope.READ,), 1 / 3600))
+    add_client(clients, client_text("bob", "bob's", (Scope.READ,), None))
+    server = serve("--clients", clients, "--log-level", "debug")
+
+    def ask(token, method, request):
+        with server.channel() as channel:
+            call = getattr(OracleStub(channel), method)
+            call(request, metadata=(("authorization", f"Bearer {token}"),))
+
+    ask("ann's", "ListTargets", pb.ListTargetsRequest())
+    for token, method, request in (
+        ("ann's", "ListTargets", pb.ListTargetsRequest()),
+        ("no", "ListTargets", pb.ListTargetsRequest()),
+        ("bob's", "Record", pb.RecordRequest()),
+        ("bob's", "GetTune", pb.GetTuneRequest(name="tunes/none")),
+    ):
+        with pytest.raises(grpc.RpcError):
+            ask(token, method, request)
+    server.stop()
+    refused = [one for one in server.events() if one["event"] == "refused"]
+    assert [one.get("client") for one in refused] == ["ann", None, "bob", "bob"]
+    assert all(one["peer"].startswith("ipv4:127.0.0.1:") for one in refused)
+    calls = [one for one in server.events() if one["event"] == "call"]
+    assert {(one["method"], one.get("client")) for one in calls} >= {
+        ("ListTargets", "ann"), ("ListTargets", None), ("GetTune", "bob"),
+    }  # fmt: skip
+    ours = [one["logger"] for one in server.events() if one["level"] == "debug"]
+    assert all(name.startswith("costmodel") for name in ours)

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -49,6 +51,50 @@ def test_a_run_is_followed_over_the_servers_death(server, serve, tmp_path):
         assert found.measured >= 1
         assert client.list_tunes() == (found,)
         assert client.list_tunes(1)[0].function == "product"
+
+
+def test_who_begins_to_watch_while_the_server_is_away_waits_for_it(server, serve):
+    with Client(server.address) as client:
+        run = client.start_tune(KERNEL, leased=True, **MANY)
+    server.stop(signal.SIGKILL)
+    with subprocess.Popen(
+        [sys.executable, "-m", "costmodel.cli", "runs", "watch", run.name,
+         "--oracle", server.address],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as watch:  # fmt: skip
+        first = watch.stderr.readline()
+        serve("--allow-tuning", "--listen", server.address)
+        with Client(server.address) as client:  # it may have waited, and have begun only now
+            client.cancel_tune(run.name)
+        _, rest = watch.communicate(timeout=200)
+    assert first == "costmodel: waiting for the oracle, which does not answer\n"
+    assert watch.returncode == 1
+    assert "does not answer" not in rest
+    ends = ("failed on the server: the server ended while it ran", "was cancelled before anything")
+    assert rest.splitlines()[-1].startswith(tuple(f"error: {run.name} {end}" for end in ends))
+
+
+def test_who_is_asynchronous_waits_as_well():
+    async def watch(address):
+        async with AsyncClient(address) as client:
+            return await client.wait_tune("tunes/1", progress=listener)
+
+    async def get(request, context):
+        calls.append(request)
+        if len(calls) < 7:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
+        return pb.TuneOperation(name=request.name)
+
+    async def follow(request, context):
+        end = pb.TuneOperation(name=request.name, state=pb.TUNE_STATE_DONE, result=pb.TuneResult())
+        yield pb.TuneEvent(end=end)
+
+    calls, phases, listener = [], [], Silent()
+    listener.on_phase = phases.append
+    with answering(GetTune=get, WatchTune=follow) as address:
+        assert asyncio.run(watch(address)).measured == 0
+    assert len(calls) == 7
+    assert phases[:1] == ["away"]
 
 
 def test_a_run_is_cancelled_by_who_started_it_and_by_no_other(serve, tmp_path):

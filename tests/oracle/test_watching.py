@@ -149,6 +149,25 @@ def test_nobody_is_watched_for_two_minutes_of_tries(error, seconds):
     assert 120 < trying(error, seconds, 500) < 150
 
 
+def test_a_call_that_is_no_stream_shows_nobody_by_its_length():
+    now = 0.0
+    watching = Watching(NAME, clock=lambda: now, streams=False)
+    watching.begin()
+    now += 60.0
+    watching.lost(AWAY)
+    watching.begin()
+    now += 61.0
+    with pytest.raises(UnreachableError):
+        watching.lost(AWAY)
+
+
+def test_nobody_waits_for_certificates_that_do_not_fit():
+    error = UnreachableError("CERTIFICATE_VERIFY_FAILED")
+    error.passing = False
+    with pytest.raises(UnreachableError, match="VERIFY"):
+        Watching(NAME).lost(error)
+
+
 def test_an_answer_that_is_none_is_the_servers_fault():
     trial = pb.TuneEvent(trial=pb.TuneTrial(outcome=99))
     with pytest.raises(OracleError, match="cannot be read"):
@@ -233,6 +252,12 @@ def test_files_do_not_mix(tmp_path):
     download.take(chunk(b"a", last=False))
     with pytest.raises(OracleError, match="cut off"):
         download.take(chunk(b"b", name="other"))
+
+
+def test_where_no_reason_is_known_none_is_said():
+    found = finished(state=pb.TUNE_STATE_CANCELLED, result=pb.TuneResult(best_us=9.0))
+    result = found.result({}, interrupted=False)
+    assert result.problems == (f"{NAME} was cancelled before its trials were over",)
 
 
 @pytest.mark.parametrize("interrupted", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from costmodel.backends.registry import load
 from costmodel.errors import CostModelError, StoreFullError, StoreLockedError
 from costmodel.ir import read_text
 from costmodel.oracle import Client
+from costmodel.oracle.access import Scope
+from costmodel.oracle.clients import add_client, client_text
 from costmodel.oracle.convert import policy_from, schedule_from
 from costmodel.oracle.leases import LeasePool
 from costmodel.oracle.replies import TuneState
@@ -216,6 +219,21 @@ def test_what_the_oracle_refuses_ends_the_worker(oracle: Oracle) -> None:
         Worker(client, oracle.target).run()
 
 
+def test_a_worker_says_that_it_measures_once_it_may(
+    serve: Callable[..., Any], tmp_path: Path
+) -> None:
+    clients = tmp_path / "clients.toml"
+    add_client(clients, client_text("ann", "secret", (Scope.READ,), None))
+    server = serve("--clients", clients)
+    done = subprocess.run(
+        [sys.executable, "-m", "costmodel.cli", "worker", "--oracle", server.address],
+        env={**os.environ, "COSTMODEL_ORACLE_TOKEN": "secret"}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ann may not call RegisterTarget")
+
+
 def test_a_store_that_is_held_or_full_is_waited_for(
     oracle: Oracle, kernel: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +285,7 @@ def test_the_command_measures_for_a_server(serve: Callable[..., Any], tmp_path: 
         assert worker.returncode == 0, errors
         assert json.loads(said)["measured"] == 2
         assert errors.count(" us\n") == 2, errors
+        assert errors.startswith(f"measuring for {server.address} on ")
         assert last.end is not None
         assert last.end.state is TuneState.DONE, last.end
         assert last.end.leased

@@ -1,5 +1,6 @@
 // Asks an oracle for the fastest schedules of a kernel. Exit status: 0 done, 1 could not, 2 bad
 // input or usage.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -45,11 +46,13 @@ int Fail(const std::string& message, int status = 2) {
   return status;
 }
 
-bool ReadNumber(const std::string& text, std::uint32_t* value) {
+constexpr std::uint32_t kMost = 0x7fffffff;
+
+bool ReadNumber(const std::string& text, std::uint32_t least, std::uint32_t* value) {
   if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) return false;
   const unsigned long long number = std::strtoull(text.c_str(), nullptr, 10);
   *value = static_cast<std::uint32_t>(number);
-  return text.size() <= 10 && number <= 0x7fffffff;
+  return text.size() <= 10 && number >= least && number <= kMost;
 }
 
 // Empty, or what is wrong with the command line.
@@ -87,7 +90,11 @@ std::string Parse(int count, char** values, Arguments* found) {
     } else if (name == "--function") {
       found->options.function = value;
     } else if (name == "--n" || name == "--top" || name == "--seed" || name == "--timeout") {
-      if (!ReadNumber(value, &number)) return name + ": " + value + " is no number";
+      const std::uint32_t least = name == "--timeout" ? 1 : 0;
+      if (!ReadNumber(value, least, &number)) {
+        return name + ": " + value + " is no whole number from " + std::to_string(least) + " to " +
+               std::to_string(kMost);
+      }
       if (name == "--n") found->options.count = number;
       if (name == "--top") found->options.top = number;
       if (name == "--seed") found->options.seed = number;
@@ -145,14 +152,23 @@ void PrintJson(const costmodel::Ranking& ranking) {
   std::cout << "]}\n";
 }
 
+// Three significant digits, never in scientific notation.
+std::string Digits(double value) {
+  const int magnitude = value > 0 ? static_cast<int>(std::floor(std::log10(value))) : 0;
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", magnitude < 2 ? std::min(2 - magnitude, 20) : 0, value);
+  return text;
+}
+
 void PrintTable(const costmodel::Ranking& ranking) {
   std::printf("%s on %s, by %s\n", ranking.function.c_str(), ranking.target.c_str(),
               ranking.model.c_str());
   std::printf("%6s  %-8s %12s %25s  %s\n", "rank", "backend", "predicted us", "90% interval us",
               "schedule");
   for (const costmodel::RankedSchedule& one : ranking.schedules) {
-    std::printf("%6u  %-8s %12.1f %11.1f to %10.1f  %s\n", one.rank, one.backend.c_str(),
-                one.predicted_us, one.low_us, one.high_us, one.hash.substr(0, 12).c_str());
+    std::printf("%6u  %-8s %12s %11s to %10s  %s\n", one.rank, one.backend.c_str(),
+                Digits(one.predicted_us).c_str(), Digits(one.low_us).c_str(),
+                Digits(one.high_us).c_str(), one.hash.substr(0, 12).c_str());
   }
   for (const std::string& note : ranking.notes) std::printf("note: %s\n", note.c_str());
 }

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iomanip>
 #include <sstream>
+#include <tuple>
 
 #include "details.pb.h"
 #include "oracle.grpc.pb.h"
@@ -127,6 +128,16 @@ Error FileError(const std::string& path, std::string message, std::string hint =
   Error error = InputError(std::move(message), std::move(hint));
   error.file = path;
   return error;
+}
+
+// A PEM file that holds something; gRPC takes any text, and fails at the first call.
+Result<std::string> ReadPem(const std::string& path, const char* label, const char* what) {
+  Result<std::string> found = ReadFile(path);
+  if (found && found->find(label) == std::string::npos) {
+    return FileError(path, std::string("this is no ") + what,
+                     "PEM is wanted, whose first line has five dashes and BEGIN");
+  }
+  return found;
 }
 
 bool Continues(char letter) { return (static_cast<unsigned char>(letter) & 0xc0) == 0x80; }
@@ -356,13 +367,15 @@ Result<std::shared_ptr<Oracle>> Oracle::Connect(const Connection& connection) {
   grpc::ChannelArguments arguments;
   if (connection.tls) {
     grpc::SslCredentialsOptions files;
-    const std::pair<const std::string*, std::string*> wanted[] = {
-        {&connection.ca_file, &files.pem_root_certs},
-        {&connection.cert_file, &files.pem_cert_chain},
-        {&connection.key_file, &files.pem_private_key}};
-    for (const auto& [path, text] : wanted) {
+    constexpr char kCertificate[] = "-----BEGIN CERTIFICATE-----";
+    constexpr char kKey[] = "PRIVATE KEY-----";  // after BEGIN, and perhaps its kind
+    const std::tuple<const std::string*, std::string*, const char*, const char*> wanted[] = {
+        {&connection.ca_file, &files.pem_root_certs, kCertificate, "certificate"},
+        {&connection.cert_file, &files.pem_cert_chain, kCertificate, "certificate"},
+        {&connection.key_file, &files.pem_private_key, kKey, "private key"}};
+    for (const auto& [path, text, label, what] : wanted) {
       if (path->empty()) continue;
-      const Result<std::string> found = ReadFile(*path);
+      const Result<std::string> found = ReadPem(*path, label, what);
       if (!found) return found.error();
       *text = *found;
     }
