@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from costmodel.amounts import counted
 from costmodel.backends.base import Backend, Features, SearchSpace, sets_aside
 from costmodel.ir import Analysis, Origin, analyze, read_located
 from costmodel.models.base import Example, Query
@@ -72,7 +73,7 @@ class Session:
 
     @property
     def target_name(self) -> str:
-        return f"{self.target.cpu}, {self.target.threads} threads"
+        return f"{self.target.cpu}, {counted(self.target.threads, 'thread')}"
 
     def exchange(self, store: MeasurementStore) -> None:
         """Share with ``outside``, where there is one, what ``store`` and it know of this workload.

@@ -202,9 +202,9 @@ def reject(ids: tuple[str, ...], reason: str, store: Path | None, as_json: bool)
     """Have measurements that are wrong count no more.
 
     ID is a measurement's id, or 8 characters and more of its beginning; `costmodel cache show
-    WORKLOAD` has that of the best, `--json` of each. Nothing is deleted: to each a measurement of the same schedule,
-    versions and way of timing is added that says wrong_result, and TEXT. That schedule is never
-    the best of them again.
+    WORKLOAD` has that of the best. Nothing is deleted: to each a measurement of the same
+    schedule, versions and way of timing is added that says wrong_result, and TEXT. That schedule
+    is never the best of them again.
     """
     from costmodel.cli.cache_reject import reject as reject_all
 

@@ -49,7 +49,8 @@ def _find(store: SQLiteStore, given: str) -> Measurement:
     if not found:
         raise UsageError(
             f"the store has no measurement {given!r}",
-            hint=f"`costmodel cache show --json` has the ids of the best; {_LEAST} characters of one are enough",
+            hint="`costmodel cache show --json` has the ids of the best; "
+            f"{_LEAST} characters of one are enough",
         )
     if len(found) > 1:
         raise UsageError(f"the measurement {given!r} is ambiguous", hint="give more of the id")
