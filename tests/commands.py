@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 from collections.abc import Mapping
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
@@ -21,6 +24,21 @@ from costmodel.cli.main import main
 #: shell runs in the background, these tests perhaps. (Not ``preexec_fn``: that forks, and a fork
 #: takes along the threads of gRPC, which then end the process.)
 HEARS_CTRL_C = ("env", "--default-signal=INT")
+
+
+def compiled(*command: object, **options: Any) -> CompletedProcess[str]:
+    """A command of IREE's compiler that ends well, with what it said.
+
+    It hangs once in some thousand times, and is then run once more, as costmodel does it.
+    """
+    given = [str(part) for part in command]
+    run = partial(subprocess.run, given, capture_output=True, text=True, timeout=60, **options)
+    try:
+        done = run()
+    except subprocess.TimeoutExpired:
+        done = run()
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def call(

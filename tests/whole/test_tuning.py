@@ -16,6 +16,7 @@ from costmodel.errors import InputError
 from costmodel.store import open_store
 from costmodel.whole.dispatches import Dispatch, share_out
 from costmodel.whole.split import Part
+from tests.commands import compiled
 
 KEYS = {
     "after_us", "artifacts", "backend", "before_us", "cached", "dispatches", "failed", "flags",
@@ -67,10 +68,9 @@ def test_its_files_are_all_that_plain_tools_need(tuned: tuple[Path, Any]) -> Non
     wanted = 3 * bool(result.whole.schedule.get("roots"))
     assert text.count("compilation_info = ") == wanted
     opt = Path(_compiler()).with_name("iree-opt")
-    subprocess.run([opt, out / "model.mlir", "-o", "/dev/null"], check=True, timeout=60)
+    compiled(opt, out / "model.mlir", "-o", "/dev/null")
     flags = (out / "flags.txt").read_text().split()
-    command = [_compiler(), *flags, str(out / "model.mlir"), "-o", str(folder / "again.vmfb")]
-    subprocess.run(command, check=True, timeout=60)
+    compiled(_compiler(), *flags, out / "model.mlir", "-o", folder / "again.vmfb")
     done = subprocess.run(
         [sys.executable, out / "run_model.py"], capture_output=True, text=True, check=False
     )

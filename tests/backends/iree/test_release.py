@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import subprocess
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +21,7 @@ from costmodel.ir import Origin, read_located
 from costmodel.measure.inputs import poisoned_outputs, random_inputs
 from costmodel.records import Target, Workload
 from costmodel.target import host_target
+from tests.commands import compiled
 
 KERNELS = Path(__file__).resolve().parents[3] / "kernels"
 
@@ -72,12 +72,7 @@ def target() -> Target:
 
 def _tool(name: str, *arguments: str | Path) -> str:
     """A plain tool of IREE's on plain files."""
-    binary = Path(_compiler()).with_name(name)
-    done = subprocess.run(
-        [binary, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return compiled(Path(_compiler()).with_name(name), *arguments).stdout
 
 
 def _release(

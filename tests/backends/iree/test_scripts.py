@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import warnings
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from costmodel.ir import read_text, read_workload
 from costmodel.measure.inputs import random_inputs
 from costmodel.records import Schedule, Target, Workload
 from costmodel.target import host_target
+from tests.commands import compiled
 
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTION = """
@@ -247,10 +247,7 @@ def test_shipped_scripts_make_what_plain_iree_compile_takes(
         (tmp_path / "kernel.mlir").write_text(backend.describe(workload, schedule, target))
         files = backend.companions(workload, schedule, target)
         flags = files["flags"][1].split()
-        subprocess.run(
-            [binary("iree-compile"), *flags, "kernel.mlir", "-o", "kernel.vmfb"],
-            cwd=tmp_path, check=True,
-        )  # fmt: skip
+        compiled(binary("iree-compile"), *flags, "kernel.mlir", "-o", "kernel.vmfb", cwd=tmp_path)
         again = read_text(files["script"][1])
         assert again == workload
         assert again.script is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +26,7 @@ from costmodel.ir import read_workload
 from costmodel.measure.inputs import poisoned_outputs, random_inputs
 from costmodel.records import Target, Workload
 from costmodel.target import host_target
+from tests.commands import compiled
 
 KERNELS = Path(__file__).resolve().parents[3] / "kernels"
 VECTOR_BYTES = 64
@@ -184,10 +184,7 @@ def test_exported_files_are_all_that_the_plain_compiler_needs(
         (tmp_path / file_name).write_text(text)
     assert ("spec" in companions) == bool(settings.matched)
     again, flags = tmp_path / "again.vmfb", companions["flags"][1].split()
-    subprocess.run(
-        [_compiler(), *flags, str(program), "-o", str(again)],
-        check=True, timeout=60, cwd=tmp_path,
-    )  # fmt: skip
+    compiled(_compiler(), *flags, program, "-o", again, cwd=tmp_path)
     inputs, outputs = random_inputs(workload.inputs, 0), poisoned_outputs(workload.outputs)
     results = []
     for module in (built, again):
