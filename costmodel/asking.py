@@ -81,8 +81,8 @@ def rank(
         weights=weights,
     )  # fmt: skip
     with open_store(store_path(store), read_only=True) as opened:
-        model = session.model(opened, seed, own=True)
         tally = session.tally(opened)
+        model = session.model(opened, seed, own=tally)
     schedules = draw(session, n, seed)
     features = session.space.features(schedules)
     queries = [session.query(*pair) for pair in zip(schedules, features, strict=True)]

@@ -179,13 +179,14 @@ class Session:
             lambda workload: own if workload == self.workload.hash else others,
         )
 
-    def model(self, store: MeasurementStore, seed: int, *, own: bool = False) -> ByBackend:
+    def model(self, store: MeasurementStore, seed: int, *, own: Tally | None = None) -> ByBackend:
         """The trained model corrected by XGBoost, with the roofline where that misleads.
 
         Where the trained model does not know the target or the workload, XGBoost corrects the
         roofline and is started from what the store knows of other workloads. One XGBoost for each
         backend: what a compiler makes of a schedule says nothing of another's, but both are
-        latencies, so that they compete for the same trials.
+        latencies, so that they compete for the same trials. ``own`` is what is known of this
+        workload, for a model that is to begin with that.
         """
         from costmodel.models.boosted import Boosted
         from costmodel.models.by_backend import ByBackend
@@ -195,15 +196,15 @@ class Session:
         base = self.trained.model
 
         def started(space: SearchSpace) -> Guarded:
-            examples = list(self.examples(store, space, own=own, others=base is None))
+            examples = list(self.examples(store, space, own=own is not None, others=base is None))
             return Guarded(Boosted(examples, seed=seed, base=base), Roofline())
 
         models = {name: started(space) for name, space in self.space.parts.items()}
-        if own and base is not None:
-            base.update(self._without_features(store))
+        if own is not None and base is not None:
+            base.update(self._without_features(store, own))
         return ByBackend(models)
 
-    def _without_features(self, store: MeasurementStore) -> list[Example]:
+    def _without_features(self, store: MeasurementStore, own: Tally) -> list[Example]:
         """What the store knows of this workload's schedules of which it has no features.
 
         Such as came from an oracle: they say at which level the workload is.
@@ -211,7 +212,7 @@ class Session:
         told, none = self.features(store), np.zeros((0, 0), np.float32)
         return [
             Example(self.query(schedule, none), latency_us)
-            for schedule, latency_us in self.tally(store).ranked()
+            for schedule, latency_us in own.ranked()
             if schedule.hash not in told
         ]
 

@@ -22,7 +22,8 @@ __all__ = ["local_model"]
 def local_model(workspace: Workspace, program: Program, seed: int) -> CostModel:
     """The trained model where it reads the program, else XGBoost on what the store knows."""
     if program.session is not None:
-        return program.session.model(workspace.store, seed, own=True)
+        own = program.session.tally(workspace.store)
+        return program.session.model(workspace.store, seed, own=own)
     examples = [*_of_kernels(workspace), *_of_programs(workspace, program)]
     return ByBackend({program.backend: Guarded(Boosted(examples, seed=seed), Roofline())})
 

@@ -84,7 +84,7 @@ class Subject:
     def _model(self) -> CostModel:
         if self._stand_in is None:
             # Of a session of its own: its trained model, if any, learns from the first again.
-            self._stand_in = replace(self.session).model(self._store, 0, own=True)
+            self._stand_in = replace(self.session).model(self._store, 0, own=self.tally)
         return self._stand_in
 
     def refresh(self) -> bool:
